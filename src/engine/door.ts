@@ -1,0 +1,64 @@
+/** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
+import type { EventErrorCode } from "#model/event-error.ts";
+import type { Clock, TenantStatus } from "#model/tenant.ts";
+import type { TrendingReport, TrendOrder } from "#model/trending.ts";
+
+/** `json`: one value, an event or an array of events. `ndjson`: one event a line. */
+export type BodyFormat = "json" | "ndjson";
+
+export type Offer = {
+  /** Tenant of all events, already checked; undefined: each event names its own. */
+  readonly tenant: string | undefined;
+  readonly body: Uint8Array;
+  readonly format: BodyFormat;
+};
+
+/** What became of one request's events. `accepted` includes `late` and `duplicates`. */
+export type OfferAnswer = {
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly late: number;
+  readonly duplicates: number;
+  /** At most ERRORS_LISTED_MAX, by index. */
+  readonly errors: readonly { index: number; code: EventErrorCode; message: string }[];
+};
+
+export type TenantList = { readonly total: number; readonly tenants: readonly TenantStatus[] };
+
+export type ShardStats = {
+  readonly shard: number;
+  readonly tenantCount: number;
+  readonly eventCount: number;
+  readonly rejectedCount: number;
+  readonly turnCount: number;
+  readonly slotHitCount: number;
+  readonly slotMissCount: number;
+  readonly imageBytes: number;
+  readonly ringBytesUsed: number;
+  /** By Outcome. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Quantiles of guest turns, slot miss included, microseconds, since the start. */
+  readonly turnUs: { readonly p50: number; readonly p99: number; readonly p999: number };
+};
+
+/** Every method that fails does so with a `Problem` (model/problem.ts). */
+export interface EngineDoor {
+  /** Resolves once the events are in the tenants' windows. Problems: busy, malformedJson, stopping. */
+  offer(offer: Offer): Promise<OfferAnswer>;
+  /** Problems: tenantUnknown, tenantQuarantined, guestFailed. */
+  trending(
+    tenant: string,
+    options: { limit: number; order: TrendOrder },
+  ): Promise<TrendingReport>;
+  /** Sorted by the newest event first; `prefix` of the tenant id. */
+  tenants(options: { offset: number; limit: number; prefix: string }): Promise<TenantList>;
+  /** Problem: tenantUnknown. */
+  tenant(tenant: string): Promise<TenantStatus>;
+  /** Creates the tenant, or releases it from quarantine. Changing the clock starts its window anew. */
+  putTenant(tenant: string, settings: { clock: Clock }): Promise<TenantStatus>;
+  stats(): readonly ShardStats[];
+  /** Whether events are taken now. */
+  readonly ready: boolean;
+  /** Takes nothing new, finishes what was taken, ends the shards. */
+  stop(): Promise<void>;
+}

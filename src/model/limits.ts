@@ -1,0 +1,58 @@
+/**
+ * Every limit of the product, by name. Units last; bytes are bytes of UTF-8.
+ * What a caller can hit is returned in the error it causes.
+ */
+
+/** Bytes of a tenant id, `[A-Za-z0-9._:-]{1,64}`. */
+export const TENANT_ID_BYTES_MAX = 64;
+/** Tenants one process takes; a new one beyond is refused with `tenantLimit`. */
+export const TENANT_COUNT_MAX = 131_072;
+
+/** Bytes of a request body as received, and again after decompression. */
+export const BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes of one event as JSON: a line of NDJSON or an element of an array. */
+export const LINE_BYTES_MAX = 64 * 1024;
+/** Problems listed in one answer; the rest are only counted. */
+export const ERRORS_LISTED_MAX = 100;
+
+export const EVENT_ID_BYTES_MAX = 64;
+export const USER_BYTES_MAX = 128;
+export const CONVERSATION_BYTES_MAX = 128;
+/** Bytes of an event's text. */
+export const TEXT_BYTES_MAX = 16 * 1024;
+/** Bytes of one explicit term; words of a text are cut to it. */
+export const TERM_BYTES_MAX = 40;
+/** Explicit terms of one event. */
+export const TERM_COUNT_MAX = 64;
+export const METRIC_NAME_BYTES_MAX = 64;
+export const METRIC_COUNT_MAX = 16;
+export const WEIGHT_MAX = 1_000_000;
+/** Latest time a Date can hold, epoch ms. */
+export const TS_MS_MAX = 8.64e15;
+/** How far ahead of the host's clock an event of a tenant on the wall clock may be. */
+export const FUTURE_MS_MAX = 60_000;
+
+/** Bytes of one batch handed to a guest. Larger groups are split. */
+export const BATCH_BYTES_MAX = 32 * 1024;
+/** Bytes of a tenant's image: its share of memory, enforced by the host. */
+export const IMAGE_BYTES_MAX = 64 * 1024;
+export const IMAGE_PAGE_BYTES = 4096;
+/** 64 KiB pages of a guest's memory: one of program and scratch, one of state. */
+export const GUEST_MEMORY_PAGES_MAX = 2;
+/** Milliseconds of CPU that one turn of a guest may take. */
+export const TURN_MS_MAX = 50;
+/** Failed turns after which a tenant is quarantined. */
+export const STRIKE_COUNT_MAX = 3;
+
+/** Items of one trending answer. */
+export const TRENDING_LIMIT_MAX = 50;
+export const TRENDING_LIMIT_DEFAULT = 10;
+export const WINDOW_MS = 60_000;
+export const PANE_MS = 5_000;
+
+/** Bytes of the ring between the I/O thread and one shard. */
+export const RING_BYTES = 16 * 1024 * 1024;
+/** Requests that may wait for one shard's answer. */
+export const REQUESTS_WAITING_MAX = 4_096;
+/** Live (SSE) connections in all. */
+export const LIVE_CONNECTIONS_MAX = 1_024;

@@ -1,0 +1,39 @@
+/** Errors that a caller of the API meets: one stable code each, RFC 9457 on the wire. */
+export const PROBLEMS = {
+  badRequest: { status: 400, title: "The request is not valid" },
+  tenantIllegal: { status: 400, title: "Not a tenant id" },
+  windowUnknown: { status: 400, title: "Unknown window" },
+  malformedJson: { status: 400, title: "The body is not valid JSON" },
+  malformedEncoding: { status: 400, title: "The body does not decompress" },
+  tenantUnknown: { status: 404, title: "No such tenant" },
+  notFound: { status: 404, title: "No such resource" },
+  methodNotAllowed: { status: 405, title: "Method not allowed" },
+  tenantQuarantined: { status: 409, title: "The tenant is in quarantine" },
+  bodyTooLarge: { status: 413, title: "The body is too large" },
+  mediaTypeUnsupported: { status: 415, title: "Unsupported content type" },
+  encodingUnsupported: { status: 415, title: "Unsupported content encoding" },
+  tenantLimit: { status: 429, title: "All tenants are taken" },
+  busy: { status: 429, title: "The engine is behind; try again" },
+  internal: { status: 500, title: "Internal error" },
+  guestFailed: { status: 500, title: "The tenant's component failed" },
+  stopping: { status: 503, title: "The server is stopping" },
+  shardRestarting: { status: 503, title: "A shard is restarting" },
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** An error with a stable code. `detail` says what, which, and what would be right. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly status: number;
+  /** Seconds after which trying again makes sense. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ProblemCode, detail: string, options: { retryAfterSeconds?: number } = {}) {
+    super(detail);
+    this.name = "Problem";
+    this.code = code;
+    this.status = PROBLEMS[code].status;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}

@@ -1,0 +1,30 @@
+import { TENANT_ID_BYTES_MAX } from "#model/limits.ts";
+
+/** Which clock moves a tenant's window: the host's, or the newest event (for replays). */
+export type Clock = "wall" | "event";
+
+export type TenantStatus = {
+  readonly tenant: string;
+  readonly shard: number;
+  readonly clock: Clock;
+  readonly state: "live" | "quarantined";
+  /** Events counted since the tenant began (late, duplicate and repeated ones not). */
+  readonly eventCount: number;
+  readonly lateCount: number;
+  readonly duplicateCount: number;
+  readonly repeatedCount: number;
+  readonly rejectedCount: number;
+  /** Host time of the last accepted event, epoch ms; 0 before the first. */
+  readonly lastEventMs: number;
+  /** Bytes of memory its image takes. */
+  readonly imageBytes: number;
+  /** Failed turns so far, and how the last of them ended. */
+  readonly strikeCount: number;
+  readonly lastFailure: string | undefined;
+};
+
+const TENANT_ID = new RegExp(`^[A-Za-z0-9._:-]{1,${TENANT_ID_BYTES_MAX}}$`);
+
+export function isTenantId(text: string): boolean {
+  return TENANT_ID.test(text);
+}
