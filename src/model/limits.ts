@@ -12,6 +12,10 @@ export const TENANT_COUNT_MAX = 131_072;
 export const BODY_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes of one event as JSON: a line of NDJSON or an element of an array. */
 export const LINE_BYTES_MAX = 64 * 1024;
+/** Bytes of all request bodies held at once, decompressed; beyond, `busy`. */
+export const BODIES_BYTES_MAX = 256 * 1024 * 1024;
+/** Bytes of a JSON body of the control plane, such as a tenant's settings. */
+export const SETTINGS_BYTES_MAX = 4 * 1024;
 /** Problems listed in one answer; the rest are only counted. */
 export const ERRORS_LISTED_MAX = 100;
 
@@ -56,3 +60,20 @@ export const RING_BYTES = 16 * 1024 * 1024;
 export const REQUESTS_WAITING_MAX = 4_096;
 /** Live (SSE) connections in all. */
 export const LIVE_CONNECTIONS_MAX = 1_024;
+/** How often a tenant with live listeners is asked for its window. */
+export const LIVE_POLL_MS = 1_000;
+/** Silence after which a comment keeps a live connection open through proxies. */
+export const LIVE_HEARTBEAT_MS = 15_000;
+/** A live listener that takes nothing for this long is cut off; it may come back. */
+export const LIVE_STALL_MS_MAX = 30_000;
+
+/** Tenants of one page of the list. */
+export const TENANT_PAGE_MAX = 1_000;
+export const TENANT_PAGE_DEFAULT = 100;
+
+/** A client that has not sent its headers, or its whole request, by then is cut off. */
+export const HEADERS_MS_MAX = 10_000;
+export const REQUEST_MS_MAX = 60_000;
+export const KEEP_ALIVE_MS = 65_000;
+/** A graceful stop that takes longer is cut short. */
+export const STOP_MS_MAX = 10_000;

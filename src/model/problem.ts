@@ -5,6 +5,7 @@ export const PROBLEMS = {
   windowUnknown: { status: 400, title: "Unknown window" },
   malformedJson: { status: 400, title: "The body is not valid JSON" },
   malformedEncoding: { status: 400, title: "The body does not decompress" },
+  crossSite: { status: 403, title: "Not from another site's page" },
   tenantUnknown: { status: 404, title: "No such tenant" },
   notFound: { status: 404, title: "No such resource" },
   methodNotAllowed: { status: 405, title: "Method not allowed" },
@@ -18,9 +19,16 @@ export const PROBLEMS = {
   guestFailed: { status: 500, title: "The tenant's component failed" },
   stopping: { status: 503, title: "The server is stopping" },
   shardRestarting: { status: 503, title: "A shard is restarting" },
+  memoryFull: { status: 503, title: "The memory for tenants is full" },
+  liveLimit: { status: 503, title: "All live connections are taken" },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;
+
+export type ProblemOptions = {
+  readonly retryAfterSeconds?: number;
+  readonly members?: Readonly<Record<string, unknown>>;
+};
 
 /** An error with a stable code. `detail` says what, which, and what would be right. */
 export class Problem extends Error {
@@ -28,12 +36,15 @@ export class Problem extends Error {
   readonly status: number;
   /** Seconds after which trying again makes sense. */
   readonly retryAfterSeconds: number | undefined;
+  /** Extension members of the problem document (RFC 9457, 3.2), such as `errors`. */
+  readonly members: Readonly<Record<string, unknown>>;
 
-  constructor(code: ProblemCode, detail: string, options: { retryAfterSeconds?: number } = {}) {
+  constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
     super(detail);
     this.name = "Problem";
     this.code = code;
     this.status = PROBLEMS[code].status;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.members = options.members ?? {};
   }
 }

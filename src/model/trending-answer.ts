@@ -1,0 +1,46 @@
+/** A tenant's window as the API shows it: what `trending` answers and `live` sends. */
+import type { TrendingReport, TrendItem, TrendSentence } from "#model/trending.ts";
+
+export type TrendingAnswer = {
+  readonly tenant: string;
+  readonly asOfMs: number;
+  readonly window: { readonly startMs: number; readonly endMs: number };
+  readonly eventCount: number;
+  readonly userCount: number;
+  readonly userCountError: number;
+  readonly lateCount: number;
+  readonly duplicateCount: number;
+  readonly repeatedCount: number;
+  readonly items: readonly TrendItem[];
+  readonly tldr: {
+    readonly text: string;
+    readonly sentences: readonly { readonly text: string; readonly eventId?: string }[];
+    readonly generatedBy: "extractive";
+    readonly degraded: boolean;
+  };
+};
+
+export function trendingAnswer(tenant: string, report: TrendingReport): TrendingAnswer {
+  return {
+    tenant,
+    asOfMs: report.asOfMs,
+    window: { startMs: report.windowStartMs, endMs: report.windowEndMs },
+    eventCount: report.eventCount,
+    userCount: report.userCount,
+    userCountError: report.userCountError,
+    lateCount: report.lateCount,
+    duplicateCount: report.duplicateCount,
+    repeatedCount: report.repeatedCount,
+    items: report.items,
+    tldr: {
+      text: report.sentences.map((sentence) => sentence.text).join(" "),
+      sentences: report.sentences.map(sentenceAnswer),
+      generatedBy: "extractive",
+      degraded: false,
+    },
+  };
+}
+
+function sentenceAnswer({ text, eventId }: TrendSentence): { text: string; eventId?: string } {
+  return eventId === undefined ? { text } : { text, eventId };
+}
