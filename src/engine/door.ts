@@ -23,6 +23,8 @@ export type OfferAnswer = {
   readonly errors: readonly { index: number; code: EventErrorCode; message: string }[];
 };
 
+export type TenantSettings = { readonly clock: Clock };
+
 export type TenantList = { readonly total: number; readonly tenants: readonly TenantStatus[] };
 
 export type ShardStats = {
@@ -55,7 +57,7 @@ export interface EngineDoor {
   /** Problem: tenantUnknown. */
   tenant(tenant: string): Promise<TenantStatus>;
   /** Creates the tenant, or releases it from quarantine. Changing the clock starts its window anew. */
-  putTenant(tenant: string, settings: { clock: Clock }): Promise<TenantStatus>;
+  putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus>;
   stats(): readonly ShardStats[];
   /** Whether events are taken now. */
   readonly ready: boolean;

@@ -1,0 +1,213 @@
+/**
+ * All shards of a process, seen from the I/O thread: which shard a tenant is on, whether there is room,
+ * and which answer belongs to which request. Knows no protocol and parses no event.
+ */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
+import { BODY_BYTES_MAX, REQUESTS_WAITING_MAX, RING_BYTES } from "#model/limits.ts";
+import { shardOf } from "#model/placement.ts";
+import { Problem } from "#model/problem.ts";
+import type { TenantStatus } from "#model/tenant.ts";
+import type { TrendingReport, TrendOrder } from "#model/trending.ts";
+import { RECORD_ELEMENTS, RECORD_LINES, RECORD_QUESTION, type Question } from "#shard/protocol.ts";
+import type {
+  EngineDoor,
+  Offer,
+  OfferAnswer,
+  ShardStats,
+  TenantList,
+  TenantSettings,
+} from "./door.ts";
+import { ShardThread } from "./shard-thread.ts";
+import { Waiting } from "./waiting.ts";
+
+/** Bytes of body that go into one ring record, and what is refused as busy tells the caller. */
+const CHUNK_BYTES = 64 * 1024;
+const RETRY_AFTER_SECONDS = 1;
+const NO_TENANT = new Uint8Array(0);
+const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
+
+export type EngineSettings = {
+  readonly shardCount: number;
+  /** Instances of each shard: tenants that stay warm. */
+  readonly slotCount: number;
+  /** Bytes that the images of all tenants may take. */
+  readonly imageBytesMax: number;
+  readonly tenantCountMax: number;
+  /** Runs this component instead of the built-in one. */
+  readonly component?: Uint8Array;
+};
+
+/** Starts the shards; resolves once every one of them takes events. */
+export async function startEngine(settings: EngineSettings): Promise<Engine> {
+  const component = settings.component ?? (await readFile(COMPONENT));
+  const engine = new Engine({ ...settings, component });
+  await engine.started;
+  return engine;
+}
+
+export class Engine implements EngineDoor {
+  readonly started: Promise<unknown>;
+  readonly #shards: ShardThread[];
+  readonly #splitter: Splitter;
+  readonly #waiting = new Waiting();
+  readonly #encoder = new TextEncoder();
+  #stopping: Promise<void> | undefined;
+
+  constructor(settings: Required<EngineSettings>) {
+    const { shardCount, component, slotCount, tenantCountMax } = settings;
+    assert(shardCount >= 1);
+    const tenantsTaken = new SharedArrayBuffer(4);
+    const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
+    this.#splitter = new Splitter(shardCount);
+    this.#shards = Array.from(
+      { length: shardCount },
+      (_, shard) =>
+        new ShardThread(
+          { shard, tenantsTaken, tenantCountMax, slotCount, imageBytesMax, component },
+          this.#waiting,
+        ),
+    );
+    this.started = Promise.all(this.#shards.map((shard) => shard.started));
+  }
+
+  get ready(): boolean {
+    return this.#stopping === undefined && this.#shards.every((shard) => shard.ready);
+  }
+
+  async offer(offer: Offer): Promise<OfferAnswer> {
+    this.#checkTaking();
+    assert(offer.body.length <= BODY_BYTES_MAX);
+    if (offer.tenant !== undefined && offer.format === "ndjson") {
+      return this.#offerLines(offer.tenant, offer.body);
+    }
+    return this.#offerElements(offer);
+  }
+
+  async trending(
+    tenant: string,
+    options: { limit: number; order: TrendOrder },
+  ): Promise<TrendingReport> {
+    const answer = await this.#ask(this.#shardOf(tenant), { type: "trending", tenant, ...options });
+    return answer as TrendingReport;
+  }
+
+  async tenants({
+    offset,
+    limit,
+    prefix,
+  }: {
+    offset: number;
+    limit: number;
+    prefix: string;
+  }): Promise<TenantList> {
+    const question: Question = { type: "tenants", limit: offset + limit, prefix };
+    const lists = await Promise.all(
+      this.#shards.map((shard) => this.#ask(shard, question) as Promise<TenantList>),
+    );
+    const all = lists.flatMap((list) => list.tenants);
+    all.sort((a, b) => b.lastEventMs - a.lastEventMs || (a.tenant < b.tenant ? -1 : 1));
+    const total = lists.reduce((sum, list) => sum + list.total, 0);
+    return { total, tenants: all.slice(offset, offset + limit) };
+  }
+
+  async tenant(tenant: string): Promise<TenantStatus> {
+    return (await this.#ask(this.#shardOf(tenant), { type: "tenant", tenant })) as TenantStatus;
+  }
+
+  async putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus> {
+    const question: Question = { type: "putTenant", tenant, ...settings };
+    return (await this.#ask(this.#shardOf(tenant), question)) as TenantStatus;
+  }
+
+  stats(): readonly ShardStats[] {
+    return this.#shards.map((shard) => shard.stats());
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= Promise.all(this.#shards.map((shard) => shard.stop())).then(() => undefined);
+    return this.#stopping;
+  }
+
+  /** NDJSON of one tenant: cut at line ends, nothing else is looked at. */
+  async #offerLines(tenant: string, body: Uint8Array): Promise<OfferAnswer> {
+    const shard = this.#shardOf(tenant);
+    const chunkCount = Math.ceil(body.length / (CHUNK_BYTES / 2)) + 1;
+    checkRoom(shard.fits(chunkCount, body.length + chunkCount * 128));
+    const name = this.#encoder.encode(tenant);
+    const { request, answer } = this.#waiting.open(1);
+    let start = 0;
+    do {
+      const cut = cutLines(body, start, CHUNK_BYTES);
+      const last = cut.end === body.length;
+      const kind = cut.tooLarge ? RECORD_ELEMENTS : RECORD_LINES;
+      const bytes = cut.tooLarge ? ELEMENT_TOO_LARGE : body.subarray(start, cut.end);
+      shard.write({ kind, request, last, tenant: name }, bytes);
+      start = cut.end;
+    } while (start < body.length);
+    return answer as Promise<OfferAnswer>;
+  }
+
+  /** Everything else: the splitter finds the elements and scatters them over the shards. */
+  async #offerElements({ tenant, body, format }: Offer): Promise<OfferAnswer> {
+    const fixedShard = tenant === undefined ? -1 : shardOf(tenant, this.#shards.length);
+    const split = this.#splitter.split(body, format, fixedShard);
+    if (split.malformedAtByte !== undefined) {
+      throw new Problem(
+        "malformedJson",
+        `Not one JSON object or array: it goes wrong at byte ${split.malformedAtByte}. ` +
+          "Send application/x-ndjson for one event a line.",
+      );
+    }
+    const name = tenant === undefined ? NO_TENANT : this.#encoder.encode(tenant);
+    const chunks = this.#shards.map(() => ({ count: 0, bytes: 0 }));
+    for (let i = 0; i < split.chunkCount; i++) {
+      const chunk = chunks[split.chunkShard(i)]!;
+      chunk.count += 1;
+      chunk.bytes += split.chunkByteCount(i) + 128;
+    }
+    const targets = chunks.flatMap(({ count }, shard) => (count > 0 ? [shard] : []));
+    if (targets.length === 0) return this.#waiting.nothing();
+    checkRoom(targets.every((i) => this.#shards[i]!.fits(chunks[i]!.count, chunks[i]!.bytes)));
+    const { request, answer } = this.#waiting.open(targets.length);
+    for (let i = 0; i < split.chunkCount; i++) {
+      const shard = split.chunkShard(i);
+      const from = split.chunkByteOffset(i);
+      const bytes = split.memory.subarray(from, from + split.chunkByteCount(i));
+      chunks[shard]!.count -= 1;
+      const last = chunks[shard]!.count === 0;
+      this.#shards[shard]!.write({ kind: RECORD_ELEMENTS, request, last, tenant: name }, bytes);
+    }
+    return answer as Promise<OfferAnswer>;
+  }
+
+  async #ask(shard: ShardThread, question: Question): Promise<unknown> {
+    this.#checkTaking();
+    const body = this.#encoder.encode(JSON.stringify(question));
+    checkRoom(shard.fits(1, body.length + 128));
+    const { request, answer } = this.#waiting.open(1);
+    shard.write({ kind: RECORD_QUESTION, request, last: true, tenant: NO_TENANT }, body);
+    return answer;
+  }
+
+  #shardOf(tenant: string): ShardThread {
+    return this.#shards[shardOf(tenant, this.#shards.length)]!;
+  }
+
+  #checkTaking(): void {
+    if (this.#stopping !== undefined) {
+      throw new Problem("stopping", "The server is stopping; ask its successor.", {
+        retryAfterSeconds: 5,
+      });
+    }
+    checkRoom(this.#waiting.count < REQUESTS_WAITING_MAX);
+  }
+}
+
+function checkRoom(room: boolean): void {
+  if (room) return;
+  throw new Problem("busy", `The engine is behind: ${RING_BYTES} bytes of events wait. Try again.`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}

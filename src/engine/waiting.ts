@@ -1,0 +1,95 @@
+/** Requests that wait for the answers of shards, by number. */
+import { ERRORS_LISTED_MAX } from "#model/limits.ts";
+import { EVENT_ERRORS } from "#model/event-error.ts";
+import { Problem } from "#model/problem.ts";
+import type { Answer } from "#shard/protocol.ts";
+import type { OfferAnswer } from "./door.ts";
+
+type Entry = {
+  resolve: (value: unknown) => void;
+  reject: (problem: Problem) => void;
+  shardsLeft: number;
+  accepted: number;
+  rejected: number;
+  late: number;
+  duplicates: number;
+  /** Pairs: index, number of the error. */
+  errors: number[];
+};
+
+export class Waiting {
+  readonly #entries = new Map<number, Entry>();
+  #request = 0;
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  /** Opens a request that `shardCount` shards will answer. */
+  open(shardCount: number): { request: number; answer: Promise<unknown> } {
+    const request = (this.#request = (this.#request + 1) >>> 0);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#entries.set(request, {
+      resolve,
+      reject,
+      shardsLeft: shardCount,
+      accepted: 0,
+      rejected: 0,
+      late: 0,
+      duplicates: 0,
+      errors: [],
+    });
+    return { request, answer: promise };
+  }
+
+  /** The answer to a request without events. */
+  nothing(): OfferAnswer {
+    return { accepted: 0, rejected: 0, late: 0, duplicates: 0, errors: [] };
+  }
+
+  settle(answer: Answer): void {
+    const entry = this.#entries.get(answer.request);
+    if (entry === undefined) return; // A shard already answered with a problem.
+    if (answer.type === "value") {
+      this.#entries.delete(answer.request);
+      entry.resolve(answer.value);
+    } else if (answer.type === "problem") {
+      this.#entries.delete(answer.request);
+      entry.reject(new Problem(answer.code, answer.detail, { retryAfterSeconds: 60 }));
+    } else {
+      entry.accepted += answer.accepted;
+      entry.rejected += answer.rejected;
+      entry.late += answer.late;
+      entry.duplicates += answer.duplicates;
+      entry.errors.push(...answer.errors);
+      entry.shardsLeft -= 1;
+      if (entry.shardsLeft > 0) return;
+      this.#entries.delete(answer.request);
+      entry.resolve(offerAnswer(entry));
+    }
+  }
+
+  /** A shard died: `requests` will never be answered. */
+  fail(requests: Iterable<number>): void {
+    for (const request of requests) {
+      const entry = this.#entries.get(request);
+      if (entry === undefined) continue;
+      this.#entries.delete(request);
+      entry.reject(
+        new Problem("shardRestarting", "A shard failed and starts anew; try again.", {
+          retryAfterSeconds: 1,
+        }),
+      );
+    }
+  }
+}
+
+function offerAnswer({ accepted, rejected, late, duplicates, errors }: Entry): OfferAnswer {
+  const listed: { index: number; code: (typeof EVENT_ERRORS)[number]["code"]; message: string }[] =
+    [];
+  for (let i = 0; i < errors.length; i += 2) {
+    listed.push({ index: errors[i]!, ...EVENT_ERRORS[errors[i + 1]!]! });
+  }
+  listed.sort((a, b) => a.index - b.index);
+  return { accepted, rejected, late, duplicates, errors: listed.slice(0, ERRORS_LISTED_MAX) };
+}

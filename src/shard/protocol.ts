@@ -1,0 +1,163 @@
+/**
+ * The door of a shard: what crosses between the I/O thread and a shard's thread, and nothing else.
+ * Events and questions go in through one ring, so a question sees every event before it. Answers come
+ * back as messages, one a step. Counters are shared memory that only the shard writes.
+ */
+import type { Clock } from "#model/tenant.ts";
+import type { TrendOrder } from "#model/trending.ts";
+import type { ProblemCode } from "#model/problem.ts";
+import type { RingWriter } from "#std/byte-ring.ts";
+import { LATENCY_HISTOGRAM_BYTES, LatencyHistogram } from "#std/latency-histogram.ts";
+import { OUTCOMES } from "#model/outcome.ts";
+
+/** Kinds of ring records. `lines`: NDJSON. `elements`: as the splitter writes them. `question`: JSON. */
+export const RECORD_LINES = 1;
+export const RECORD_ELEMENTS = 2;
+export const RECORD_QUESTION = 3;
+
+/** Set on the last record of a request for this shard: the answer is due after it. */
+export const FLAG_LAST = 1;
+
+//  0 u32 request · 4 u32 flags · 8 f64 time of arrival, epoch ms · 16 u32 bytes of body
+// 20 u32 bytes of tenant (0: each event names its own) · 24 tenant, padded to 8 · body
+const HEADER_BYTES = 24;
+
+/** Bytes of payload that a record with this tenant and body takes in the ring. */
+export function recordBytes(tenantBytes: number, bodyBytes: number): number {
+  return HEADER_BYTES + padded(tenantBytes) + bodyBytes;
+}
+
+export type RecordHeader = {
+  readonly kind: number;
+  readonly request: number;
+  readonly flags: number;
+  readonly arrivedMs: number;
+  /** UTF-8 of the tenant of all events, or empty. */
+  readonly tenant: Uint8Array;
+};
+
+/** Writes one record; false when the ring has no room. */
+export function writeRecord(ring: RingWriter, header: RecordHeader, body: Uint8Array): boolean {
+  const offset = ring.reserve(header.kind, recordBytes(header.tenant.length, body.length));
+  if (offset === -1) return false;
+  ring.view.setUint32(offset, header.request, true);
+  ring.view.setUint32(offset + 4, header.flags, true);
+  ring.view.setFloat64(offset + 8, header.arrivedMs, true);
+  ring.view.setUint32(offset + 16, body.length, true);
+  ring.view.setUint32(offset + 20, header.tenant.length, true);
+  ring.bytes.set(header.tenant, offset + HEADER_BYTES);
+  ring.bytes.set(body, offset + HEADER_BYTES + padded(header.tenant.length));
+  ring.publish();
+  return true;
+}
+
+/** Reads records in place: fields of the record at hand, no object a record. */
+export class RecordView {
+  request = 0;
+  last = false;
+  arrivedMs = 0;
+  tenantOffset = 0;
+  tenantBytes = 0;
+  bodyOffset = 0;
+  bodyBytes = 0;
+
+  read(view: DataView, offset: number): void {
+    this.request = view.getUint32(offset, true);
+    this.last = (view.getUint32(offset + 4, true) & FLAG_LAST) !== 0;
+    this.arrivedMs = view.getFloat64(offset + 8, true);
+    this.bodyBytes = view.getUint32(offset + 16, true);
+    this.tenantBytes = view.getUint32(offset + 20, true);
+    this.tenantOffset = offset + HEADER_BYTES;
+    this.bodyOffset = this.tenantOffset + padded(this.tenantBytes);
+  }
+}
+
+export type Question =
+  | { readonly type: "trending"; tenant: string; limit: number; order: TrendOrder }
+  | { readonly type: "tenant"; tenant: string }
+  | { readonly type: "tenants"; limit: number; prefix: string }
+  | { readonly type: "putTenant"; tenant: string; clock: Clock };
+
+/** What became of one request's events in one shard. */
+export type OfferAnswer = {
+  readonly type: "offer";
+  readonly request: number;
+  readonly elements: number;
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly late: number;
+  readonly duplicates: number;
+  /** Pairs: index of the event in the request, number of the error in EVENT_ERRORS. */
+  readonly errors: readonly number[];
+};
+
+export type Answer =
+  | OfferAnswer
+  | { readonly type: "value"; readonly request: number; readonly value: unknown }
+  | {
+      readonly type: "problem";
+      readonly request: number;
+      readonly code: ProblemCode;
+      readonly detail: string;
+    };
+
+export type ShardMessage =
+  | { readonly type: "ready" }
+  | { readonly type: "answers"; readonly answers: readonly Answer[] }
+  | { readonly type: "stopped" };
+
+/** What a shard's thread is started with. */
+export type ShardSettings = {
+  readonly shard: number;
+  readonly ring: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  /** One Int32 shared by all shards: tenants taken so far. */
+  readonly tenantsTaken: SharedArrayBuffer;
+  readonly tenantCountMax: number;
+  readonly slotCount: number;
+  readonly imageBytesMax: number;
+  /** The component that every tenant of this shard runs. */
+  readonly component: Uint8Array;
+};
+
+const COUNTERS = [
+  "tenantCount",
+  "eventCount",
+  "rejectedCount",
+  "turnCount",
+  "slotHitCount",
+  "slotMissCount",
+  "imageBytes",
+] as const;
+
+type Counter = (typeof COUNTERS)[number];
+
+/** A shard's counters in shared memory: the shard writes, anybody reads. */
+export class ShardCounters {
+  static readonly BYTES = (COUNTERS.length + OUTCOMES.length) * 8 + LATENCY_HISTOGRAM_BYTES;
+  /** Durations of turns, slot misses included. */
+  readonly turns: LatencyHistogram;
+  readonly #numbers: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#numbers = new Float64Array(buffer, 0, COUNTERS.length + OUTCOMES.length);
+    this.turns = new LatencyHistogram(buffer, this.#numbers.byteLength);
+  }
+
+  get(counter: Counter): number {
+    return this.#numbers[COUNTERS.indexOf(counter)]!;
+  }
+
+  set(counter: Counter, value: number): void {
+    this.#numbers[COUNTERS.indexOf(counter)] = value;
+  }
+
+  /** Turns by Outcome, in the order of OUTCOMES. */
+  get outcomes(): Float64Array {
+    return this.#numbers.subarray(COUNTERS.length);
+  }
+}
+
+function padded(bytes: number): number {
+  return (bytes + 7) & ~7;
+}

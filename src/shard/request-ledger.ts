@@ -1,0 +1,89 @@
+/** The requests whose events are under way in a shard, and what became of them so far. */
+import { ERRORS_LISTED_MAX } from "#model/limits.ts";
+import type { OfferAnswer } from "./protocol.ts";
+
+type Request = {
+  request: number;
+  /** Events seen; also the index of the next line. */
+  elements: number;
+  accepted: number;
+  rejected: number;
+  late: number;
+  duplicates: number;
+  errors: number[];
+  /** All its records for this shard have been parsed. */
+  complete: boolean;
+};
+
+export class RequestLedger {
+  #requests = new Map<number, Request>();
+  #complete: Request[] = [];
+
+  open(request: number): Request {
+    let entry = this.#requests.get(request);
+    if (entry === undefined) {
+      entry = {
+        request,
+        elements: 0,
+        accepted: 0,
+        rejected: 0,
+        late: 0,
+        duplicates: 0,
+        errors: [],
+        complete: false,
+      };
+      this.#requests.set(request, entry);
+    }
+    return entry;
+  }
+
+  /** The last record of the request has been parsed; its answer is due at the next `takeAnswers`. */
+  close(request: Request): void {
+    request.complete = true;
+    this.#complete.push(request);
+  }
+
+  late(request: number): void {
+    this.open(request).late += 1;
+  }
+
+  duplicate(request: number): void {
+    this.open(request).duplicates += 1;
+  }
+
+  /** An event that had been accepted turned out to be lost; `error` is its number. */
+  lost(request: number, index: number, error: number): void {
+    const entry = this.open(request);
+    entry.accepted -= 1;
+    rejected(entry, index, error);
+  }
+
+  rejected(entry: Request, index: number, error: number): void {
+    rejected(entry, index, error);
+  }
+
+  /** Moves the answers that are due into `answers`. */
+  takeAnswers(answers: unknown[]): void {
+    for (const entry of this.#complete) {
+      this.#requests.delete(entry.request);
+      const { request, elements, accepted, errors, late, duplicates } = entry;
+      const answer: OfferAnswer = {
+        type: "offer",
+        request,
+        elements,
+        accepted,
+        rejected: entry.rejected,
+        late,
+        duplicates,
+        errors,
+      };
+      answers.push(answer);
+    }
+    this.#complete.length = 0;
+  }
+}
+
+function rejected(entry: Request, index: number, error: number): void {
+  entry.rejected += 1;
+  if (entry.errors.length < ERRORS_LISTED_MAX * 2) entry.errors.push(index, error);
+}

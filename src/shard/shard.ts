@@ -1,0 +1,315 @@
+/**
+ * All tenants of one thread. A state machine: it never waits, reads no clock but the one that times a
+ * turn, and opens no socket. A step takes what waits in the ring, groups the events by tenant, and
+ * calls each tenant's component once for its whole group.
+ */
+import assert from "node:assert/strict";
+import type { Batcher } from "#batcher/batcher.ts";
+import type { IsolateHost } from "#isolate/host.ts";
+import { eventErrorNumber } from "#model/event-error.ts";
+import { BATCH_BYTES_MAX, WINDOW_MS } from "#model/limits.ts";
+import { OUTCOMES, type Outcome } from "#model/outcome.ts";
+import type { RingReader } from "#std/byte-ring.ts";
+import {
+  type Answer,
+  RECORD_ELEMENTS,
+  RECORD_QUESTION,
+  RecordView,
+  type ShardCounters,
+} from "./protocol.ts";
+import { answerQuestion } from "./questions.ts";
+import { RequestLedger } from "./request-ledger.ts";
+import type { TenantCap } from "./tenant-cap.ts";
+import { TENANT_EVENT_CLOCK, TENANT_QUARANTINED } from "./tenant-flags.ts";
+import { TenantLedger } from "./tenant-ledger.ts";
+
+/** A slice of turns runs under one guard; long enough to make the guard cheap. */
+const SLICE_MS = 5;
+/** Turns between two looks at the clock: a warm turn takes microseconds. */
+const TURNS_PER_CLOCK = 8;
+/** Records of one step: bounds how long an answer waits for its neighbours. */
+const STEP_RECORDS_MAX = 64;
+/** Idle tenants that are told the time in one step. */
+const SWEEP_TENANTS_MAX = 32;
+
+const FATE_LATE = 1;
+const FATE_DUPLICATE = 2;
+const EVENT_BYTES_MIN = 32;
+
+const GUEST_FAILED = eventErrorNumber("guestFailed");
+const QUARANTINED = eventErrorNumber("tenantQuarantined");
+const MEMORY_FULL = eventErrorNumber("memoryFull");
+
+export type ShardParts = {
+  readonly shard: number;
+  readonly ring: RingReader;
+  readonly batcher: Batcher;
+  readonly host: IsolateHost;
+  /** Number of the component that tenants run. */
+  readonly component: number;
+  readonly counters: ShardCounters;
+  readonly cap: TenantCap;
+};
+
+export class Shard {
+  readonly parts: ShardParts;
+  readonly tenants = new TenantLedger();
+  #requests = new RequestLedger();
+  #record = new RecordView();
+  #answers: Answer[] = [];
+  #report = new Uint32Array(4);
+  #fates = new Uint8Array(BATCH_BYTES_MAX / EVENT_BYTES_MIN);
+  #batch = 0;
+  #batchCount = 0;
+  #turnCountBefore = 0;
+  #nowMs = 0;
+  #sweep = 0;
+  #events = 0;
+  #rejected = 0;
+  /** Bound once: a slice is the same function every time. */
+  readonly #slice = (): void => this.#runSlice();
+  readonly #idle: number[] = [];
+  readonly #advanceIdle = (): void => {
+    const { host } = this.parts;
+    for (const tenant of this.#idle) if (host.isOpen(tenant)) host.advance(tenant, this.#nowMs);
+  };
+
+  constructor(parts: ShardParts) {
+    this.parts = parts;
+  }
+
+  /** Takes what waits, up to a bound; returns the answers that are due. `nowMs`: whole epoch ms. */
+  step(nowMs: number): readonly Answer[] {
+    const { ring, batcher } = this.parts;
+    this.#answers = [];
+    this.#nowMs = nowMs;
+    for (let count = 0; count < STEP_RECORDS_MAX && ring.next(); count++) {
+      this.#record.read(ring.view, ring.payloadOffset);
+      if (ring.kind === RECORD_QUESTION) this.#answerRecord();
+      else this.#parseRecord();
+      ring.release();
+    }
+    this.#flush();
+    assert(batcher.eventCount === 0);
+    this.#sweepIdle();
+    this.#count();
+    return this.#answers;
+  }
+
+  /** Number of a known tenant, or -1. */
+  find(tenant: string): number {
+    return this.parts.batcher.tenantFind(tenant);
+  }
+
+  /** Number of the tenant, made and opened if it is new; -1 when all tenants are taken. */
+  ensure(tenant: string): number {
+    const { batcher, cap } = this.parts;
+    batcher.setTenantCountMax(batcher.tenantCount + cap.claim(1));
+    const number = batcher.tenantAdd(tenant);
+    cap.settle(batcher.tenantCount);
+    if (number !== -1) this.tenants.reserve(batcher.tenantCount);
+    return number;
+  }
+
+  /** Opens the tenant's isolate unless it is open. */
+  open(tenant: number): Outcome {
+    const { host, batcher, component } = this.parts;
+    if (host.isOpen(tenant)) return "ok";
+    const eventClock = (batcher.tenantFlags(tenant) & TENANT_EVENT_CLOCK) !== 0;
+    return host.open(tenant, component, { clock: eventClock ? "event" : "wall" });
+  }
+
+  /** Runs `turn` under the guard, for the few calls outside a batch. */
+  guarded(turn: () => void): "done" | "timedOut" {
+    return this.parts.host.runSlice(turn);
+  }
+
+  #answerRecord(): void {
+    // The question must see every event before it.
+    this.#flush();
+    const { bytes } = this.parts.ring;
+    const { request, bodyOffset, bodyBytes } = this.#record;
+    const body = Buffer.from(bytes.slice(bodyOffset, bodyOffset + bodyBytes));
+    this.#answers.push(answerQuestion(this, request, body.toString("utf8"), this.#nowMs));
+  }
+
+  #parseRecord(): void {
+    const { batcher, ring, cap } = this.parts;
+    const record = this.#record;
+    const request = this.#requests.open(record.request);
+    const tenant = this.#recordTenant();
+    let offset = record.bodyOffset;
+    const end = offset + record.bodyBytes;
+    if (tenant === -2) offset = end;
+    while (offset < end) {
+      const byteCount = Math.min(end - offset, batcher.input.length);
+      batcher.input.set(ring.bytes.subarray(offset, offset + byteCount));
+      batcher.setTenantCountMax(batcher.tenantCount + cap.claim(byteCount));
+      const kind = ring.kind === RECORD_ELEMENTS ? "elements" : "lines";
+      batcher.parse(kind, byteCount, tenant, record.request, request.elements, this.#nowMs);
+      cap.settle(batcher.tenantCount);
+      this.tenants.reserve(batcher.tenantCount);
+      request.elements += batcher.elementCount;
+      request.accepted += batcher.acceptedCount;
+      this.#reject(request, tenant);
+      offset += batcher.consumedBytes;
+      if (batcher.full) this.#flush();
+      else assert(batcher.consumedBytes > 0);
+    }
+    if (record.last) this.#requests.close(request);
+  }
+
+  /** Tenant of the record's events; -1: each names its own; -2: none left, all are rejected. */
+  #recordTenant(): number {
+    const { tenantOffset, tenantBytes } = this.#record;
+    if (tenantBytes === 0) return -1;
+    const { ring, batcher } = this.parts;
+    const name = ring.bytes.subarray(tenantOffset, tenantOffset + tenantBytes);
+    const known = batcher.tenantFind(name);
+    if (known !== -1) return known;
+    const number = this.ensure(Buffer.from(name).toString("latin1"));
+    if (number !== -1) return number;
+    this.#answers.push({
+      type: "problem",
+      request: this.#record.request,
+      code: "tenantLimit",
+      detail: `All ${this.parts.cap.countMax} tenants are taken.`,
+    });
+    return -2;
+  }
+
+  #reject(request: ReturnType<RequestLedger["open"]>, tenant: number): void {
+    const { batcher } = this.parts;
+    if (batcher.rejectedCount === 0) return;
+    this.#rejected += batcher.rejectedCount;
+    if (tenant >= 0) this.tenants.rejected[tenant]! += batcher.rejectedCount;
+    for (let i = 0; i < batcher.errorCount; i++) {
+      this.#requests.rejected(request, batcher.errorIndex(i), batcher.errorCode(i));
+    }
+    request.rejected += batcher.rejectedCount - batcher.errorCount;
+  }
+
+  /** Hands every parsed event to its tenant. */
+  #flush(): void {
+    const { batcher, host } = this.parts;
+    if (batcher.eventCount > 0) {
+      this.#batch = 0;
+      this.#batchCount = batcher.group(this.#nowMs);
+      while (this.#batch < this.#batchCount) {
+        if (host.runSlice(this.#slice) === "timedOut") this.#settleTimeout();
+      }
+      batcher.clear();
+    }
+    this.#requests.takeAnswers(this.#answers);
+  }
+
+  /** Turns until the slice is over. Interrupted anywhere, it goes on where it stood. */
+  #runSlice(): void {
+    const { host, batcher, counters } = this.parts;
+    let nowMs = performance.now();
+    const endMs = nowMs + SLICE_MS;
+    while (this.#batch < this.#batchCount && nowMs < endMs) {
+      for (let turn = 0; turn < TURNS_PER_CLOCK && this.#batch < this.#batchCount; turn++) {
+        const tenant = batcher.batchTenant(this.#batch);
+        this.#turnCountBefore = host.stats.turns;
+        let outcome = this.open(tenant);
+        if (outcome === "ok") {
+          outcome = host.ingest(
+            tenant,
+            batcher.memory,
+            batcher.batchByteOffset(this.#batch),
+            batcher.batchByteCount(this.#batch),
+            this.#report,
+            this.#fates,
+          );
+        }
+        const doneMs = performance.now();
+        counters.turns.add(doneMs - nowMs);
+        nowMs = doneMs;
+        this.#settle(tenant, outcome);
+        this.#batch += 1;
+      }
+    }
+  }
+
+  #settleTimeout(): void {
+    const { host, batcher } = this.parts;
+    const tenant = batcher.batchTenant(this.#batch);
+    if (host.timedOutTenant === tenant) {
+      this.#settle(tenant, "exceededTime");
+      this.#batch += 1;
+    } else if (host.stats.turns > this.#turnCountBefore) {
+      // The thread was stopped between the end of the turn and its entry in the books.
+      this.#settle(tenant, "ok");
+      this.#batch += 1;
+    }
+  }
+
+  #settle(tenant: number, outcome: Outcome): void {
+    const { batcher } = this.parts;
+    const ledger = this.tenants;
+    if (outcome !== "ok") return this.#settleFailure(tenant, outcome);
+    const report = this.#report;
+    ledger.events[tenant]! += report[0]!;
+    ledger.late[tenant]! += report[1]!;
+    ledger.duplicates[tenant]! += report[2]!;
+    ledger.repeated[tenant]! += report[3]!;
+    ledger.lastEventMs[tenant] = this.#nowMs;
+    ledger.advancedMs[tenant] = this.#nowMs;
+    this.#events += report[0]! + report[3]!;
+    if (report[1]! + report[2]! === 0) return;
+    const eventCount = batcher.batchEventCount(this.#batch);
+    for (let event = 0; event < eventCount; event++) {
+      const fate = this.#fates[event]!;
+      if (fate === FATE_LATE) this.#requests.late(batcher.eventOrigin(this.#batch, event));
+      if (fate === FATE_DUPLICATE) {
+        this.#requests.duplicate(batcher.eventOrigin(this.#batch, event));
+      }
+    }
+  }
+
+  #settleFailure(tenant: number, outcome: Outcome): void {
+    const { batcher, host } = this.parts;
+    const error =
+      outcome === "quarantined" ? QUARANTINED : outcome === "refused" ? MEMORY_FULL : GUEST_FAILED;
+    const eventCount = batcher.batchEventCount(this.#batch);
+    for (let event = 0; event < eventCount; event++) {
+      const origin = batcher.eventOrigin(this.#batch, event);
+      this.#requests.lost(origin, batcher.eventIndex(this.#batch, event), error);
+    }
+    this.#rejected += eventCount;
+    this.tenants.rejected[tenant]! += eventCount;
+    if (host.quarantined(tenant)) {
+      batcher.tenantFlagsSet(tenant, batcher.tenantFlags(tenant) | TENANT_QUARANTINED);
+    }
+  }
+
+  /** Tells the time to tenants that went quiet, so that they give their memory back. */
+  #sweepIdle(): void {
+    const { batcher } = this.parts;
+    const count = Math.min(SWEEP_TENANTS_MAX, batcher.tenantCount);
+    this.#idle.length = 0;
+    for (let i = 0; i < count; i++) {
+      this.#sweep = this.#sweep + 1 < batcher.tenantCount ? this.#sweep + 1 : 0;
+      const advancedMs = this.tenants.advancedMs[this.#sweep]!;
+      if (advancedMs === 0 || this.#nowMs - advancedMs < 2 * WINDOW_MS) continue;
+      // Once is enough: an empty window stays empty until the next event.
+      this.tenants.advancedMs[this.#sweep] = 0;
+      this.#idle.push(this.#sweep);
+    }
+    if (this.#idle.length > 0) this.guarded(this.#advanceIdle);
+  }
+
+  #count(): void {
+    const { counters, host, batcher } = this.parts;
+    counters.set("tenantCount", batcher.tenantCount);
+    counters.set("eventCount", this.#events);
+    counters.set("rejectedCount", this.#rejected);
+    counters.set("turnCount", host.stats.turns);
+    counters.set("slotHitCount", host.stats.slotHits);
+    counters.set("slotMissCount", host.stats.slotMisses);
+    counters.set("imageBytes", host.stats.imageBytes);
+    const outcomes = counters.outcomes;
+    for (let i = 0; i < OUTCOMES.length; i++) outcomes[i] = host.stats.outcomes[OUTCOMES[i]!];
+  }
+}

@@ -1,0 +1,3 @@
+/** Bits of a tenant's flags in the batcher. */
+export const TENANT_EVENT_CLOCK = 1;
+export const TENANT_QUARANTINED = 2;

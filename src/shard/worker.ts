@@ -1,0 +1,43 @@
+/** The thread of a shard: sleeps on the ring, steps the shard, posts the answers. */
+import { parentPort, workerData } from "node:worker_threads";
+import { Batcher } from "#batcher/batcher.ts";
+import { IsolateHost } from "#isolate/host.ts";
+import { RingReader } from "#std/byte-ring.ts";
+import { ShardCounters, type ShardMessage, type ShardSettings } from "./protocol.ts";
+import { Shard } from "./shard.ts";
+import { TenantCap } from "./tenant-cap.ts";
+
+/** How long the thread sleeps at most; idle tenants are looked after that often. */
+const IDLE_MS = 250;
+
+run(workerData as ShardSettings);
+
+function run(settings: ShardSettings): void {
+  const ring = new RingReader(settings.ring);
+  const { tenantCountMax } = settings;
+  const host = new IsolateHost({
+    slotCount: settings.slotCount,
+    imageBytesMax: settings.imageBytesMax,
+    tenantCountMax,
+  });
+  const shard = new Shard({
+    shard: settings.shard,
+    ring,
+    batcher: new Batcher({ tenantCountMax }),
+    host,
+    component: host.admit(settings.component),
+    counters: new ShardCounters(settings.counters),
+    cap: new TenantCap(settings.tenantsTaken, tenantCountMax),
+  });
+  post({ type: "ready" });
+  while (!ring.stopping || ring.bytesUsed > 0) {
+    const answers = shard.step(Date.now());
+    if (answers.length > 0) post({ type: "answers", answers });
+    if (ring.bytesUsed === 0) ring.wait(IDLE_MS);
+  }
+  post({ type: "stopped" });
+}
+
+function post(message: ShardMessage): void {
+  parentPort!.postMessage(message);
+}

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { createRing, RingReader, RingWriter } from "./byte-ring.ts";
+import { Random } from "./random.ts";
+
+test("a ring delivers every record, in order, through thousands of laps", () => {
+  const seed = Number(process.env["SEED"] ?? 7);
+  const random = new Random(seed);
+  const buffer = createRing(1024);
+  const writer = new RingWriter(buffer);
+  const reader = new RingReader(buffer);
+  const expected: number[][] = [];
+  let written = 0;
+  for (let step = 0; step < 50_000; step++) {
+    if (random.chance(1, 2)) {
+      const byteCount = random.below(200);
+      const offset = writer.reserve(written, byteCount);
+      if (offset === -1) continue;
+      for (let i = 0; i < byteCount; i++) writer.bytes[offset + i] = (written + i) & 0xff;
+      writer.publish();
+      expected.push([written, byteCount]);
+      written += 1;
+    } else if (reader.next()) {
+      const [kind, byteCount] = expected.shift()!;
+      assert.equal(reader.kind, kind, `SEED=${seed}`);
+      for (let i = 0; i < byteCount!; i++) {
+        assert.equal(reader.bytes[reader.payloadOffset + i], (kind! + i) & 0xff);
+      }
+      reader.release();
+    } else {
+      assert.equal(expected.length, 0);
+      assert.equal(reader.bytesUsed, 0);
+    }
+  }
+  assert(written > 10_000);
+});
+
+test("fits never promises what reserve then refuses", () => {
+  const random = new Random(11);
+  for (let round = 0; round < 2_000; round++) {
+    const writer = new RingWriter(createRing(4096));
+    const reader = new RingReader((writer.bytes as Uint8Array<SharedArrayBuffer>).buffer);
+    const usedBefore = random.below(30);
+    for (let i = 0; i < usedBefore; i++) {
+      if (writer.reserve(1, random.below(300)) === -1) break;
+      writer.publish();
+      if (random.chance(3, 4) && reader.next()) reader.release();
+    }
+    const sizes = Array.from({ length: 1 + random.below(6) }, () => 200 + random.below(40));
+    const byteCount = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    if (!writer.fits(sizes.length, byteCount)) continue;
+    for (const bytes of sizes) {
+      assert.notEqual(writer.reserve(2, bytes), -1);
+      writer.publish();
+    }
+  }
+});
+
+test("a full ring refuses, and takes again once the reader has freed", () => {
+  const buffer = createRing(64);
+  const writer = new RingWriter(buffer);
+  const reader = new RingReader(buffer);
+  assert.notEqual(writer.reserve(1, 40), -1);
+  writer.publish();
+  assert.equal(writer.reserve(1, 40), -1);
+  assert(reader.next());
+  reader.release();
+  assert.notEqual(writer.reserve(1, 40), -1);
+});

@@ -1,0 +1,136 @@
+/**
+ * One writer, one reader, variable records, over a SharedArrayBuffer.
+ *
+ *   control (Int32)   0 head: units read so far     1 tail: units written so far     2 stop flag
+ *   data              records { u32 bytes of the record, u32 kind, payload }, each a multiple of
+ *                     8 bytes; a record never wraps: the rest of the ring is skipped by a pad.
+ *
+ * Positions count units of 8 bytes modulo 2^32, so the ring may be up to 16 GiB and head === tail
+ * always means empty. The writer publishes with an atomic store of the tail after the bytes are in
+ * place; the reader frees with an atomic store of the head. Nothing is allocated per record.
+ */
+import assert from "node:assert/strict";
+
+const UNIT_BYTES = 8;
+const CONTROL_BYTES = 64;
+const HEAD = 0;
+const TAIL = 1;
+const STOP = 2;
+
+export const RECORD_HEADER_BYTES = 8;
+const KIND_PAD = 0xffffffff;
+
+export function createRing(bytes: number): SharedArrayBuffer {
+  assert(bytes % UNIT_BYTES === 0);
+  assert(Math.log2(bytes) % 1 === 0, "a ring is a power of two of bytes");
+  return new SharedArrayBuffer(CONTROL_BYTES + bytes);
+}
+
+/** What both ends share: the views, and how full the ring is. */
+class Ring {
+  /** The data; record offsets index it. */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  protected readonly control: Int32Array;
+  protected readonly unitCount: number;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.control = new Int32Array(buffer, 0, CONTROL_BYTES / 4);
+    this.bytes = new Uint8Array(buffer, CONTROL_BYTES);
+    this.view = new DataView(buffer, CONTROL_BYTES);
+    this.unitCount = this.bytes.length / UNIT_BYTES;
+  }
+
+  get bytesUsed(): number {
+    const used = Atomics.load(this.control, TAIL) - Atomics.load(this.control, HEAD);
+    return (used >>> 0) * UNIT_BYTES;
+  }
+
+  get stopping(): boolean {
+    return Atomics.load(this.control, STOP) === 1;
+  }
+}
+
+export class RingWriter extends Ring {
+  #reservedUnits = 0;
+
+  /** Whether `recordCount` records of `byteCount` payload bytes in all surely fit now. */
+  fits(recordCount: number, byteCount: number): boolean {
+    const overheadBytes = recordCount * (RECORD_HEADER_BYTES + UNIT_BYTES);
+    // A record that does not fit before the end wastes less than its own size, once a lap.
+    const wasteBytes = recordCount === 0 ? 0 : Math.ceil(byteCount / recordCount) * 2;
+    return byteCount + overheadBytes + wasteBytes <= this.bytes.length - this.bytesUsed;
+  }
+
+  /** Offset of `payloadBytes` free bytes, or -1 if there is no room. Follow with `publish`. */
+  reserve(kind: number, payloadBytes: number): number {
+    assert(kind < KIND_PAD);
+    assert(this.#reservedUnits === 0);
+    const units = Math.ceil((RECORD_HEADER_BYTES + payloadBytes) / UNIT_BYTES);
+    const tail = this.control[TAIL]!;
+    const at = (tail >>> 0) % this.unitCount;
+    const untilEnd = this.unitCount - at;
+    const padUnits = units > untilEnd ? untilEnd : 0;
+    if ((padUnits + units) * UNIT_BYTES > this.bytes.length - this.bytesUsed) return -1;
+    if (padUnits > 0) this.#writeHeader(at * UNIT_BYTES, padUnits, KIND_PAD);
+    const offset = padUnits > 0 ? 0 : at * UNIT_BYTES;
+    this.#writeHeader(offset, units, kind);
+    this.#reservedUnits = padUnits + units;
+    return offset + RECORD_HEADER_BYTES;
+  }
+
+  /** Hands the reserved record to the reader and wakes it. */
+  publish(): void {
+    assert(this.#reservedUnits > 0);
+    Atomics.store(this.control, TAIL, (this.control[TAIL]! + this.#reservedUnits) | 0);
+    this.#reservedUnits = 0;
+    Atomics.notify(this.control, TAIL);
+  }
+
+  /** Tells the reader that nothing follows. */
+  stop(): void {
+    Atomics.store(this.control, STOP, 1);
+    // The reader sleeps on the tail; it looks at the flag whenever it wakes.
+    Atomics.notify(this.control, TAIL);
+  }
+
+  #writeHeader(offset: number, units: number, kind: number): void {
+    this.view.setUint32(offset, units * UNIT_BYTES, true);
+    this.view.setUint32(offset + 4, kind, true);
+  }
+}
+
+export class RingReader extends Ring {
+  /** The record that `next` found. */
+  kind = 0;
+  payloadOffset = 0;
+  #recordUnits = 0;
+
+  /** Finds the next record; false when the ring is empty. Free it with `release`. */
+  next(): boolean {
+    assert(this.#recordUnits === 0);
+    for (;;) {
+      const head = this.control[HEAD]!;
+      if (Atomics.load(this.control, TAIL) === head) return false;
+      const offset = ((head >>> 0) % this.unitCount) * UNIT_BYTES;
+      const units = this.view.getUint32(offset, true) / UNIT_BYTES;
+      this.kind = this.view.getUint32(offset + 4, true);
+      this.#recordUnits = units;
+      this.payloadOffset = offset + RECORD_HEADER_BYTES;
+      if (this.kind !== KIND_PAD) return true;
+      this.release();
+    }
+  }
+
+  release(): void {
+    assert(this.#recordUnits > 0);
+    Atomics.store(this.control, HEAD, (this.control[HEAD]! + this.#recordUnits) | 0);
+    this.#recordUnits = 0;
+  }
+
+  /** Sleeps until something is written, the writer stops, or the time is over. Blocks the thread. */
+  wait(timeoutMs: number): void {
+    const head = this.control[HEAD]!;
+    if (!this.stopping) Atomics.wait(this.control, TAIL, head, timeoutMs);
+  }
+}
