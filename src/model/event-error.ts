@@ -50,6 +50,10 @@ export const EVENT_ERRORS = [
   { code: "weightInvalid", message: `weight is an integer from 1 to ${WEIGHT_MAX}.` },
   { code: "guestFailed", message: "The tenant's component failed on the batch with this event." },
   { code: "memoryFull", message: "This server's memory for tenants is full." },
+  {
+    code: "dataUnsupported",
+    message: "data of a CloudEvent is a JSON object or a string; data_base64 is not read.",
+  },
 ] as const;
 
 export type EventErrorCode = (typeof EVENT_ERRORS)[number]["code"];

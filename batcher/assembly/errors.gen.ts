@@ -1,0 +1,25 @@
+// Generated from src/model/event-error.ts by scripts/batcher-constants.ts; do not edit.
+export const ERROR_MALFORMED_JSON: i32 = 0;
+export const ERROR_NOT_AN_OBJECT: i32 = 1;
+export const ERROR_EVENT_TOO_LARGE: i32 = 2;
+export const ERROR_INVALID_UTF8: i32 = 3;
+export const ERROR_EVENT_EMPTY: i32 = 4;
+export const ERROR_TENANT_MISSING: i32 = 5;
+export const ERROR_TENANT_ILLEGAL: i32 = 6;
+export const ERROR_TENANT_MISMATCH: i32 = 7;
+export const ERROR_TENANT_LIMIT: i32 = 8;
+export const ERROR_TENANT_QUARANTINED: i32 = 9;
+export const ERROR_ID_INVALID: i32 = 10;
+export const ERROR_USER_INVALID: i32 = 11;
+export const ERROR_CONVERSATION_INVALID: i32 = 12;
+export const ERROR_TS_INVALID: i32 = 13;
+export const ERROR_TS_IN_FUTURE: i32 = 14;
+export const ERROR_TEXT_INVALID: i32 = 15;
+export const ERROR_TEXT_TOO_LONG: i32 = 16;
+export const ERROR_TERMS_INVALID: i32 = 17;
+export const ERROR_TERM_INVALID: i32 = 18;
+export const ERROR_METRICS_INVALID: i32 = 19;
+export const ERROR_WEIGHT_INVALID: i32 = 20;
+export const ERROR_GUEST_FAILED: i32 = 21;
+export const ERROR_MEMORY_FULL: i32 = 22;
+export const ERROR_DATA_UNSUPPORTED: i32 = 23;
