@@ -1,0 +1,57 @@
+// Writes what follows from wit/: the entry of each guest and the host's descriptors.
+// `npm run generate` writes them, `npm run generate -- --check` only says which are out of date.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { guestSource } from "./generate-guest.ts";
+import { hostSource } from "./generate-host.ts";
+import { ENTRY_NAME, GUESTS, HOST_WORLDS } from "./guests.ts";
+import { resolveWorld, type ResolvedWorld } from "./wit-world.ts";
+import { parseWit } from "./wit.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+
+/** Path from the root -> contents, of every generated file. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  for (const { witPath, world, folder, author, arena } of GUESTS) {
+    const source = guestSource(loadWorld(witPath, world), { witPath, author, arena });
+    files.set(`${folder}/${ENTRY_NAME}`, source);
+  }
+  for (const { witPath, world, outputPath } of HOST_WORLDS) {
+    files.set(outputPath, hostSource(loadWorld(witPath, world), witPath));
+  }
+  return files;
+}
+
+export function loadWorld(witPath: string, world: string): ResolvedWorld {
+  return resolveWorld(parseWit(readFileSync(join(ROOT, witPath), "utf8"), witPath), world);
+}
+
+/** Writes them, or, with `check`, returns the paths of those that differ. */
+export function generate({ check }: { check: boolean }): string[] {
+  const stale: string[] = [];
+  for (const [path, source] of generatedFiles()) {
+    if (read(path) === source) continue;
+    stale.push(path);
+    if (!check) writeFileSync(join(ROOT, path), source);
+  }
+  return stale;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(join(ROOT, path), "utf8");
+  } catch {
+    return undefined; // Not generated yet.
+  }
+}
+
+if (import.meta.main) {
+  const check = process.argv.includes("--check");
+  const stale = generate({ check });
+  for (const path of stale) process.stderr.write(`${path} ${check ? "is out of date" : "written"}\n`);
+  if (check && stale.length > 0) {
+    process.stderr.write("Run `npm run generate` and commit what it writes.\n");
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,162 @@
+/** Resolves one world of a parsed WIT package into the descriptors of #isolate/abi-types.ts. */
+import type { AbiField, AbiFunction, AbiScalar, AbiType, AbiWorld } from "#isolate/abi-types.ts";
+import { WitError, type WitDefinition, type WitFunction, type WitInterface } from "./wit.ts";
+import type { WitPackage, WitType } from "./wit.ts";
+
+export type NamedType = {
+  readonly name: string;
+  readonly type: AbiType;
+  readonly definition: WitDefinition;
+};
+
+export type ResolvedWorld = {
+  /** As the WIT spells it: `summarizer`. */
+  readonly name: string;
+  readonly abi: AbiWorld;
+  /** Records and enums the world's functions use, each after what it is made of. */
+  readonly types: readonly NamedType[];
+  /** The functions of `abi.exports`, in its order. */
+  readonly functions: readonly WitFunction[];
+};
+
+const SCALARS: ReadonlySet<string> = new Set<AbiScalar>([
+  ...(["bool", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "char"] as const),
+]);
+
+/** Throws WitError for what a guest of ours cannot have: imports, async exports, unknown types. */
+export function resolveWorld(wit: WitPackage, worldName: string): ResolvedWorld {
+  const world = wit.worlds.find(({ name }) => name === worldName);
+  if (world === undefined) {
+    const known = wit.worlds.map(({ name }) => name).join(", ");
+    throw new WitError(`The package ${wit.name} has no world "${worldName}"; it has ${known}.`);
+  }
+  if (world.imports.length > 0) {
+    throw new WitError(`World "${worldName}" imports something; guests have no imports yet.`);
+  }
+  const resolver = new Resolver(wit);
+  const functions: WitFunction[] = [];
+  const exports: AbiFunction[] = [];
+  for (const item of world.exports) {
+    const from = item.kind === "interface" ? resolver.interface(item.name) : undefined;
+    const prefix = from === undefined ? "" : `${qualified(wit, from.name)}#`;
+    for (const each of item.kind === "interface" ? from!.functions : [item.function]) {
+      functions.push(each);
+      exports.push(resolver.function(each, prefix, from));
+    }
+  }
+  const abi = { name: qualified(wit, world.name), exports };
+  return { name: worldName, abi, types: resolver.types, functions };
+}
+
+export function camelCase(kebab: string): string {
+  return kebab.replace(/-([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
+}
+
+export function pascalCase(kebab: string): string {
+  return camelCase(`-${kebab}`);
+}
+
+export function constantCase(kebab: string): string {
+  return kebab.replaceAll("-", "_").toUpperCase();
+}
+
+function qualified(wit: WitPackage, name: string): string {
+  return `${wit.name}/${name}${wit.version === undefined ? "" : `@${wit.version}`}`;
+}
+
+class Resolver {
+  readonly types: NamedType[] = [];
+  readonly #wit: WitPackage;
+  readonly #resolved = new Map<string, AbiType>();
+  readonly #open = new Set<string>();
+
+  constructor(wit: WitPackage) {
+    this.#wit = wit;
+  }
+
+  interface(name: string): WitInterface {
+    const found = this.#wit.interfaces.find((each) => each.name === name);
+    if (found === undefined) throw new WitError(`There is no interface "${name}".`);
+    return found;
+  }
+
+  function(from: WitFunction, prefix: string, scope: WitInterface | undefined): AbiFunction {
+    if (from.isAsync) throw new WitError(`"${from.name}" is async; exports are synchronous here.`);
+    return {
+      name: camelCase(from.name),
+      coreName: `${prefix}${from.name}`,
+      parameters: this.#fields(from.parameters, scope),
+      result: from.result && this.#type(from.result, scope),
+    };
+  }
+
+  #fields(
+    fields: readonly { name: string; type: WitType }[],
+    scope: WitInterface | undefined,
+  ): AbiField[] {
+    return fields.map(({ name, type }) => ({
+      name: camelCase(name),
+      type: this.#type(type, scope),
+    }));
+  }
+
+  #type(type: WitType, scope: WitInterface | undefined): AbiType {
+    switch (type.kind) {
+      case "list":
+        return { kind: "list", element: this.#type(type.of, scope) };
+      case "option":
+        return { kind: "option", value: this.#type(type.of, scope) };
+      case "tuple":
+        return { kind: "tuple", items: type.items.map((item) => this.#type(item, scope)) };
+      case "result":
+        return {
+          kind: "result",
+          ok: type.ok && this.#type(type.ok, scope),
+          error: type.error && this.#type(type.error, scope),
+        };
+      default:
+        return this.#named(type.name, scope);
+    }
+  }
+
+  #named(name: string, scope: WitInterface | undefined): AbiType {
+    if (SCALARS.has(name)) return { kind: name as AbiScalar };
+    if (name === "string") return { kind: "string" };
+    const definition = scope?.definitions.find((each) => each.name === name);
+    if (scope === undefined || definition === undefined) {
+      throw new WitError(`There is no type "${name}" in ${scope?.name ?? "the world itself"}.`);
+    }
+    const key = `${scope.name}/${name}`;
+    const known = this.#resolved.get(key);
+    if (known !== undefined) return known;
+    if (this.#open.has(key)) throw new WitError(`Type "${name}" contains itself.`);
+    this.#open.add(key);
+    const type = this.#define(definition, scope);
+    this.#resolved.set(key, type);
+    if (definition.kind === "record" || definition.kind === "enum") {
+      this.types.push({ name, type, definition });
+    }
+    return type;
+  }
+
+  #define(definition: WitDefinition, scope: WitInterface): AbiType {
+    switch (definition.kind) {
+      case "alias":
+        return this.#type(definition.type, scope);
+      case "use":
+        return this.#named(definition.original, this.interface(definition.from));
+      case "enum":
+        return {
+          kind: "enum",
+          name: pascalCase(definition.name),
+          cases: definition.cases.map((each) => camelCase(each.name)),
+        };
+      case "record":
+        return {
+          kind: "record",
+          name: pascalCase(definition.name),
+          fields: this.#fields(definition.fields, scope),
+        };
+    }
+  }
+}
