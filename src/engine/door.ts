@@ -48,10 +48,7 @@ export interface EngineDoor {
   /** Resolves once the events are in the tenants' windows. Problems: busy, malformedJson, stopping. */
   offer(offer: Offer): Promise<OfferAnswer>;
   /** Problems: tenantUnknown, tenantQuarantined, guestFailed. */
-  trending(
-    tenant: string,
-    options: { limit: number; order: TrendOrder },
-  ): Promise<TrendingReport>;
+  trending(tenant: string, options: { limit: number; order: TrendOrder }): Promise<TrendingReport>;
   /** Sorted by the newest event first; `prefix` of the tenant id. */
   tenants(options: { offset: number; limit: number; prefix: string }): Promise<TenantList>;
   /** Problem: tenantUnknown. */

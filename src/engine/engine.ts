@@ -207,7 +207,11 @@ export class Engine implements EngineDoor {
 
 function checkRoom(room: boolean): void {
   if (room) return;
-  throw new Problem("busy", `The engine is behind: ${RING_BYTES} bytes of events wait. Try again.`, {
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-  });
+  throw new Problem(
+    "busy",
+    `The engine is behind: ${RING_BYTES} bytes of events wait. Try again.`,
+    {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    },
+  );
 }
