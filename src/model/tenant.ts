@@ -1,4 +1,5 @@
 import { TENANT_ID_BYTES_MAX } from "#model/limits.ts";
+import { Problem } from "#model/problem.ts";
 
 /** Which clock moves a tenant's window: the host's, or the newest event (for replays). */
 export type Clock = "wall" | "event";
@@ -27,4 +28,12 @@ const TENANT_ID = new RegExp(`^[A-Za-z0-9._:-]{1,${TENANT_ID_BYTES_MAX}}$`);
 
 export function isTenantId(text: string): boolean {
   return TENANT_ID.test(text);
+}
+
+/** `text` itself; anything but a tenant id is the problem `tenantIllegal`. */
+export function requireTenantId(text: string): string {
+  if (isTenantId(text)) return text;
+  const shown = JSON.stringify(text.slice(0, TENANT_ID_BYTES_MAX + 1));
+  const allowed = `1 to ${TENANT_ID_BYTES_MAX} of A-Z a-z 0-9 . _ : -`;
+  throw new Problem("tenantIllegal", `${shown} is no tenant id; use ${allowed}.`);
 }

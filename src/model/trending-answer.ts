@@ -1,5 +1,5 @@
 /** A tenant's window as the API shows it: what `trending` answers and `live` sends. */
-import type { TrendingReport, TrendItem, TrendSentence } from "#model/trending.ts";
+import type { TrendingReport, TrendItem, TrendSentence } from "./trending.ts";
 
 export type TrendingAnswer = {
   readonly tenant: string;

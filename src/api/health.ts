@@ -1,0 +1,113 @@
+/** `/livez`, `/readyz` and the landing page. */
+import type { EngineDoor } from "#engine/door.ts";
+import { Problem } from "#model/problem.ts";
+import { problemResponses } from "#model/schemas.ts";
+import { Type } from "typebox";
+import type { FastifyPluginAsync } from "fastify";
+
+/** By this a client knows that the server on a port is ours. */
+export const PRODUCT = "nexuscore";
+
+export type HealthOptions = {
+  readonly engine: EngineDoor;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly stopping: () => boolean;
+};
+
+const ReadySchema = Type.Object({
+  product: Type.Literal(PRODUCT),
+  version: Type.String(),
+  status: Type.Literal("ready"),
+  startedAtMs: Type.Number(),
+  tenantCount: Type.Integer(),
+  eventCount: Type.Integer(),
+  shards: Type.Array(Type.Object({}, { additionalProperties: true })),
+});
+
+export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
+  const { engine, version, startedAtMs, stopping } = options;
+  return async (server) => {
+    server.get(
+      "/livez",
+      {
+        schema: {
+          tags: ["health"],
+          operationId: "livez",
+          summary: "Whether the process runs",
+          response: {
+            200: Type.Object({ status: Type.Literal("live") }, { description: "It does" }),
+          },
+        },
+      },
+      async (_request, reply) => reply.header("cache-control", "no-store").send({ status: "live" }),
+    );
+    server.get(
+      "/readyz",
+      {
+        schema: {
+          tags: ["health"],
+          operationId: "readyz",
+          summary: "Whether events are taken, and what runs",
+          response: {
+            200: { ...ReadySchema, description: "They are" },
+            ...problemResponses("shardRestarting", "stopping"),
+          },
+        },
+      },
+      async (_request, reply) => {
+        if (stopping())
+          throw new Problem("stopping", "The server is stopping; events are refused.");
+        if (!engine.ready) throw new Problem("shardRestarting", "Events are not taken right now.");
+        const shards = engine.stats();
+        const sum = (key: "tenantCount" | "eventCount"): number =>
+          shards.reduce((total, shard) => total + shard[key], 0);
+        return reply.header("cache-control", "no-store").send({
+          product: PRODUCT,
+          version,
+          status: "ready",
+          startedAtMs,
+          tenantCount: sum("tenantCount"),
+          eventCount: sum("eventCount"),
+          shards,
+        });
+      },
+    );
+    server.get("/", { schema: { hide: true } }, async (request, reply) => {
+      const wantsHtml = String(request.headers.accept ?? "").includes("text/html");
+      reply.header("vary", "accept");
+      if (!wantsHtml) return { product: PRODUCT, version, ...LINKS };
+      return reply
+        .type("text/html; charset=utf-8")
+        .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
+        .send(landingPage(version, request.host));
+    });
+  };
+}
+
+const LINKS = { docs: "/docs", openapi: "/openapi.json", ready: "/readyz", tenants: "/v1/tenants" };
+
+function landingPage(version: string, host: string): string {
+  const origin = `http://${host.replaceAll(/[^A-Za-z0-9.:[\]-]/g, "")}`;
+  const links = Object.entries(LINKS).map(([name, path]) => `<a href="${path}">${name}</a>`);
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>NexusCore</title>
+<style>
+  :root { color-scheme: light dark }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 4rem auto; padding: 0 1rem }
+  pre { overflow-x: auto; padding: 1rem; border: 1px solid; border-radius: .5rem }
+  a { margin-right: 1rem }
+</style>
+<h1>NexusCore ${version}</h1>
+<p>What is trending now, for each of many tenants. It runs and takes events.</p>
+<p>${links.join("\n")}</p>
+<pre>curl -d '{"user":"ada","text":"the boss fight is on!"}' \\
+  -H 'content-type: application/json' ${origin}/v1/tenants/acme/events
+curl ${origin}/v1/tenants/acme/trending
+curl -N ${origin}/v1/tenants/acme/live</pre>
+</html>
+`;
+}

@@ -1,0 +1,45 @@
+/** `/openapi.json` and `/docs`: made from the schemas of the routes, served from this machine. */
+import { SCHEMAS } from "#model/schemas.ts";
+import fastifySwagger from "@fastify/swagger";
+import fastifySwaggerUi from "@fastify/swagger-ui";
+import type { FastifyInstance } from "fastify";
+
+const DESCRIPTION = `Live trends of many tenants from one process.
+
+Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/trending\`, or follow
+\`/v1/tenants/{tenant}/live\`. A tenant exists from its first event on.
+
+Times are epoch milliseconds. Every error is an \`application/problem+json\` with a stable \`code\`;
+429 and 503 carry \`Retry-After\`.`;
+
+export async function registerReference(server: FastifyInstance, version: string): Promise<void> {
+  for (const schema of SCHEMAS) server.addSchema(schema);
+  await server.register(fastifySwagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "NexusCore",
+        version,
+        description: DESCRIPTION,
+        license: { name: "Apache-2.0" },
+      },
+      tags: [
+        { name: "events", description: "What goes in" },
+        { name: "trending", description: "What comes out" },
+        { name: "tenants", description: "Who is there" },
+        { name: "health", description: "Whether it runs" },
+      ],
+    },
+    refResolver: {
+      buildLocalReference: (json, _uri, _fragment, i) => String(json.$id ?? `def-${i}`),
+    },
+  });
+  await server.register(fastifySwaggerUi, {
+    routePrefix: "/docs",
+    staticCSP: true,
+    uiConfig: { docExpansion: "list", tryItOutEnabled: true, validatorUrl: null },
+  });
+  server.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
+    reply.header("cache-control", "no-cache").send(server.swagger()),
+  );
+}

@@ -1,0 +1,103 @@
+/** The HTTP server: limits, errors, reference, and the routes it is given. */
+import type { Log } from "#observe/log.ts";
+import {
+  HEADERS_MS_MAX,
+  KEEP_ALIVE_MS,
+  REQUEST_MS_MAX,
+  SETTINGS_BYTES_MAX,
+} from "#model/limits.ts";
+import { Problem } from "#model/problem.ts";
+import { fastifySSE } from "@fastify/sse";
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
+import { answerClientError, problemOf, sendProblem } from "./problems.ts";
+import { registerReference } from "./reference.ts";
+
+export type ServerOptions = {
+  readonly log: Log;
+  readonly version: string;
+  /** True from the moment a stop was asked for: events are refused, what runs is answered. */
+  readonly stopping: () => boolean;
+  /** Each registers its routes in a scope of its own. */
+  readonly routes: readonly FastifyPluginAsync[];
+};
+
+/** Long enough for any percent-encoded tenant id, so that a longer one meets our own check. */
+const PARAM_LENGTH_MAX = 2_048;
+
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { log, version, stopping, routes } = options;
+  const server = Fastify({
+    logger: false,
+    bodyLimit: SETTINGS_BYTES_MAX,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_MS_MAX,
+    http: { headersTimeout: HEADERS_MS_MAX, connectionsCheckingInterval: 2_000 },
+    // While stopping, our own problem is answered instead, and only to those who write.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(request, reply, problemOf(error, log));
+    },
+    clientErrorHandler: answerClientError,
+    // A query string is text, so its numbers are coerced; nothing is ever removed silently.
+    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: true } },
+  });
+  // The schemas document the answers and the tests hold us to them; none drops a field silently.
+  server.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  server.setErrorHandler((error, request, reply) => {
+    sendProblem(request, reply, problemOf(error, log));
+  });
+  refuseOtherSites(server);
+  server.addHook("onRequest", async (request) => {
+    if (!stopping() || request.method === "GET" || request.method === "HEAD") return;
+    throw new Problem("stopping", "The server is stopping and takes nothing new.");
+  });
+  const allowedOf = collectMethods(server);
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.split("?", 1)[0] ?? "/";
+    const methods = allowedOf(path);
+    if (methods.length > 0) {
+      reply.header("allow", methods.join(", "));
+      throw new Problem("methodNotAllowed", `${path} takes ${methods.join(", ")}.`);
+    }
+    throw new Problem("notFound", `There is no ${path}; /docs lists what there is.`);
+  });
+  await server.register(fastifySSE, { heartbeatInterval: 0 });
+  await registerReference(server, version);
+  for (const route of routes) await server.register(route);
+  return server;
+}
+
+/**
+ * The server has no login on 127.0.0.1, so a page of another site, open in a browser on this
+ * machine, must not be able to write through it: such requests need no consent of ours to be sent.
+ */
+function refuseOtherSites(server: FastifyInstance): void {
+  server.addHook("onRequest", async (request) => {
+    if (request.method === "GET" || request.method === "HEAD") return;
+    if (request.headers["sec-fetch-site"] !== "cross-site") return;
+    throw new Problem("crossSite", "A page of another site may not write here.");
+  });
+}
+
+/** Remembers the routes; the result tells which methods a path has, for `Allow`. */
+function collectMethods(server: FastifyInstance): (path: string) => string[] {
+  const routes: { segments: string[]; methods: string[] }[] = [];
+  server.addHook("onRoute", ({ url, method }) => {
+    routes.push({ segments: url.split("/"), methods: [method].flat() });
+  });
+  return (path) => {
+    const segments = path.split("/");
+    const here = routes.filter((route) => matches(route.segments, segments));
+    return [...new Set(here.flatMap((route) => route.methods))].toSorted();
+  };
+}
+
+function matches(pattern: readonly string[], path: readonly string[]): boolean {
+  for (const [index, segment] of pattern.entries()) {
+    if (segment === "*") return true;
+    if (path[index] === undefined) return false;
+    if (segment !== path[index] && !segment.startsWith(":")) return false;
+  }
+  return pattern.length === path.length;
+}

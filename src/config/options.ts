@@ -1,0 +1,128 @@
+/** Every option, once: types, flags, environment, help and the printed defaults come from here. */
+import { TENANT_COUNT_MAX } from "#model/limits.ts";
+import { availableParallelism } from "node:os";
+
+export type OptionSpec = {
+  readonly kind: "integer" | "bytes" | "text" | "choice";
+  readonly environment: string;
+  readonly flag: string;
+  readonly unit?: string;
+  readonly default: number | string | (() => number);
+  /** In words, where the default depends on the machine. */
+  readonly defaultWords?: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly choices?: readonly string[];
+  readonly sentence: string;
+};
+
+const KIB = 1024;
+const GIB = KIB ** 3;
+
+export const OPTIONS = {
+  httpHost: {
+    kind: "text",
+    environment: "NEXUSCORE_HTTP_HOST",
+    flag: "--http-host",
+    default: "127.0.0.1",
+    sentence: "Address that HTTP listens on; 0.0.0.0 opens it to the network, without a login.",
+  },
+  httpPort: {
+    kind: "integer",
+    environment: "NEXUSCORE_HTTP_PORT",
+    flag: "--http-port",
+    default: 7070,
+    min: 0,
+    max: 65_535,
+    sentence: "Port of HTTP; 0 takes a free one.",
+  },
+  dataDir: {
+    kind: "text",
+    environment: "NEXUSCORE_DATA_DIR",
+    flag: "--data-dir",
+    default: "./.nexuscore",
+    sentence: "Folder for what is kept on disk.",
+  },
+  shardCount: {
+    kind: "integer",
+    environment: "NEXUSCORE_SHARD_COUNT",
+    flag: "--shard-count",
+    unit: "threads",
+    default: (): number => availableParallelism(),
+    defaultWords: "one a core",
+    min: 1,
+    max: 256,
+    sentence: "Threads that run tenants.",
+  },
+  slotCount: {
+    kind: "integer",
+    environment: "NEXUSCORE_SLOT_COUNT",
+    flag: "--slot-count",
+    unit: "instances a shard",
+    default: 1024,
+    min: 1,
+    max: 16_384,
+    sentence: "Component instances that hold the tenants in use, like lines of a cache.",
+  },
+  imageBytesMax: {
+    kind: "bytes",
+    environment: "NEXUSCORE_IMAGE_BYTES_MAX",
+    flag: "--image-bytes-max",
+    unit: "bytes",
+    default: 4 * GIB,
+    min: 1024 * KIB,
+    max: 1024 * GIB,
+    sentence: "Memory for the state of all tenants; full means no new tenants, not a crash.",
+  },
+  tenantCountMax: {
+    kind: "integer",
+    environment: "NEXUSCORE_TENANT_COUNT_MAX",
+    flag: "--tenant-count-max",
+    unit: "tenants",
+    default: TENANT_COUNT_MAX,
+    min: 1,
+    max: TENANT_COUNT_MAX,
+    sentence: "Tenants that are taken; a new one beyond is refused.",
+  },
+  logLevel: {
+    kind: "choice",
+    environment: "NEXUSCORE_LOG_LEVEL",
+    flag: "--log-level",
+    default: "info",
+    choices: ["debug", "info", "warn", "error", "silent"],
+    sentence: "Least level that is logged.",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+export type Config = {
+  readonly [Name in OptionName]: (typeof OPTIONS)[Name]["kind"] extends "integer" | "bytes"
+    ? number
+    : string;
+};
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+
+export function optionSpec(name: OptionName): OptionSpec {
+  return OPTIONS[name];
+}
+
+export function isOptionName(text: string): text is OptionName {
+  return Object.hasOwn(OPTIONS, text);
+}
+
+export function defaultOf(name: OptionName): number | string {
+  const { default: value } = optionSpec(name);
+  return typeof value === "function" ? value() : value;
+}
+
+/** What a value may be, in words: the end of every message about a wrong one. */
+export function allowedWords(name: OptionName): string {
+  const spec = optionSpec(name);
+  if (spec.kind === "choice") return `one of ${spec.choices?.join(", ")}`;
+  if (spec.kind === "text") return "a text that is not empty";
+  const range = `${spec.min} to ${spec.max}`;
+  if (spec.kind === "bytes") return `${range} bytes, or such as 512MiB, 4GiB`;
+  return `an integer from ${range}`;
+}

@@ -1,0 +1,27 @@
+/** The options as a commented YAML file: all defaults, or what is in force and where it came from. */
+import type { LoadedConfig } from "./load.ts";
+import { allowedWords, defaultOf, OPTION_NAMES, optionSpec } from "./options.ts";
+import { stringify } from "yaml";
+
+export function printDefaults(): string {
+  const blocks = OPTION_NAMES.map((name) => {
+    const { sentence, environment, flag, unit, defaultWords } = optionSpec(name);
+    const bounds = `${allowedWords(name)}${unit === undefined ? "" : ` (${unit})`}`;
+    // A default that depends on the machine stays a comment: written down, it would no longer.
+    const mark = defaultWords === undefined ? "" : "# ";
+    const words = defaultWords === undefined ? "" : ` # default: ${defaultWords}`;
+    return (
+      `# ${sentence}\n# Use ${bounds}. ${environment}, ${flag}\n` +
+      `${mark}${line(name, defaultOf(name))}${words}\n`
+    );
+  });
+  return `# NexusCore options. Flags win over the environment, the environment over this file.\n\n${blocks.join("\n")}`;
+}
+
+export function printConfig({ config, origins }: LoadedConfig): string {
+  return OPTION_NAMES.map((name) => `${line(name, config[name])} # ${origins[name]}\n`).join("");
+}
+
+function line(name: string, value: number | string): string {
+  return stringify({ [name]: value }).trimEnd();
+}
