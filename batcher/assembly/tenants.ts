@@ -1,0 +1,126 @@
+// Tenants of a shard: name <-> dense number. Open addressing with linear probing at half load at most;
+// a slot is { u32 hash, u32 number + 1 }, so that a probe reads a name only when its hash matches.
+// All tenants of one shard agree in `hash mod shards`; the slot is therefore taken from the upper bits.
+//
+//   record, 16 bytes: 0 u32 address of the name · 4 u8 bytes of it · 5 u8 flags · 8 u32 hash
+//   list,    8 bytes: 0 u32 first event + 1 · 4 u32 last event + 1, of the batch being collected
+import { allocate, copyShort } from "./layout";
+import { TENANT_ID_BYTES_MAX } from "./limits.gen";
+
+/** Flags of a tenant. */
+export const FLAG_EVENT_CLOCK: u8 = 1;
+export const FLAG_QUARANTINED: u8 = 2;
+
+const NAMES_STEP_BYTES: usize = 256 * 1024;
+
+export let tenantCount: u32 = 0;
+let countMax: u32 = 0;
+let capacity: u32 = 0;
+let records: usize = 0;
+let lists: usize = 0;
+let slots: usize = 0;
+let slotShift: u32 = 0;
+let slotMask: u32 = 0;
+let names: usize = 0;
+let namesEnd: usize = 0;
+
+export function tenantsInit(tenantCountMax: u32): void {
+  capacity = tenantCountMax;
+  countMax = tenantCountMax;
+  let slotCount: u32 = 16;
+  slotShift = 28;
+  while (slotCount < tenantCountMax * 2) {
+    slotCount <<= 1;
+    slotShift--;
+  }
+  slotMask = slotCount - 1;
+  records = allocate(<usize>capacity << 4);
+  lists = allocate(<usize>capacity << 3);
+  slots = allocate(<usize>slotCount << 3);
+}
+
+export function tenantsSetCountMax(count: u32): void {
+  countMax = min(count, capacity);
+}
+
+/** FNV-1a, then the finalizer of MurmurHash3: as tenantHash of src/model/placement.ts. */
+export function tenantHash(start: usize, bytes: u32): u32 {
+  let hash: u32 = 0x811c9dc5;
+  for (let i: usize = 0; i < <usize>bytes; i++) hash = (hash ^ load<u8>(start + i)) * 0x01000193;
+  hash = (hash ^ (hash >> 16)) * 0x85ebca6b;
+  hash = (hash ^ (hash >> 13)) * 0xc2b2ae35;
+  return hash ^ (hash >> 16);
+}
+
+/** Number of the tenant, or -1. */
+export function tenantFind(start: usize, bytes: u32, hash: u32): i32 {
+  let slot = hash >> slotShift;
+  while (true) {
+    const at = slots + (<usize>slot << 3);
+    const number = load<u32>(at, 4);
+    if (number == 0) return -1;
+    if (load<u32>(at) == hash && tenantIs(<i32>(number - 1), start, bytes)) return number - 1;
+    slot = (slot + 1) & slotMask;
+  }
+}
+
+/** Number of a tenant that `tenantFind` did not find; -1 when there are too many. */
+export function tenantAdd(start: usize, bytes: u32, hash: u32): i32 {
+  if (tenantCount >= countMax) return -1;
+  if (names + bytes > namesEnd) {
+    names = allocate(NAMES_STEP_BYTES);
+    namesEnd = names + NAMES_STEP_BYTES;
+  }
+  const record = records + (<usize>tenantCount << 4);
+  store<u32>(record, <u32>names);
+  store<u8>(record, <u8>bytes, 4);
+  store<u32>(record, hash, 8);
+  copyShort(names, start, bytes);
+  names += bytes;
+  let slot = hash >> slotShift;
+  while (load<u32>(slots + (<usize>slot << 3), 4) != 0) slot = (slot + 1) & slotMask;
+  store<u32>(slots + (<usize>slot << 3), hash);
+  tenantCount++;
+  store<u32>(slots + (<usize>slot << 3), tenantCount, 4);
+  return tenantCount - 1;
+}
+
+/** Whether the tenant has this name. */
+export function tenantIs(tenant: i32, start: usize, bytes: u32): bool {
+  const record = records + (<usize>tenant << 4);
+  if (<u32>load<u8>(record, 4) != bytes) return false;
+  const name = <usize>load<u32>(record);
+  for (let i: usize = 0; i < <usize>bytes; i++) {
+    if (load<u8>(name + i) != load<u8>(start + i)) return false;
+  }
+  return true;
+}
+
+/** `[A-Za-z0-9._:-]{1,64}` */
+export function isTenantName(start: usize, bytes: u32): bool {
+  if (bytes == 0 || bytes > TENANT_ID_BYTES_MAX) return false;
+  for (let i: usize = 0; i < <usize>bytes; i++) {
+    const byte = load<u8>(start + i);
+    const letter = <u8>((byte | 0x20) - 0x61) < 26;
+    // 0x2d-0x2e: - . and 0x30-0x3a: digits and the colon.
+    const rest = <u8>(byte - 0x30) <= 10 || byte == 0x2d || byte == 0x2e || byte == 0x5f;
+    if (!letter && !rest) return false;
+  }
+  return true;
+}
+
+export function tenantRecord(tenant: u32): usize {
+  return records + (<usize>tenant << 4);
+}
+
+// @ts-ignore: decorator
+@inline
+export function tenantList(tenant: u32): usize {
+  return lists + (<usize>tenant << 3);
+}
+
+// @ts-ignore: decorator
+@inline
+export function tenantFlags(tenant: i32): u8 {
+  return load<u8>(records + (<usize>tenant << 4), 5);
+}
