@@ -43,6 +43,18 @@ export const IMAGE_BYTES_MAX = 64 * 1024;
 export const IMAGE_PAGE_BYTES = 4096;
 /** 64 KiB pages of a guest's memory: one of program and scratch, one of state. */
 export const GUEST_MEMORY_PAGES_MAX = 2;
+/** Elements of the one table of functions a guest may have. */
+export const GUEST_TABLE_ELEMENTS_MAX = 4096;
+/** Bytes of a component. */
+export const COMPONENT_BYTES_MAX = 1024 * 1024;
+/** Components that one shard holds. */
+export const COMPONENT_COUNT_MAX = 64;
+/** Bytes that one answer of a guest may hold once read; pointers may share what they point to. */
+export const LIFTED_BYTES_MAX = 512 * 1024;
+/** Bytes of turns that a slot keeps until it commits the tenant's image. */
+export const JOURNAL_BYTES = 64 * 1024;
+/** Milliseconds of guest time that a slot keeps as turns; replaying them takes about as long. */
+export const JOURNAL_MS_MAX = 10;
 /** Milliseconds of CPU that one turn of a guest may take. */
 export const TURN_MS_MAX = 50;
 /** Failed turns after which a tenant is quarantined. */

@@ -1,0 +1,154 @@
+// A guest that behaves until told otherwise: it tallies what it is given, keeps a few texts, and reports
+// numbers that follow from every byte it ever saw, so that any disturbance of its memory shows.
+//
+// A batch is a command when the weight of its first event is 0xBAD in the top 12 bits: bits 12-19 say
+// what, bits 0-11 with which argument. No real batch weighs that much.
+import { IngestReport, Sentence, TrendItem, TrendingReport, ORDER_COUNT } from "./world.gen";
+import { INGEST_REPORT_BYTES, SENTENCE_BYTES, TRENDING_REPORT_BYTES } from "./world.gen";
+import { TREND_ITEM_BYTES } from "./world.gen";
+import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch";
+import { STATE, alloc, lieNextTime } from "./arena";
+import { ADVANCE_SPIN, ADVANCE_TRAP, TRENDING_RECURSE, TRENDING_SPIN, TRENDING_TRAP } from "./lie";
+import { twistIngest, twistTrending } from "./lie";
+import { FOUND, RECURSE, SPIN, TRAP, perform } from "./misdeed";
+
+const COMMAND: u32 = 0xbad;
+/** Commands above the misdeeds of misdeed.ts. */
+const ARM_ARENA: u32 = 64;
+const ARM_TRENDING: u32 = 65;
+const LIE_NOW: u32 = 66;
+
+const CLOCK: usize = STATE + 24;
+const NOW: usize = STATE + 32;
+const EVENTS: usize = STATE + 40;
+const BATCHES: usize = STATE + 44;
+const HASH: usize = STATE + 48;
+const TALLY: usize = STATE + 52; // Four counts, by fate.
+const ARMED: usize = STATE + 68;
+
+/** Texts kept: { u32 bytes, UTF-8 } each. */
+const TEXTS: usize = STATE + 4096;
+const TEXT_SLOT_BYTES: usize = 256;
+const TEXT_COUNT: u32 = 8;
+
+export function configure(clock: u32): void {
+  store<u32>(CLOCK, clock + 1);
+  store<u32>(HASH, 0x811c9dc5);
+}
+
+export function ingest(batch: usize, bytes: usize): usize {
+  const count = load<u32>(batch);
+  const weight = count > 0 ? load<u32>(batch + BATCH_HEADER_BYTES + 4) : 0;
+  const isCommand = weight >> 20 == COMMAND;
+  const command = (weight >> 12) & 0xff;
+  const argument = weight & 0xfff;
+  if (isCommand && command < ARM_ARENA) perform(command, argument);
+  for (let at: usize = 0; at < bytes; at++) {
+    store<u32>(HASH, (load<u32>(HASH) ^ load<u8>(batch + at)) * 16777619);
+  }
+  const report = changetype<IngestReport>(alloc(INGEST_REPORT_BYTES, 4));
+  report.fatesPtr = <u32>alloc(count, 1);
+  report.fatesLen = count;
+  let event = batch + BATCH_HEADER_BYTES;
+  for (let index: u32 = 0; index < count; index++) {
+    if (event + EVENT_HEADER_BYTES > batch + bytes) unreachable();
+    const fate = fateOf(event);
+    store<u8>(<usize>report.fatesPtr + index, <u8>fate);
+    tally(report, fate);
+    keepText(event);
+    event += load<u32>(event);
+  }
+  store<u32>(BATCHES, load<u32>(BATCHES) + 1);
+  if (isCommand && command == ARM_ARENA) lieNextTime(argument);
+  if (isCommand && command == ARM_TRENDING) store<u32>(ARMED, argument);
+  return isCommand && command == LIE_NOW
+    ? twistIngest(argument, report)
+    : changetype<usize>(report);
+}
+
+function fateOf(event: usize): u32 {
+  // Follows from time and weight, so that all four occur.
+  return (<u32>load<f64>(event, 8) ^ load<u32>(event, 4)) & 3;
+}
+
+function tally(report: IngestReport, fate: u32): void {
+  store<u32>(TALLY + (fate << 2), load<u32>(TALLY + (fate << 2)) + 1);
+  store<u32>(EVENTS, load<u32>(EVENTS) + 1);
+  if (fate == 0) report.counted += 1;
+  else if (fate == 1) report.late += 1;
+  else if (fate == 2) report.duplicate += 1;
+  else report.repeated += 1;
+}
+
+function keepText(event: usize): void {
+  const bytes = load<u32>(event, 24);
+  if (bytes == 0 || bytes > <u32>TEXT_SLOT_BYTES - 4) return;
+  const before = <usize>load<u16>(event, 16) + load<u16>(event, 18) + load<u16>(event, 20);
+  const slot = TEXTS + (load<u32>(EVENTS) % TEXT_COUNT) * TEXT_SLOT_BYTES;
+  store<u32>(slot, bytes);
+  memory.copy(slot + 4, event + EVENT_HEADER_BYTES + before, bytes);
+}
+
+export function advance(nowMs: f64): void {
+  if (load<u32>(ARMED) == ADVANCE_SPIN) perform(SPIN, 0);
+  if (load<u32>(ARMED) == ADVANCE_TRAP) perform(TRAP, 0);
+  if (load<u32>(CLOCK) == 1) store<f64>(NOW, nowMs);
+}
+
+export function trending(limit: u32, order: u32): usize {
+  const armed = load<u32>(ARMED);
+  if (armed == TRENDING_SPIN) perform(SPIN, 0);
+  if (armed == TRENDING_TRAP) perform(TRAP, 0);
+  if (armed == TRENDING_RECURSE) perform(RECURSE, 0);
+  const report = changetype<TrendingReport>(alloc(TRENDING_REPORT_BYTES, 8));
+  const hash = load<u32>(HASH);
+  report.asOfMs = load<f64>(NOW);
+  report.windowStartMs = <f64>hash * 1.7976931348623157e298;
+  report.windowEndMs = reinterpret<f64>((<u64>hash << 32) | hash); // Any double, NaN too.
+  report.eventCount = load<u32>(EVENTS);
+  report.userCount = load<u32>(FOUND);
+  report.userCountError = -0.0;
+  report.lateCount = load<u32>(TALLY + 4);
+  report.duplicateCount = load<u32>(TALLY + 8);
+  report.repeatedCount = load<u32>(TALLY + 12);
+  report.itemsLen = min(limit, TEXT_COUNT);
+  report.itemsPtr = <u32>alloc(report.itemsLen * TREND_ITEM_BYTES, 8);
+  report.sentencesLen = min(limit, 3);
+  report.sentencesPtr = <u32>alloc(report.sentencesLen * SENTENCE_BYTES, 4);
+  for (let index: u32 = 0; index < report.itemsLen; index++) {
+    const rank = order == ORDER_COUNT ? TEXT_COUNT - 1 - index : index;
+    fillItem(changetype<TrendItem>(<usize>report.itemsPtr + index * TREND_ITEM_BYTES), rank);
+  }
+  for (let index: u32 = 0; index < report.sentencesLen; index++) {
+    fillSentence(changetype<Sentence>(<usize>report.sentencesPtr + index * SENTENCE_BYTES), index);
+  }
+  return armed == 0 ? changetype<usize>(report) : twistTrending(armed, report);
+}
+
+function fillItem(item: TrendItem, rank: u32): void {
+  const slot = TEXTS + rank * TEXT_SLOT_BYTES;
+  const hash = load<u32>(HASH) * (rank + 1);
+  item.termPtr = <u32>slot + 4;
+  item.termLen = load<u32>(slot);
+  item.count = hash;
+  item.countLow = hash;
+  item.countHigh = ~hash;
+  item.exact = <u8>(hash & 1);
+  item.trending = <u8>((hash >> 1) & 1);
+  item.expected = <f64>hash / 7;
+  item.significance = -(<f64>rank);
+  item.userCount = rank;
+  item.userCountError = f64.MIN_VALUE;
+  item.firstSeenMs = Infinity;
+  item.samplePtr = item.termPtr;
+  item.sampleLen = item.termLen;
+}
+
+function fillSentence(sentence: Sentence, index: u32): void {
+  const slot = TEXTS + index * TEXT_SLOT_BYTES;
+  sentence.textPtr = <u32>slot + 4;
+  sentence.textLen = load<u32>(slot);
+  sentence.eventIdSome = <u8>(index & 1);
+  sentence.eventIdPtr = <u32>slot + 4;
+  sentence.eventIdLen = load<u32>(slot);
+}

@@ -1,0 +1,2 @@
+/** A transform class for the AssemblyScript compiler; see guest-transform.mjs. */
+export function renameExports(names: ReadonlyMap<string, string>): new () => object;

@@ -1,0 +1,229 @@
+/**
+ * Admits a component once, so that its instances need no checks later.
+ *
+ * What follows from admission, and why a slot may rely on it:
+ *   - it is a component of our world: every function is there, lifted under the world's types, in
+ *     UTF-8, and its core function has the signature the canonical ABI gives those types;
+ *   - it reaches nothing: no imports at all, hence no clock, no randomness, no other tenant;
+ *   - its memory is its whole state: fixed size, no mutable globals, tables that cannot change, no start
+ *     function. Copying the memory copies the tenant;
+ *   - it stays within the allow-list of instructions (opcodes.ts).
+ * No tool runs here: jco is the oracle in tests, not a part of the product.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { COMPONENT_BYTES_MAX } from "#model/limits.ts";
+import { coreSignatureOf, postReturnName, returnsThroughMemory } from "./abi-types.ts";
+import type { AbiFunction, AbiType, AbiWorld } from "./abi-types.ts";
+import { AdmissionError } from "./admission-error.ts";
+import { readComponent, type Component, type LiftedFunction } from "./component.ts";
+import { readCoreModule, type CoreModule } from "./core-module.ts";
+
+export type AdmittedComponent = {
+  /** SHA-256 of the component, hexadecimal. */
+  readonly sha256: string;
+  readonly module: WebAssembly.Module;
+  /** The memory of a new instance. */
+  readonly base: Buffer;
+  readonly growOffsets: ReadonlySet<number>;
+  /** Core names of functions that must be told when a result was read. */
+  readonly postReturns: ReadonlySet<string>;
+};
+
+export const REALLOC_NAME = "cabi_realloc";
+export const MEMORY_NAME = "memory";
+
+/** Throws AdmissionError, which says what was found and what would be right. */
+export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComponent {
+  if (bytes.length > COMPONENT_BYTES_MAX) {
+    throw new AdmissionError(
+      "tooLarge",
+      `The component has ${bytes.length} bytes; at most ${COMPONENT_BYTES_MAX} are admitted.`,
+    );
+  }
+  const component = readComponent(bytes);
+  const core = readCoreModule(component.coreModule);
+  checkExports(component, core, world);
+  const postReturns = new Set<string>();
+  for (const abiFunction of world.exports) {
+    const lifted = component.lifted.get(abiFunction.coreName);
+    if (lifted === undefined) throw missing(`function "${abiFunction.coreName}"`, world);
+    checkLift(lifted, abiFunction);
+    checkCore(core, abiFunction);
+    if (lifted.postReturn !== undefined) postReturns.add(lifted.postReturn);
+  }
+  return {
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+    ...instantiate(core),
+    growOffsets: core.growOffsets,
+    postReturns,
+  };
+}
+
+/** The interfaces of the world, and what the host calls beside its functions. */
+function checkExports(component: Component, core: CoreModule, world: AbiWorld): void {
+  for (const { coreName } of world.exports) {
+    const name = coreName.split("#")[0]!;
+    if (!component.exportNames.has(name)) throw missing(`"${name}"`, world);
+  }
+  if (!core.memories.has(MEMORY_NAME)) throw missing("its memory", world);
+  const realloc = core.functions.get(REALLOC_NAME);
+  if (realloc === undefined) throw missing(`"${REALLOC_NAME}"`, world);
+  checkSignature(REALLOC_NAME, realloc, ["i32", "i32", "i32", "i32"], ["i32"]);
+}
+
+function checkLift(lifted: LiftedFunction, abiFunction: AbiFunction): void {
+  const { coreName, result } = abiFunction;
+  const found = differenceOf(lifted, abiFunction);
+  if (found !== undefined) {
+    throw new AdmissionError(
+      "exportSignature",
+      `"${coreName}" is lifted under another type than the world's: ${found}.`,
+    );
+  }
+  checkOption(coreName, "memory", lifted.memory, MEMORY_NAME);
+  checkOption(coreName, "realloc", lifted.realloc, REALLOC_NAME);
+  checkOption(coreName, "post-return", lifted.postReturn, postReturnName(coreName));
+  const takesBytes = abiFunction.parameters.some(({ type }) => usesMemory(type));
+  if (lifted.memory === undefined && (takesBytes || returnsThroughMemory(result))) {
+    throw new AdmissionError("canonOptions", `"${coreName}" is lifted without a memory.`);
+  }
+  if (lifted.realloc === undefined && takesBytes) {
+    throw new AdmissionError("canonOptions", `"${coreName}" is lifted without a realloc.`);
+  }
+}
+
+function checkOption(coreName: string, option: string, found: string | undefined, wanted: string) {
+  if (found === undefined || found === wanted) return;
+  throw new AdmissionError(
+    "canonOptions",
+    `"${coreName}" is lifted with ${option} "${found}"; it must be "${wanted}".`,
+  );
+}
+
+function checkCore(core: CoreModule, abiFunction: AbiFunction): void {
+  const { coreName } = abiFunction;
+  const type = core.functions.get(coreName);
+  if (type === undefined) throw missing(`function "${coreName}" in its core module`, undefined);
+  const { parameters, results } = coreSignatureOf(abiFunction);
+  checkSignature(coreName, type, parameters, results);
+  const postReturn = core.functions.get(postReturnName(coreName));
+  if (postReturn !== undefined) checkSignature(postReturnName(coreName), postReturn, results, []);
+}
+
+function checkSignature(
+  name: string,
+  found: { readonly parameters: readonly string[]; readonly results: readonly string[] },
+  parameters: readonly string[],
+  results: readonly string[],
+): void {
+  const foundText = `(${found.parameters.join(", ")}) -> (${found.results.join(", ")})`;
+  const wantedText = `(${parameters.join(", ")}) -> (${results.join(", ")})`;
+  if (foundText === wantedText) return;
+  throw new AdmissionError(
+    "exportSignature",
+    `The core function "${name}" is ${foundText}; it must be ${wantedText}.`,
+  );
+}
+
+/** Compiles the module and takes the picture that every instance starts as. */
+function instantiate(core: CoreModule): { module: WebAssembly.Module; base: Buffer } {
+  try {
+    const module = new WebAssembly.Module(core.bytes);
+    const instance = new WebAssembly.Instance(module, {});
+    const memory = instance.exports[MEMORY_NAME] as WebAssembly.Memory;
+    assert(memory.buffer.byteLength === core.memoryPages * 65536);
+    return { module, base: Buffer.from(memory.buffer.slice(0)) };
+  } catch (error) {
+    const isInvalid =
+      error instanceof WebAssembly.CompileError ||
+      error instanceof WebAssembly.LinkError ||
+      error instanceof WebAssembly.RuntimeError;
+    if (!isInvalid) throw error;
+    throw new AdmissionError("invalid", `V8 refuses the core module: ${error.message}.`);
+  }
+}
+
+function missing(what: string, world: AbiWorld | undefined): AdmissionError {
+  const of = world === undefined ? "" : ` A component of ${world.name} does.`;
+  return new AdmissionError("exportMissing", `The component does not export ${what}.${of}`);
+}
+
+function usesMemory(type: AbiType): boolean {
+  switch (type.kind) {
+    case "string":
+    case "list":
+      return true;
+    case "record":
+      return type.fields.some((field) => usesMemory(field.type));
+    case "tuple":
+      return type.items.some(usesMemory);
+    case "option":
+      return usesMemory(type.value);
+    case "result":
+      return [type.ok, type.error].some((each) => each !== undefined && usesMemory(each));
+    default:
+      return false;
+  }
+}
+
+/** Where a lifted function first differs from the world's; undefined if nowhere. */
+function differenceOf(found: LiftedFunction, wanted: AbiFunction): string | undefined {
+  const parameters = (of: Pick<AbiFunction, "parameters">): AbiType => ({
+    kind: "record",
+    name: "",
+    fields: of.parameters,
+  });
+  return (
+    difference(parameters(found), parameters(wanted), "its parameters") ??
+    difference(found.result, wanted.result, "its result")
+  );
+}
+
+/** Walks along the wanted type, which is small, whatever the found one is. */
+function difference(
+  found: AbiType | undefined,
+  wanted: AbiType | undefined,
+  at: string,
+): string | undefined {
+  if (found === undefined || wanted === undefined || found.kind !== wanted.kind) {
+    if (found === wanted) return undefined;
+    return `${at}: ${found?.kind ?? "nothing"} instead of ${wanted?.kind ?? "nothing"}`;
+  }
+  const foundNames = namesOf(found);
+  const wantedNames = namesOf(wanted);
+  if (foundNames !== wantedNames) return `${at}: (${foundNames}) instead of (${wantedNames})`;
+  const parts = partsOf(found);
+  for (const [index, { name, type }] of partsOf(wanted).entries()) {
+    const inner = difference(parts[index]?.type, type, `${at}.${name}`);
+    if (inner !== undefined) return inner;
+  }
+  return undefined;
+}
+
+function namesOf(type: AbiType): string {
+  if (type.kind === "enum") return type.cases.join(", ");
+  return partsOf(type)
+    .map(({ name }) => name)
+    .join(", ");
+}
+
+function partsOf(type: AbiType): readonly { name: string; type: AbiType | undefined }[] {
+  switch (type.kind) {
+    case "record":
+      return type.fields;
+    case "tuple":
+      return type.items.map((item, index) => ({ name: `${index}`, type: item }));
+    case "list":
+      return [{ name: "element", type: type.element }];
+    case "option":
+      return [{ name: "some", type: type.value }];
+    case "result":
+      return [
+        { name: "ok", type: type.ok },
+        { name: "error", type: type.error },
+      ];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The canonical ABI as a host sees it: one implementation for all instances.
+ *
+ * A type's descriptor is compiled once into closures; an instance contributes only its memory. Nothing a
+ * guest hands over is believed: pointers, lengths, alignments, discriminants, code points and UTF-8
+ * are checked, and what one answer may hold in all is bounded, because pointers may alias: a memory of
+ * 128 KiB can claim a list of a thousand texts of 100 KiB each. Any breach is an AbiError.
+ * Source: component-model, design/mvp/CanonicalABI.md ("Loading", "Storing", "Flattening").
+ */
+import { LIFTED_BYTES_MAX } from "#model/limits.ts";
+import { alignmentOf, bytesOf, enumBytes, payloadOffsetOf, sequenceLayout } from "./abi-types.ts";
+import type { AbiField, AbiScalar, AbiType } from "./abi-types.ts";
+
+/** The guest broke the canonical ABI. */
+export class AbiError extends Error {
+  override name = "AbiError";
+}
+
+/** The memory of one instance. It never grows, so its views stay valid. */
+export class GuestMemory {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  /** Bytes that the value being lifted may still claim; `liftResult` resets it. */
+  liftableBytes = 0;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.bytes = Buffer.from(memory.buffer);
+    this.view = new DataView(memory.buffer);
+  }
+
+  /** Throws AbiError unless the range lies within the memory and begins where it may. */
+  check(pointer: number, byteCount: number, alignment: number): void {
+    if (pointer % alignment !== 0) {
+      throw new AbiError(`The address ${pointer} is not aligned to ${alignment}.`);
+    }
+    if (pointer + byteCount > this.bytes.length) {
+      throw new AbiError(
+        `${byteCount} bytes at ${pointer} pass the end of the memory, ${this.bytes.length}.`,
+      );
+    }
+  }
+
+  /** `check`, for what an answer points to: it counts against LIFTED_BYTES_MAX. */
+  claim(pointer: number, byteCount: number, alignment: number): void {
+    this.check(pointer, byteCount, alignment);
+    this.liftableBytes -= byteCount;
+    if (this.liftableBytes < 0) {
+      throw new AbiError(`The answer holds more than ${LIFTED_BYTES_MAX} bytes.`);
+    }
+  }
+}
+
+/** Reads the value at an address that was checked for the bytes and the alignment of its type. */
+export type Load = (memory: GuestMemory, address: number) => unknown;
+/** Reads a whole result: `value` is what the core function returned. */
+export type LiftResult = (memory: GuestMemory, value: unknown) => unknown;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** For results that lie behind a pointer (see returnsThroughMemory). */
+export function compileLiftResult(type: AbiType): LiftResult {
+  const load = compileLoad(type);
+  const byteCount = bytesOf(type);
+  const alignment = alignmentOf(type);
+  return (memory, value) => {
+    const address = (value as number) >>> 0;
+    memory.liftableBytes = LIFTED_BYTES_MAX;
+    memory.claim(address, byteCount, alignment);
+    return load(memory, address);
+  };
+}
+
+export function compileLoad(type: AbiType): Load {
+  switch (type.kind) {
+    case "string":
+      return loadString;
+    case "list":
+      return compileLoadList(type.element);
+    case "record":
+      return compileLoadRecord(type.fields);
+    case "tuple": {
+      const { offsets } = sequenceLayout(type.items);
+      const loads = type.items.map(compileLoad);
+      return (memory, address) => loads.map((load, index) => load(memory, address + offsets[index]!));
+    }
+    case "enum": {
+      const loadDiscriminant = compileLoadDiscriminant(type.cases.length);
+      return (memory, address) => type.cases[loadDiscriminant(memory, address)];
+    }
+    case "option": {
+      const load = compileLoad(type.value);
+      const offset = payloadOffsetOf(type);
+      return (memory, address) =>
+        loadFlag(memory, address) === 0 ? undefined : load(memory, address + offset);
+    }
+    case "result": {
+      const loads = [type.ok, type.error].map((each) => each && compileLoad(each));
+      const offset = payloadOffsetOf(type);
+      return (memory, address) => {
+        const discriminant = loadFlag(memory, address);
+        const val = loads[discriminant]?.(memory, address + offset);
+        return { tag: discriminant === 0 ? "ok" : "err", val };
+      };
+    }
+    default:
+      return LOAD_SCALAR[type.kind];
+  }
+}
+
+const LOAD_SCALAR: Readonly<Record<AbiScalar, Load>> = {
+  bool: ({ view }, address) => view.getUint8(address) !== 0,
+  u8: ({ view }, address) => view.getUint8(address),
+  s8: ({ view }, address) => view.getInt8(address),
+  u16: ({ view }, address) => view.getUint16(address, true),
+  s16: ({ view }, address) => view.getInt16(address, true),
+  u32: ({ view }, address) => view.getUint32(address, true),
+  s32: ({ view }, address) => view.getInt32(address, true),
+  u64: ({ view }, address) => view.getBigUint64(address, true),
+  s64: ({ view }, address) => view.getBigInt64(address, true),
+  f32: ({ view }, address) => view.getFloat32(address, true),
+  f64: ({ view }, address) => view.getFloat64(address, true),
+  char: ({ view }, address) => {
+    const codePoint = view.getUint32(address, true);
+    if (codePoint > 0x10ffff || (codePoint >= 0xd800 && codePoint <= 0xdfff)) {
+      throw new AbiError(`0x${codePoint.toString(16)} is no Unicode scalar value.`);
+    }
+    return String.fromCodePoint(codePoint);
+  },
+};
+
+function loadString(memory: GuestMemory, address: number): string {
+  const pointer = memory.view.getUint32(address, true);
+  const byteCount = memory.view.getUint32(address + 4, true);
+  memory.claim(pointer, byteCount, 1);
+  try {
+    return utf8.decode(memory.bytes.subarray(pointer, pointer + byteCount));
+  } catch {
+    throw new AbiError(`The ${byteCount} bytes of text at ${pointer} are not UTF-8.`);
+  }
+}
+
+function compileLoadList(element: AbiType): Load {
+  const stride = bytesOf(element);
+  const alignment = alignmentOf(element);
+  if (element.kind === "u8") {
+    return (memory, address) => {
+      const { pointer, count } = claimList(memory, address, stride, alignment);
+      return new Uint8Array(memory.bytes.subarray(pointer, pointer + count));
+    };
+  }
+  const load = compileLoad(element);
+  return (memory, address) => {
+    const { pointer, count } = claimList(memory, address, stride, alignment);
+    const items: unknown[] = [];
+    for (let index = 0; index < count; index++) items.push(load(memory, pointer + index * stride));
+    return items;
+  };
+}
+
+function claimList(
+  memory: GuestMemory,
+  address: number,
+  stride: number,
+  alignment: number,
+): { pointer: number; count: number } {
+  const pointer = memory.view.getUint32(address, true);
+  const count = memory.view.getUint32(address + 4, true);
+  memory.claim(pointer, count * stride, alignment); // At most 2^32 times a stride: exact in a double.
+  return { pointer, count };
+}
+
+function compileLoadRecord(fields: readonly AbiField[]): Load {
+  const { offsets } = sequenceLayout(fields.map((field) => field.type));
+  const parts = fields.map(({ name, type }, index) => ({
+    name,
+    offset: offsets[index]!,
+    load: compileLoad(type),
+  }));
+  return (memory, address) => {
+    const record: Record<string, unknown> = {};
+    for (const { name, offset, load } of parts) record[name] = load(memory, address + offset);
+    return record;
+  };
+}
+
+function compileLoadDiscriminant(caseCount: number): (memory: GuestMemory, address: number) => number {
+  const load = LOAD_SCALAR[`u${(enumBytes(caseCount) * 8) as 8 | 16 | 32}`];
+  return (memory, address) => {
+    const discriminant = load(memory, address) as number;
+    if (discriminant < caseCount) return discriminant;
+    throw new AbiError(`The discriminant ${discriminant} names none of ${caseCount} cases.`);
+  };
+}
+
+/** The discriminant of an option or a result. */
+const loadFlag = compileLoadDiscriminant(2);

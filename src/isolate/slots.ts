@@ -1,0 +1,267 @@
+/**
+ * The slots of a thread, as a cache of tenants: a bounded number of instances holds the tenants in use,
+ * everyone else rests as an image.
+ *
+ *   hit    the tenant is in its slot: nothing to do
+ *   miss   the clock picks a slot not used lately; its tenant's image is committed, its memory compared
+ *          with the base and scrubbed until it equals the base in every byte, and the image of the
+ *          tenant to come is written over it
+ *
+ * Between tenants a slot keeps its instance, never between components. Slots are shared fairly: a
+ * component takes one of another's only while it has less than its share.
+ *
+ * While a slot's memory is in motion (a swap, a turn, a restore) it is `torn`. The guard of the host
+ * may end a slice at any statement; `recover` then trusts the images, the journals and `slot.tenant`, and
+ * makes the torn slot anew.
+ */
+import assert from "node:assert/strict";
+import { IMAGE_BYTES_MAX, IMAGE_PAGE_BYTES } from "#model/limits.ts";
+import type { Outcome } from "#model/outcome.ts";
+import type { AdmittedComponent } from "./admission.ts";
+import { outcomeOf } from "./guest-instance.ts";
+import type { HostStats } from "./host-stats.ts";
+import { NO_PAGE, bitCount, type Images } from "./images.ts";
+import { BasePages, NO_TENANT, Slot } from "./slot.ts";
+import { NO_SLOT, type TenantTable } from "./tenant-table.ts";
+
+/** Slots tried before a miss is refused because images of evicted tenants find no room. */
+const VICTIMS_MAX = 4;
+
+const REFUSED = -1;
+
+export type SlotsOptions = {
+  readonly slotCount: number;
+  readonly tenants: TenantTable;
+  readonly images: Images;
+  readonly stats: HostStats;
+  /** A tenant's memory outgrew IMAGE_BYTES_MAX: it is back at its last image. */
+  readonly onOversize: (tenant: number) => void;
+};
+
+export class Slots {
+  /** The slot whose memory is in motion. */
+  torn: Slot | undefined;
+  /** Why `enter` gave no slot. */
+  refusal: Outcome = "ok";
+  readonly #options: SlotsOptions;
+  readonly #slots: Slot[] = [];
+  readonly #bases: BasePages[] = [];
+  /** By component: how many slots run it. */
+  readonly #slotCounts: number[] = [];
+  #hand = 0;
+
+  constructor(options: SlotsOptions) {
+    assert(options.slotCount > 0);
+    this.#options = options;
+  }
+
+  /** Numbers components from 0, in order. */
+  addComponent(component: AdmittedComponent): void {
+    this.#bases.push(new BasePages(component));
+    this.#slotCounts.push(0);
+  }
+
+  /**
+   * Hot. The slot that holds the tenant, with room in its journal for a turn of so many bytes; it is torn.
+   * Undefined: `refusal` says why, and nothing happened to the tenant but what it says.
+   */
+  enter(tenant: number, byteCount: number): Slot | undefined {
+    const { tenants, stats } = this.#options;
+    const index = tenants.slots[tenant]!;
+    if (index === NO_SLOT) return this.#miss(tenant);
+    stats.slotHits += 1;
+    const slot = this.#slots[index]!;
+    slot.isReferenced = true;
+    this.torn = slot;
+    if (slot.journal.hasRoom(byteCount)) return slot;
+    this.refusal = this.#commit(slot);
+    if (this.refusal === "ok") return slot;
+    this.torn = undefined;
+    return undefined;
+  }
+
+  /** Writes the tenant's image if it is in a slot and had turns since. */
+  commit(tenant: number): Outcome {
+    const index = this.#options.tenants.slots[tenant]!;
+    if (index === NO_SLOT) return "ok";
+    this.torn = this.#slots[index]!;
+    const outcome = this.#commit(this.torn);
+    this.torn = undefined;
+    return outcome;
+  }
+
+  commitAll(): void {
+    for (const { tenant } of this.#slots) if (tenant !== NO_TENANT) this.commit(tenant);
+  }
+
+  /** Takes the tenant out of its slot without keeping anything of it. */
+  vacate(tenant: number): void {
+    const { slots } = this.#options.tenants;
+    const index = slots[tenant]!;
+    if (index === NO_SLOT) return;
+    const slot = this.#slots[index]!;
+    this.torn = slot;
+    slot.tenant = NO_TENANT;
+    slots[tenant] = NO_SLOT;
+    slot.isReferenced = false;
+    slot.journal.clear();
+    slot.scrub(slot.dirtyMask());
+    this.torn = undefined;
+  }
+
+  /** After a failed turn: a new instance, the tenant's last image, its journal. Stays torn. */
+  restore(slot: Slot): void {
+    const { images, stats } = this.#options;
+    stats.restores += 1;
+    slot.reset(slot.componentNumber, slot.base);
+    if (slot.tenant === NO_TENANT) return;
+    images.load(slot.tenant, slot.instance.memory.bytes);
+    if (slot.journalHead !== images.head(slot.tenant)) this.#beginJournal(slot);
+    try {
+      slot.journal.replay(slot.instance);
+    } catch (error) {
+      outcomeOf(error, slot.base.component.growOffsets); // Throws unless it was the guest.
+      // These turns went well before. What differs is the stack that was left; the image is safe.
+      stats.replayFailures += 1;
+      this.#beginJournal(slot);
+      slot.reset(slot.componentNumber, slot.base);
+      images.load(slot.tenant, slot.instance.memory.bytes);
+    }
+  }
+
+  /** After an interruption at any statement: everything consistent again. */
+  recover(): void {
+    const { images, tenants } = this.#options;
+    images.recover((tenant) => tenants.isOpen(tenant));
+    tenants.slots.fill(NO_SLOT);
+    this.#slotCounts.fill(0);
+    for (const slot of this.#slots) {
+      this.#slotCounts[slot.componentNumber]! += 1;
+      if (slot.tenant !== NO_TENANT && !tenants.isOpen(slot.tenant)) {
+        slot.tenant = NO_TENANT;
+        this.torn = slot;
+      }
+      if (slot === this.torn) this.restore(slot);
+      if (slot.tenant !== NO_TENANT) tenants.slots[slot.tenant] = slot.index;
+    }
+    this.torn = undefined;
+  }
+
+  #miss(tenant: number): Slot | undefined {
+    const { tenants, images, stats } = this.#options;
+    const slot = this.#claim(tenants.component(tenant));
+    if (slot === undefined) {
+      this.refusal = "refused";
+      return undefined;
+    }
+    stats.slotMisses += 1;
+    this.torn = slot;
+    images.load(tenant, slot.instance.memory.bytes);
+    slot.journal.clear();
+    slot.journalHead = images.head(tenant);
+    slot.isReferenced = true;
+    slot.tenant = tenant;
+    tenants.slots[tenant] = slot.index;
+    return slot;
+  }
+
+  /** An empty slot with an instance of the component whose memory equals the base. */
+  #claim(component: number): Slot | undefined {
+    const base = this.#bases[component]!;
+    if (this.#slots.length < this.#options.slotCount) {
+      const slot = new Slot(this.#slots.length, component, base);
+      this.#slots.push(slot);
+      this.#slotCounts[component]! += 1;
+      return slot;
+    }
+    for (let tries = 0; tries < VICTIMS_MAX; tries++) {
+      const slot = this.#victim(component);
+      if (slot.tenant !== NO_TENANT && !this.#evict(slot)) continue;
+      if (slot.componentNumber === component) return slot;
+      this.torn = slot;
+      this.#slotCounts[slot.componentNumber]! -= 1;
+      this.#slotCounts[component]! += 1;
+      slot.reset(component, base);
+      return slot;
+    }
+    return undefined;
+  }
+
+  /** The clock: the first slot it meets that was not used since the hand last came by. */
+  #victim(component: number): Slot {
+    const count = this.#slots.length;
+    const own = this.#slotCounts[component]!;
+    const share = Math.floor(count / this.#componentsInUse(component));
+    const takesOwn = own > 0 && own >= share;
+    for (let step = 0; step < 2 * count; step++) {
+      const slot = this.#slots[this.#hand]!;
+      this.#hand = this.#hand + 1 < count ? this.#hand + 1 : 0;
+      const isOwn = slot.componentNumber === component;
+      if (takesOwn ? !isOwn : !isOwn && this.#slotCounts[slot.componentNumber]! <= share) continue;
+      if (!slot.isReferenced) return slot;
+      slot.isReferenced = false;
+    }
+    return this.#slots[this.#hand]!; // More components than slots: anyone's.
+  }
+
+  #componentsInUse(component: number): number {
+    let count = 0;
+    for (let other = 0; other < this.#slotCounts.length; other++) {
+      if (other === component || this.#slotCounts[other]! > 0) count += 1;
+    }
+    return count;
+  }
+
+  /** False: there is no room for the tenant's image, and it stays. */
+  #evict(slot: Slot): boolean {
+    this.torn = slot;
+    const { tenant } = slot;
+    const mask = this.#settle(slot);
+    if (mask === REFUSED) {
+      this.torn = undefined;
+      return false;
+    }
+    slot.tenant = NO_TENANT;
+    this.#options.tenants.slots[tenant] = NO_SLOT;
+    slot.scrub(mask);
+    this.#options.stats.evictions += 1;
+    return true;
+  }
+
+  /** `ok`, `refused` (no room, nothing changed), `exceededMemory` (back at the last image). */
+  #commit(slot: Slot): Outcome {
+    const { images, stats } = this.#options;
+    const strikesBefore = stats.outcomes.exceededMemory;
+    const mask = this.#settle(slot);
+    if (mask === REFUSED) return "refused";
+    if (stats.outcomes.exceededMemory === strikesBefore) return "ok";
+    slot.scrub(mask);
+    images.load(slot.tenant, slot.instance.memory.bytes);
+    return "exceededMemory";
+  }
+
+  /**
+   * Makes the tenant's image say what its memory says, unless that is too much, which costs the tenant
+   * its turns since. Returns which pages of the memory differ from the base, or REFUSED.
+   */
+  #settle(slot: Slot): number {
+    const { images, stats, onOversize } = this.#options;
+    const mask = slot.dirtyMask();
+    if (slot.journal.isEmpty) return mask;
+    if (bitCount(mask) * IMAGE_PAGE_BYTES > IMAGE_BYTES_MAX) {
+      this.#beginJournal(slot);
+      onOversize(slot.tenant);
+      return mask;
+    }
+    if (!images.store(slot.tenant, mask, slot.pages)) return REFUSED;
+    this.#beginJournal(slot);
+    stats.commits += 1;
+    return mask;
+  }
+
+  /** An empty journal behind the tenant's image. */
+  #beginJournal(slot: Slot): void {
+    slot.journal.clear();
+    slot.journalHead = slot.tenant === NO_TENANT ? NO_PAGE : this.#options.images.head(slot.tenant);
+  }
+}
