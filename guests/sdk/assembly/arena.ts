@@ -1,0 +1,46 @@
+// The arena: all scratch of one call, in the low 64 KiB page, behind the statics.
+//
+// A guest has no allocator and no garbage collector. Parameters, scratch and results are cut from the
+// page one after the other; `reset` at the end of the call (the post-return of what it returned)
+// forgets them all and writes zeros over them, so between calls the low page is byte for byte the page
+// the component started with, and only the high page, the tenant's state, is left to keep.
+// Fresh memory is therefore always zero. A call that wants more than the page holds traps.
+
+/** First byte of the tenant's state; everything below is statics and scratch. */
+export const STATE_ADDRESS: usize = 0x10000;
+
+// u32 first free address; 0 stands for the start, so that the static equals its base between calls.
+const TOP: usize = memory.data(8, 8);
+
+export function alloc(bytes: usize, align: usize = 8): usize {
+  const start = (mark() + align - 1) & ~(align - 1);
+  const end = start + bytes;
+  if (end > STATE_ADDRESS || end < start) unreachable();
+  store<u32>(TOP, <u32>end);
+  return start;
+}
+
+/** Canonical ABI: the host puts parameters here. Growing keeps the bytes and wastes the old place. */
+export function cabi_realloc(oldPtr: usize, oldSize: usize, align: usize, newSize: usize): usize {
+  const start = alloc(newSize, align == 0 ? 1 : align);
+  if (oldPtr != 0) memory.copy(start, oldPtr, min(oldSize, newSize));
+  return start;
+}
+
+/** Where the next allocation would start. */
+export function mark(): usize {
+  const top = <usize>load<u32>(TOP);
+  return top == 0 ? __heap_base : top;
+}
+
+/** Frees what was allocated since `mark` gave `position`. */
+export function release(position: usize): void {
+  memory.fill(position, 0, mark() - position);
+  store<u32>(TOP, <u32>position);
+}
+
+/** Frees everything. The last thing of every call. */
+export function reset(): void {
+  memory.fill(__heap_base, 0, mark() - __heap_base);
+  store<u32>(TOP, 0);
+}

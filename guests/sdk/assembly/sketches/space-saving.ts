@@ -1,0 +1,399 @@
+// Heavy hitters of a sliding window: pane-ring Space-Saving with a proven interval for every count.
+//
+// The window is PANES panes; `pane` numbers the current one, `low` = pane - PANES + 1 the oldest. Each
+// of `capacity` slots follows one key and knows
+//   own       its events that the slot counted itself and that are still in the window
+//   ring[p]   the same by pane: own = sum of ring
+//   priority  own + credit inherited from the keys that held the slot before; it picks the victim
+//             exactly as Space-Saving does, and the credit fades by ceil(credit / PANES) a pane
+//   inserted  the pane in which the key came in, and insertBound, bound[inserted] at that moment
+// and the table knows bound[p]: the most events that any key without a slot can have had in pane p.
+//
+// The interval. A key came in during pane `inserted`. Before that it had no slot, so at most bound[p]
+// of its events in each earlier pane p, and at most insertBound in `inserted` itself, are not in its
+// ring; everything since is. Hence own <= count <= own + insertBound + sum of bound[low .. inserted-1],
+// and once `inserted` has left the window the count is exact.
+//
+// Giving a slot away turns its knowledge into bounds: for a pane p since the insertion, the key had at
+// most ring[p] (+ insertBound in the first one) events there, so bound[p] = max(bound[p], that).
+//
+// Late events. One for pane p < inserted is counted in ring[p] like any other: what is *not* in the ring
+// of that pane still happened before the insertion, so bound[p] still covers it and the interval above
+// holds. When the slot is given away, such a pane held at most bound[p] + ring[p], so bound[p] grows by
+// ring[p]. (The plain rule, widening bound[p] on every late event of a key without a slot, is sound
+// too, but a stream that is late by a constant pane would then never get a key in, and the bounds would
+// grow with every event instead of with every eviction.)
+//
+// A table that never evicted has all bounds 0: every count is exact, and moving the slots into a larger
+// table changes nothing. Keys are byte strings of at most KEY_BYTES_MAX, compared byte by byte; the hash
+// only finds them. Counts saturate at OWN_MAX; for a window after that every upper bound is the largest
+// number there is.
+//
+// Cost: 128 bytes a slot with its key; an update is O(1) with the index (capacity > 64), a SIMD scan of
+// the hashes without; an eviction probes some 4 to 9 slots; a roll is one SIMD pass. Ideas: Metwally
+// 2005 (Space-Saving), Manku 2002 (bounds of lossy counting). Checked against an exact count of every
+// key by guests/sdk/space-saving.test.ts.
+import { equalBytes, saturatingAdd } from "./bytes";
+
+export const PANES: u32 = 12;
+export const KEY_BYTES_MAX: u32 = 40;
+export const NO_SLOT: u32 = 0xffffffff;
+const OWN_MAX: u32 = 0x7fffffff;
+const PRIORITY_MAX: u32 = 0xffffff00;
+
+/** The table's header. What it points to is laid out by its owner; all arrays are 16-aligned. */
+@unmanaged
+export class SpaceSaving {
+  /** Slots; a multiple of 4. */
+  capacity: u32;
+  /** Slots in use: 0 .. count - 1. */
+  count: u32;
+  /** Clock hand of the victim search. */
+  hand: u32;
+  /** Lower bound of all priorities. */
+  least: u32;
+  pane: u32;
+  /** The latest pane in which a count saturated; 0: never. */
+  saturatedPane: u32;
+  /** u32[capacity] each. */
+  hashes: u32;
+  own: u32;
+  priority: u32;
+  inserted: u32;
+  insertBound: u32;
+  /** u32[PANES][capacity]. */
+  ring: u32;
+  /** u8[capacity]. */
+  lengths: u32;
+  /** KEY_BYTES_MAX bytes each, zeros behind the key. */
+  keys: u32;
+  /** u16[indexMask + 1], slot + 1 or 0, open addressing; 0: there is none, scan. */
+  index: u32;
+  indexMask: u32;
+  bound0: u32; bound1: u32; bound2: u32; bound3: u32; bound4: u32; bound5: u32;
+  bound6: u32; bound7: u32; bound8: u32; bound9: u32; bound10: u32; bound11: u32;
+
+  /** Hot. The slot of a key, or NO_SLOT. */
+  find(hash: u32, key: usize, bytes: u32): u32 {
+    if (this.index == 0) return this.scan(hash, key, bytes);
+    const mask = this.indexMask;
+    let at = home(hash) & mask;
+    while (true) {
+      const entry = <u32>load<u16>(this.index + (at << 1));
+      if (entry == 0) return NO_SLOT;
+      if (this.holds(entry - 1, hash, key, bytes)) return entry - 1;
+      at = (at + 1) & mask;
+    }
+  }
+
+  /** A slot whose key has the hash: the key itself, but for one pair of keys in four billion. */
+  findHash(hash: u32): u32 {
+    if (this.index == 0) {
+      const needle = i32x4.splat(hash);
+      for (let first: u32 = 0; first < this.count; first += 4) {
+        const hits = i32x4.bitmask(i32x4.eq(v128.load(this.hashes + (first << 2)), needle));
+        if (hits != 0) return first + <u32>ctz(hits) < this.count ? first + <u32>ctz(hits) : NO_SLOT;
+      }
+      return NO_SLOT;
+    }
+    let at = home(hash) & this.indexMask;
+    while (true) {
+      const entry = <u32>load<u16>(this.index + (at << 1));
+      if (entry == 0) return NO_SLOT;
+      if (load<u32>(this.hashes + ((entry - 1) << 2)) == hash) return entry - 1;
+      at = (at + 1) & this.indexMask;
+    }
+  }
+
+  /** Hot. Counts `weight` events of the key of `slot` in `pane`, which is open. */
+  add(slot: u32, pane: u32, weight: u32): void {
+    const ownAt = this.own + (slot << 2);
+    const own = load<u32>(ownAt);
+    if (weight > OWN_MAX - own) {
+      weight = OWN_MAX - own;
+      this.saturatedPane = this.pane;
+    }
+    store<u32>(ownAt, own + weight);
+    const cell = this.cell(pane, slot);
+    store<u32>(cell, load<u32>(cell) + weight);
+    const priorityAt = this.priority + (slot << 2);
+    const priority = load<u32>(priorityAt);
+    store<u32>(priorityAt, priority > PRIORITY_MAX - weight ? PRIORITY_MAX : priority + weight);
+  }
+
+  /** Gives a slot to a key without one: a free slot, or one that `evict` has emptied. */
+  insert(slot: u32, hash: u32, key: usize, bytes: u32): void {
+    if (slot == this.count) {
+      this.count = slot + 1;
+      this.least = 0;
+    }
+    store<u32>(this.hashes + (slot << 2), hash);
+    store<u32>(this.inserted + (slot << 2), this.pane);
+    store<u32>(this.insertBound + (slot << 2), load<u32>(this.boundAt(this.pane)));
+    store<u8>(this.lengths + slot, <u8>bytes);
+    const place = this.keyAt(slot);
+    memory.copy(place, key, bytes);
+    memory.fill(place + bytes, 0, KEY_BYTES_MAX - bytes);
+    this.link(slot);
+  }
+
+  /** The slot that Space-Saving would give away next. Only for a full table. */
+  victim(): u32 {
+    const count = this.count;
+    let slot = this.hand;
+    let probes: u32 = 0;
+    while (true) {
+      if (slot >= count) slot = 0;
+      if (probes++ == count) this.least = this.leastPriority();
+      if (load<u32>(this.priority + (slot << 2)) <= this.least) {
+        this.hand = slot + 1;
+        return slot;
+      }
+      slot++;
+    }
+  }
+
+  /** A slot whose key is gone from the window and has no credit left, or NO_SLOT. */
+  spare(): u32 {
+    if (this.least != 0) return NO_SLOT;
+    const slot = this.victim();
+    return load<u32>(this.priority + (slot << 2)) == 0 ? slot : NO_SLOT;
+  }
+
+  /** Turns what the slot knows into bounds and empties it; its priority stays as credit. */
+  evict(slot: u32): void {
+    const inserted = load<u32>(this.inserted + (slot << 2));
+    for (let pane = this.low; pane <= this.pane; pane++) {
+      const cell = this.cell(pane, slot);
+      const counted = load<u32>(cell);
+      const boundAt = this.boundAt(pane);
+      const bound = load<u32>(boundAt);
+      if (pane < inserted) {
+        store<u32>(boundAt, saturatingAdd(bound, counted));
+      } else {
+        const unseen = pane == inserted ? load<u32>(this.insertBound + (slot << 2)) : 0;
+        store<u32>(boundAt, max(bound, saturatingAdd(counted, unseen)));
+      }
+      store<u32>(cell, 0);
+    }
+    store<u32>(this.own + (slot << 2), 0);
+    this.unlink(slot);
+  }
+
+  /** Evicts a key for good; the last slot moves into the gap, which the caller's own arrays follow. */
+  remove(slot: u32): u32 {
+    this.evict(slot);
+    const last = this.count - 1;
+    if (slot != last) {
+      this.unlink(last);
+      moveWord(this.hashes, last, slot);
+      moveWord(this.own, last, slot);
+      moveWord(this.priority, last, slot);
+      moveWord(this.inserted, last, slot);
+      moveWord(this.insertBound, last, slot);
+      for (let pane: u32 = 0; pane < PANES; pane++) moveWord(this.cell(pane, 0), last, slot);
+      store<u8>(this.lengths + slot, load<u8>(this.lengths + last));
+      memory.copy(this.keyAt(slot), this.keyAt(last), KEY_BYTES_MAX);
+      this.link(slot);
+    }
+    clearWord(this.hashes, last);
+    clearWord(this.own, last);
+    clearWord(this.priority, last);
+    clearWord(this.inserted, last);
+    clearWord(this.insertBound, last);
+    for (let pane: u32 = 0; pane < PANES; pane++) clearWord(this.cell(pane, 0), last);
+    store<u8>(this.lengths + last, 0);
+    memory.fill(this.keyAt(last), 0, KEY_BYTES_MAX);
+    this.count = last;
+    this.least = 0;
+    return last;
+  }
+
+  /** Goes on by `panes` panes, in O(PANES + the fading of credit) passes however many they are. */
+  roll(panes: u32): void {
+    const single = min(panes, PANES);
+    for (let step: u32 = 0; step < single; step++) this.rollOne();
+    if (panes <= PANES) return;
+    this.pane += panes - PANES;
+    this.fade(panes - PANES);
+  }
+
+  /** At most this many events of the key are in the window. At least `own` are. */
+  upper(slot: u32): u32 {
+    const own = load<u32>(this.own + (slot << 2));
+    if (this.saturatedPane != 0 && this.saturatedPane >= this.low) return 0xffffffff;
+    const inserted = load<u32>(this.inserted + (slot << 2));
+    if (inserted < this.low) return own;
+    let sum = <u64>own + <u64>load<u32>(this.insertBound + (slot << 2));
+    for (let pane = this.low; pane < inserted; pane++) sum += <u64>load<u32>(this.boundAt(pane));
+    return <u32>min<u64>(sum, 0xffffffff);
+  }
+
+  /** At most this many events of any one key without a slot are in the window. */
+  upperUntracked(): u32 {
+    if (this.saturatedPane != 0 && this.saturatedPane >= this.low) return 0xffffffff;
+    let sum: u64 = 0;
+    for (let pane = this.low; pane <= this.pane; pane++) sum += <u64>load<u32>(this.boundAt(pane));
+    return <u32>min<u64>(sum, 0xffffffff);
+  }
+
+  /** Fills the index anew: after the arrays have moved, or its size has changed. */
+  reindex(): void {
+    if (this.index == 0) return;
+    memory.fill(this.index, 0, (this.indexMask + 1) << 1);
+    for (let slot: u32 = 0; slot < this.count; slot++) this.link(slot);
+  }
+
+  /** The oldest pane of the window. Pane numbers start high enough for this never to wrap. */
+  @inline
+  get low(): u32 {
+    return this.pane - (PANES - 1);
+  }
+
+  @inline
+  keyAt(slot: u32): usize {
+    return this.keys + slot * KEY_BYTES_MAX;
+  }
+
+  @inline
+  ownOf(slot: u32): u32 {
+    return load<u32>(this.own + (slot << 2));
+  }
+
+  @inline
+  cell(pane: u32, slot: u32): usize {
+    return this.ring + ((pane % PANES) * this.capacity + slot << 2);
+  }
+
+  @inline
+  private boundAt(pane: u32): usize {
+    return changetype<usize>(this) + offsetof<SpaceSaving>("bound0") + ((pane % PANES) << 2);
+  }
+
+  /** Hot. */
+  @inline
+  private holds(slot: u32, hash: u32, key: usize, bytes: u32): bool {
+    return (
+      load<u32>(this.hashes + (slot << 2)) == hash &&
+      <u32>load<u8>(this.lengths + slot) == bytes &&
+      equalBytes(this.keyAt(slot), key, bytes)
+    );
+  }
+
+  /** Hot. */
+  private scan(hash: u32, key: usize, bytes: u32): u32 {
+    const needle = i32x4.splat(hash);
+    const count = this.count;
+    for (let first: u32 = 0; first < count; first += 4) {
+      let hits = i32x4.bitmask(i32x4.eq(v128.load(this.hashes + (first << 2)), needle));
+      while (hits != 0) {
+        const slot = first + <u32>ctz(hits);
+        if (slot < count && this.holds(slot, hash, key, bytes)) return slot;
+        hits &= hits - 1;
+      }
+    }
+    return NO_SLOT;
+  }
+
+  private link(slot: u32): void {
+    if (this.index == 0) return;
+    let at = home(load<u32>(this.hashes + (slot << 2))) & this.indexMask;
+    while (load<u16>(this.index + (at << 1)) != 0) at = (at + 1) & this.indexMask;
+    store<u16>(this.index + (at << 1), <u16>(slot + 1));
+  }
+
+  /** Backward-shift deletion: no tombstones, so chains stay as short as on the first day. */
+  private unlink(slot: u32): void {
+    if (this.index == 0) return;
+    const mask = this.indexMask;
+    let hole = home(load<u32>(this.hashes + (slot << 2))) & mask;
+    while (<u32>load<u16>(this.index + (hole << 1)) != slot + 1) hole = (hole + 1) & mask;
+    let at = hole;
+    while (true) {
+      at = (at + 1) & mask;
+      const entry = <u32>load<u16>(this.index + (at << 1));
+      if (entry == 0) break;
+      const wanted = home(load<u32>(this.hashes + ((entry - 1) << 2))) & mask;
+      if (((at - wanted) & mask) < ((at - hole) & mask)) continue;
+      store<u16>(this.index + (hole << 1), <u16>entry);
+      hole = at;
+    }
+    store<u16>(this.index + (hole << 1), 0);
+  }
+
+  private leastPriority(): u32 {
+    let least: u32 = 0xffffffff;
+    for (let slot: u32 = 0; slot < this.count; slot++)
+      least = min(least, load<u32>(this.priority + (slot << 2)));
+    return least;
+  }
+
+  private rollOne(): void {
+    this.pane += 1;
+    const cells = this.cell(this.pane, 0);
+    const end = this.capacity << 2;
+    let least = i32x4.splat(-1);
+    for (let at: u32 = 0; at < end; at += 16) {
+      const own = v128.load(this.own + at);
+      const credit = faded(i32x4.sub(v128.load(this.priority + at), own));
+      const stays = i32x4.sub(own, v128.load(cells + at));
+      const priority = i32x4.add(stays, credit);
+      v128.store(cells + at, i32x4.splat(0));
+      v128.store(this.own + at, stays);
+      v128.store(this.priority + at, priority);
+      least = i32x4.min_u(least, priority);
+    }
+    store<u32>(this.boundAt(this.pane), 0);
+    this.least = this.count < this.capacity ? 0 : leastLane(least);
+  }
+
+  /** The rest of a long gap: the window is empty, only credit is left to fade, at most to 0. */
+  private fade(panes: u32): void {
+    const end = this.capacity << 2;
+    for (let step: u32 = 0; step < panes; step++) {
+      let any = i32x4.splat(0);
+      let least = i32x4.splat(-1);
+      for (let at: u32 = 0; at < end; at += 16) {
+        const credit = faded(v128.load(this.priority + at));
+        v128.store(this.priority + at, credit);
+        any = v128.or(any, credit);
+        least = i32x4.min_u(least, credit);
+      }
+      this.least = this.count < this.capacity ? 0 : leastLane(least);
+      if (!v128.any_true(any)) return;
+    }
+  }
+}
+
+@inline
+function home(hash: u32): u32 {
+  return (hash ^ (hash >> 15)) * 0x9e3779b1 >> 12;
+}
+
+@inline
+function moveWord(words: usize, from: u32, to: u32): void {
+  store<u32>(words + (to << 2), load<u32>(words + (from << 2)));
+}
+
+@inline
+function clearWord(words: usize, at: u32): void {
+  store<u32>(words + (at << 2), 0);
+}
+
+/** credit - ceil(credit / 12), four at a time: x / 12 = x * 0xAAAAAAAB >> 35 for every u32 x. */
+@inline
+function faded(credit: v128): v128 {
+  const raised = i32x4.add(credit, i32x4.splat(PANES - 1));
+  const magic = i32x4.splat(0xaaaaaaab);
+  const lower = i64x2.shr_u(i64x2.extmul_low_i32x4_u(raised, magic), 35);
+  const upper = i64x2.shr_u(i64x2.extmul_high_i32x4_u(raised, magic), 35);
+  return i32x4.sub(credit, v128.shuffle<u32>(lower, upper, 0, 2, 4, 6));
+}
+
+@inline
+function leastLane(words: v128): u32 {
+  return min(
+    min(<u32>i32x4.extract_lane(words, 0), <u32>i32x4.extract_lane(words, 1)),
+    min(<u32>i32x4.extract_lane(words, 2), <u32>i32x4.extract_lane(words, 3)),
+  );
+}
