@@ -4,32 +4,48 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { EVENT_ERRORS } from "#model/event-error.ts";
-import * as limits from "#model/limits.ts";
+import {
+  BATCH_BYTES_MAX,
+  CONVERSATION_BYTES_MAX,
+  ERRORS_LISTED_MAX,
+  EVENT_ID_BYTES_MAX,
+  FUTURE_MS_MAX,
+  LINE_BYTES_MAX,
+  METRIC_COUNT_MAX,
+  METRIC_NAME_BYTES_MAX,
+  TENANT_ID_BYTES_MAX,
+  TERM_BYTES_MAX,
+  TERM_COUNT_MAX,
+  TEXT_BYTES_MAX,
+  TS_MS_MAX,
+  USER_BYTES_MAX,
+  WEIGHT_MAX,
+} from "#model/limits.ts";
 
-const LIMITS = [
-  "TENANT_ID_BYTES_MAX",
-  "LINE_BYTES_MAX",
-  "ERRORS_LISTED_MAX",
-  "EVENT_ID_BYTES_MAX",
-  "USER_BYTES_MAX",
-  "CONVERSATION_BYTES_MAX",
-  "TEXT_BYTES_MAX",
-  "TERM_BYTES_MAX",
-  "TERM_COUNT_MAX",
-  "METRIC_NAME_BYTES_MAX",
-  "METRIC_COUNT_MAX",
-  "WEIGHT_MAX",
-  "BATCH_BYTES_MAX",
-] as const;
-const LIMITS_MS = ["TS_MS_MAX", "FUTURE_MS_MAX"] as const;
+const LIMITS = {
+  TENANT_ID_BYTES_MAX,
+  LINE_BYTES_MAX,
+  ERRORS_LISTED_MAX,
+  EVENT_ID_BYTES_MAX,
+  USER_BYTES_MAX,
+  CONVERSATION_BYTES_MAX,
+  TEXT_BYTES_MAX,
+  TERM_BYTES_MAX,
+  TERM_COUNT_MAX,
+  METRIC_NAME_BYTES_MAX,
+  METRIC_COUNT_MAX,
+  WEIGHT_MAX,
+  BATCH_BYTES_MAX,
+};
+const LIMITS_MS = { TS_MS_MAX, FUTURE_MS_MAX };
 
 /** Path from the root of the repository and text of every generated file. */
 export function batcherConstants(): { path: string; text: string }[] {
   const errors = EVENT_ERRORS.map(
     ({ code }, number) => `export const ${constantName(code)}: i32 = ${number};`,
   );
-  const numbers = LIMITS.map((name) => `export const ${name}: u32 = ${limits[name]};`);
-  const times = LIMITS_MS.map((name) => `export const ${name}: f64 = ${limits[name]};`);
+  const numbers = constants(LIMITS, "u32");
+  const times = constants(LIMITS_MS, "f64");
   return [
     { path: "batcher/assembly/errors.gen.ts", text: file("event-error.ts", errors) },
     { path: "batcher/assembly/limits.gen.ts", text: file("limits.ts", [...numbers, ...times]) },
@@ -39,6 +55,10 @@ export function batcherConstants(): { path: string; text: string }[] {
 function file(source: string, lines: string[]): string {
   const origin = `// Generated from src/model/${source} by scripts/batcher-constants.ts; do not edit.`;
   return `${[origin, ...lines].join("\n")}\n`;
+}
+
+function constants(values: Record<string, number>, type: string): string[] {
+  return Object.entries(values).map(([name, value]) => `export const ${name}: ${type} = ${value};`);
 }
 
 function constantName(code: string): string {

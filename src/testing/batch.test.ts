@@ -16,7 +16,7 @@ const eventArbitrary = fc.record({
   }),
 });
 
-test("a batch reads as it was written", () => {
+void test("a batch reads as it was written", () => {
   fc.assert(
     fc.property(fc.array(eventArbitrary), fc.integer(), (events, nowMs) => {
       // fast-check's records have no prototype; strict equality would see the difference.
@@ -27,7 +27,7 @@ test("a batch reads as it was written", () => {
   );
 });
 
-test("a batch that lies about its bytes is refused", () => {
+void test("a batch that lies about its bytes is refused", () => {
   const batch = writeBatch([{ id: "a", text: "hello" }, { terms: ["x"] }], 5);
   for (let offset = 0; offset < batch.byteLength; offset += 8)
     assert.throws(() => readBatch(batch.subarray(0, offset)), `cut to ${offset}`);
