@@ -28,8 +28,7 @@ export function problemOf(error: unknown, log: Log): Problem {
   const { validation, validationContext, code, statusCode, message } = error as FastifyError;
   if (validation !== undefined) {
     const errors = validation.map(({ instancePath, message: what, params }) => ({
-      pointer:
-        instancePath === "" ? `/${String(params["additionalProperty"] ?? "")}` : instancePath,
+      pointer: instancePath === "" ? `/${strangerOf(params)}` : instancePath,
       message: what ?? "not valid",
     }));
     const list = errors.map((entry) => `${entry.pointer} ${entry.message}`).join("; ");
@@ -43,6 +42,12 @@ export function problemOf(error: unknown, log: Log): Problem {
   }
   log.error({ err: error }, "a request failed unexpectedly");
   return new Problem("internal", "The server failed on this request; its log says more.");
+}
+
+/** Of "must NOT have additional properties": which one. */
+function strangerOf(params: Record<string, unknown>): string {
+  const name = params["additionalProperty"] ?? params["missingProperty"];
+  return typeof name === "string" ? name : "";
 }
 
 const FRAMEWORK_PROBLEMS: Readonly<Record<string, { code: ProblemCode; detail?: string }>> = {

@@ -31,7 +31,8 @@ export async function registerReference(server: FastifyInstance, version: string
       ],
     },
     refResolver: {
-      buildLocalReference: (json, _uri, _fragment, i) => String(json.$id ?? `def-${i}`),
+      buildLocalReference: ({ $id }, _uri, _fragment, index) =>
+        typeof $id === "string" ? $id : `def-${index}`,
     },
   });
   await server.register(fastifySwaggerUi, {

@@ -1,23 +1,14 @@
 import { assembleServer } from "#cli/application.ts";
 import { BODY_BYTES_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
-import {
-  EventsAnswerSchema,
-  ProblemSchema,
-  TenantListSchema,
-  TenantSchema,
-  TrendingSchema,
-} from "#model/schemas.ts";
+import { ProblemSchema } from "#model/schemas.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import type { InjectOptions } from "fastify";
-import { Type, type TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { TENANT_EXAMPLE } from "./tenants.ts";
-import { EXAMPLE } from "./trending.ts";
 
 const EVENT = '{"user":"ada","text":"boss fight"}';
 const JSON_TYPE = { "content-type": "application/json" };
@@ -428,11 +419,11 @@ async function check({
   const answer = response.json() as Record<string, unknown>;
   if (code !== undefined) {
     assert.match(String(response.headers["content-type"]), /^application\/problem\+json(;|$)/);
-    assert.ok(Value.Check(ProblemSchema, answer), response.body);
+    assert.ok(Value.Check(ProblemSchema, answer as unknown), response.body);
     assert.equal(answer["code"], code, response.body);
     assert.equal(answer["status"], status);
     assert.equal(answer["title"], PROBLEMS[code].title);
-    assert.equal(answer["instance"], String(request.url).split("?", 1)[0]);
+    assert.equal(answer["instance"], urlOf(request).split("?", 1)[0]);
     assert.match(String(answer["detail"]), detail ?? /./);
     if (status === 429 || status === 503) assert.ok(Number(response.headers["retry-after"]) > 0);
   }
@@ -441,136 +432,13 @@ async function check({
   await server.close();
 }
 
+function urlOf({ url }: InjectOptions): string {
+  assert.ok(typeof url === "string");
+  return url;
+}
+
 async function open() {
   const engine = new FakeEngine();
   const assembled = await assembleServer(engine, openLog("silent"));
   return { engine, ...assembled };
 }
-
-test("api: answers and examples keep to their schemas", async () => {
-  const { engine, server } = await open();
-  const posted = await server.inject(post(`${EVENT}\n{}\n{"id":"a","text":"x"}`, NDJSON_TYPE));
-  await engine.putTenant("other", { clock: "event" });
-  const pages: [TSchema, unknown][] = [
-    [EventsAnswerSchema, posted.json()],
-    [TrendingSchema, (await server.inject(get("/v1/tenants/acme/trending"))).json()],
-    [TrendingSchema, EXAMPLE],
-    [TenantSchema, (await server.inject(get("/v1/tenants/acme"))).json()],
-    [TenantSchema, TENANT_EXAMPLE],
-  ];
-  for (const [schema, answer] of pages) {
-    assert.deepEqual([...Value.Errors(schema, answer)], [], JSON.stringify(answer));
-    const strange = Object.keys(answer as object).filter(
-      (key) => !Object.hasOwn((schema as TSchema & { properties: object }).properties, key),
-    );
-    assert.deepEqual(strange, [], "a field that the schema does not know");
-  }
-  const list: unknown = (await server.inject(get("/v1/tenants"))).json();
-  const listSchema = Type.Object({
-    ...TenantListSchema.properties,
-    tenants: Type.Array(TenantSchema),
-  });
-  assert.ok(Value.Check(listSchema, list));
-  await server.close();
-});
-
-test("api: trending has the shape of the contract", async () => {
-  const { engine, server } = await open();
-  await send(engine, '{"id":"m1","user":"ada","text":"boss","tsMs":60000}');
-  const answer = (await server.inject(get("/v1/tenants/acme/trending"))).json() as object;
-  assert.deepEqual(answer, {
-    tenant: "acme",
-    asOfMs: 60_000,
-    window: { startMs: 0, endMs: 60_000 },
-    eventCount: 1,
-    userCount: 1,
-    userCountError: 0,
-    lateCount: 0,
-    duplicateCount: 0,
-    repeatedCount: 0,
-    items: [
-      {
-        term: "boss",
-        count: 1,
-        countLow: 1,
-        countHigh: 1,
-        exact: true,
-        trending: false,
-        expected: 0.5,
-        significance: 1,
-        userCount: 1,
-        userCountError: 0,
-        firstSeenMs: 60_000,
-        sample: "boss",
-      },
-    ],
-    tldr: {
-      text: '1 messages. "boss"',
-      sentences: [{ text: "1 messages." }, { text: '"boss"', eventId: "last" }],
-      generatedBy: "extractive",
-      degraded: false,
-    },
-  });
-  await server.close();
-});
-
-test("api: the reference names every route, its problems and examples, and needs no network", async () => {
-  const { server } = await open();
-  const response = await server.inject(get("/openapi.json"));
-  const reference = response.json() as {
-    openapi: string;
-    paths: Record<string, Record<string, { responses: Record<string, object>; summary: string }>>;
-    components: { schemas: Record<string, object> };
-  };
-  assert.match(reference.openapi, /^3\.1\./);
-  const routes = Object.entries(reference.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-  );
-  assert.deepEqual(routes.toSorted(), [
-    "GET /livez",
-    "GET /readyz",
-    "GET /v1/tenants",
-    "GET /v1/tenants/{tenant}",
-    "GET /v1/tenants/{tenant}/live",
-    "GET /v1/tenants/{tenant}/trending",
-    "POST /v1/events",
-    "POST /v1/tenants/{tenant}/events",
-    "PUT /v1/tenants/{tenant}",
-  ]);
-  const names = Object.keys(reference.components.schemas).toSorted();
-  assert.deepEqual(names, ["Event", "EventsAnswer", "Problem", "Tenant", "TenantList", "Trending"]);
-  for (const match of response.body.matchAll(/"\$ref":"([^"]+)"/g)) {
-    const name = /^#\/components\/schemas\/(\w+)$/.exec(match[1] ?? "")?.[1];
-    assert.ok(name !== undefined && names.includes(name), `${match[1]} leads nowhere`);
-  }
-  for (const [path, methods] of Object.entries(reference.paths)) {
-    for (const operation of Object.values(methods)) {
-      assert.ok(operation.summary.length > 0, path);
-      if (!path.startsWith("/v1")) continue;
-      const problems = Object.values(operation.responses).filter((answer) =>
-        JSON.stringify(answer).includes("application/problem+json"),
-      );
-      assert.ok(problems.length > 0, path);
-    }
-  }
-  const page = await server.inject(get("/docs/"));
-  assert.equal(page.statusCode, 200);
-  const links = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? "");
-  assert.ok(links.length >= 4);
-  for (const link of links) {
-    assert.doesNotMatch(link, /^(?:https?:)?\/\//, "an address outside this server");
-    const url = new URL(link, "http://localhost/docs/").pathname;
-    assert.equal((await server.inject(get(url))).statusCode, 200, url);
-  }
-  assert.match(String(page.headers["content-security-policy"]), /default-src 'self'/);
-  await server.close();
-});
-
-test("api: the landing page is HTML for a browser and quotes no header unescaped", async () => {
-  const { server } = await open();
-  const headers = { accept: "text/html,*/*", host: 'x"><script>alert(1)</script>' };
-  const response = await server.inject({ ...get("/"), headers });
-  assert.match(String(response.headers["content-type"]), /^text\/html/);
-  assert.doesNotMatch(response.body, /<script>/);
-  await server.close();
-});

@@ -9,6 +9,7 @@ import type { EngineDoor } from "#engine/door.ts";
 import { eventRoutes } from "#ingest/http.ts";
 import type { Log } from "#observe/log.ts";
 import type { FastifyInstance } from "fastify";
+import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
 export type Application = {
@@ -18,7 +19,10 @@ export type Application = {
   stop(): Promise<void>;
 };
 
-export type AssembledServer = { readonly server: FastifyInstance; beginStop(): void };
+export type AssembledServer = {
+  readonly server: FastifyInstance;
+  readonly beginStop: () => void;
+};
 
 /** The server before it listens: all routes on one engine. Tests inject into it. */
 export async function assembleServer(engine: EngineDoor, log: Log): Promise<AssembledServer> {
@@ -66,11 +70,4 @@ async function openApplication(engine: EngineDoor, config: Config, log: Log): Pr
       await engine.stop();
     },
   };
-}
-
-/** A host that a client can connect to: the wildcard addresses are reached on the loopback. */
-export function urlHost(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -68,7 +68,6 @@ export const OPTIONS = {
     kind: "bytes",
     environment: "NEXUSCORE_IMAGE_BYTES_MAX",
     flag: "--image-bytes-max",
-    unit: "bytes",
     default: 4 * GIB,
     min: 1024 * KIB,
     max: 1024 * GIB,
@@ -123,6 +122,6 @@ export function allowedWords(name: OptionName): string {
   if (spec.kind === "choice") return `one of ${spec.choices?.join(", ")}`;
   if (spec.kind === "text") return "a text that is not empty";
   const range = `${spec.min} to ${spec.max}`;
-  if (spec.kind === "bytes") return `${range} bytes, or such as 512MiB, 4GiB`;
+  if (spec.kind === "bytes") return `512MiB, 4GiB or bytes from ${range}`;
   return `an integer from ${range}`;
 }

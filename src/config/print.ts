@@ -1,6 +1,6 @@
 /** The options as a commented YAML file: all defaults, or what is in force and where it came from. */
 import type { LoadedConfig } from "./load.ts";
-import { allowedWords, defaultOf, OPTION_NAMES, optionSpec } from "./options.ts";
+import { allowedWords, defaultOf, OPTION_NAMES, optionSpec, type OptionName } from "./options.ts";
 import { stringify } from "yaml";
 
 export function printDefaults(): string {
@@ -11,7 +11,7 @@ export function printDefaults(): string {
     const mark = defaultWords === undefined ? "" : "# ";
     const words = defaultWords === undefined ? "" : ` # default: ${defaultWords}`;
     return (
-      `# ${sentence}\n# Use ${bounds}. ${environment}, ${flag}\n` +
+      `# ${sentence}\n# Use ${bounds}.\n# ${environment}, ${flag}\n` +
       `${mark}${line(name, defaultOf(name))}${words}\n`
     );
   });
@@ -22,6 +22,18 @@ export function printConfig({ config, origins }: LoadedConfig): string {
   return OPTION_NAMES.map((name) => `${line(name, config[name])} # ${origins[name]}\n`).join("");
 }
 
-function line(name: string, value: number | string): string {
-  return stringify({ [name]: value }).trimEnd();
+function line(name: OptionName, value: number | string): string {
+  const bytes = optionSpec(name).kind === "bytes" ? wholeUnits(Number(value)) : value;
+  return stringify({ [name]: bytes }).trimEnd();
+}
+
+/** 4294967296 as 4GiB; a number that is no whole unit stays as it is. */
+function wholeUnits(bytes: number): number | string {
+  for (const [unit, size] of [
+    ["GiB", 1024 ** 3],
+    ["MiB", 1024 ** 2],
+  ] as const) {
+    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return bytes;
 }

@@ -78,7 +78,8 @@ class LiveHub {
   stop(): void {
     this.#stopped = true;
     this.#sleep();
-    for (const feed of [...this.#feeds.values()]) feed.end(undefined);
+    // Closing leaves the map, which a Map allows while it is walked.
+    for (const feed of this.#feeds.values()) feed.end(undefined);
   }
 
   #openFeed(tenant: string): LiveFeed {

@@ -1,0 +1,370 @@
+/** The command line: what can be called, how it is explained, and with which code it ends. */
+import { ConfigError, loadConfig, type LoadedConfig } from "#config/load.ts";
+import { printConfig, printDefaults } from "#config/print.ts";
+import {
+  allowedWords,
+  defaultOf,
+  OPTION_NAMES,
+  optionSpec,
+  type OptionName,
+} from "#config/options.ts";
+import { isTenantId } from "#model/tenant.ts";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { AnswerError } from "./client.ts";
+import {
+  CliError,
+  COLUMNS,
+  formatBytes,
+  print,
+  printJson,
+  say,
+  stayQuietOnClosedPipes,
+} from "./terminal.ts";
+import { VERSION } from "./version.ts";
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** Runs one command; resolves with the exit code. Commands that serve end the process themselves. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  stayQuietOnClosedPipes();
+  let exitCode = 0;
+  const program = buildProgram((code) => (exitCode = code));
+  try {
+    refuseUnknownCommand(program, args[0]);
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** Commander has said what was wrong; of our own errors one line is said here. A bug keeps its stack. */
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof ConfigError) {
+    say(`nexuscore: ${error.message} (${error.code})`);
+    return EXIT_USAGE;
+  }
+  if (error instanceof CliError) {
+    say(`nexuscore: ${error.message}`);
+    return error.exitCode;
+  }
+  if (error instanceof AnswerError) {
+    say(`nexuscore: the server refused: ${error.message} (${error.status} ${error.code})`);
+    return EXIT_FAILED;
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT_FAILED;
+}
+
+/** With a default command, an unknown word would be taken for its argument. */
+function refuseUnknownCommand(program: Command, word: string | undefined): void {
+  if (word === undefined || word.startsWith("-")) return;
+  const names = program.commands.map((command) => command.name());
+  if (word === "help" || names.includes(word)) return;
+  throw new CliError(
+    `no command ${JSON.stringify(word)}; there are ${names.join(", ")}`,
+    EXIT_USAGE,
+  );
+}
+
+export function buildProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command("nexuscore")
+    .description("Live trends and summaries of many tenants, in one process.")
+    .version(VERSION, "-V, --version", "print the version")
+    .configureHelp({ helpWidth: COLUMNS, showGlobalOptions: false })
+    .helpOption("-h, --help", "explain")
+    .helpCommand("help [command]", "explain a command")
+    .exitOverride()
+    .showHelpAfterError("(--help explains)");
+  addServe(program);
+  addDemo(program);
+  addReplay(program);
+  addTap(program);
+  addDoctor(program, setExitCode);
+  addBench(program, setExitCode);
+  addConfig(program);
+  addComponent(program, setExitCode);
+  return program.addHelpText(
+    "after",
+    example("nexuscore demo", "nexuscore serve --http-port 8080"),
+  );
+}
+
+function addServe(program: Command): void {
+  const command = program
+    .command("serve", { isDefault: true })
+    .summary("run the server (the default)")
+    .description("Runs the server until Ctrl-C.")
+    .addHelpText("after", example("nexuscore serve", "nexuscore serve --config nexuscore.yaml"))
+    .action(async (options: ConfigFlags) => {
+      const { serve } = await import("./serve.ts");
+      await serve(configOf(options).config);
+    });
+  withConfig(command, OPTION_NAMES);
+}
+
+function addDemo(program: Command): void {
+  const command = program
+    .command("demo")
+    .summary("run the server with a synthetic community")
+    .description(
+      "Runs the server with four channels of invented chat, and shows what it makes of them.",
+    )
+    .option("--seed <number>", "the same seed, the same talk (default: a new one)", integerFrom(0))
+    .addHelpText("after", example("nexuscore demo --seed 7"))
+    .action(async (options: ConfigFlags & { seed?: number }) => {
+      const { demo } = await import("./demo.ts");
+      // Without a seed the day's talk differs; it is printed, so that it can be had again.
+      const seed = options.seed ?? Date.now() % 100_000;
+      await demo(configOf(options).config, seed);
+    });
+  withConfig(command, OPTION_NAMES);
+}
+
+type ReplayFlags = ConfigFlags & {
+  speed?: number;
+  tenant?: string;
+  url?: string;
+  every?: number;
+  limit?: number;
+  json?: boolean;
+  keep?: boolean;
+};
+
+const REPLAY_HELP = `
+Formats, told apart by name and content:
+  IRC    [HH:MM] <nick> text, [HH:MM]  * nick action; the date from the file's
+         name
+  JSONL  one object a line: text, user, tsMs (also ts, time, date; ms, s or
+         ISO 8601), tenant or channel, conversation, id
+  CSV    a header with the same names
+
+Each channel becomes a tenant: --tenant, else the record's tenant or channel,
+else the name of the file, or of its folder where a file is named after a date.
+The log's own time moves the window. Feeds the server at the configured address
+if one runs, else one of its own for the time of the replay.`;
+
+function addReplay(program: Command): void {
+  const minute = 60_000;
+  const command = program
+    .command("replay")
+    .argument("<path...>", "log files, or folders of them")
+    .summary("feed chat logs and show what trended when")
+    .description("Feeds chat logs to a server and shows what trended, minute by minute.")
+    .option("--speed <times>", "1: as it was, N times as fast, or max (the default)", parseSpeed)
+    .option("--tenant <id>", "one tenant for everything", parseTenant)
+    .option("--url <url>", "of a running server", parseUrl)
+    .option("--every <seconds>", "show every such step of log time, trends or not", parseSeconds)
+    .option("--limit <number>", "stop after so many messages", integerFrom(1))
+    .option("--keep", "a server of its own stays until Ctrl-C")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", REPLAY_HELP)
+    .addHelpText(
+      "after",
+      example("nexuscore replay '2008-12-11-#ubuntu.txt'", "nexuscore replay logs/ --speed 60"),
+    )
+    .action(async (paths: string[], options: ReplayFlags) => {
+      const { replayCommand } = await import("./replay-command.ts");
+      await replayCommand(configOf(options).config, {
+        paths,
+        tenant: options.tenant,
+        speed: options.speed ?? Infinity,
+        everyMs: options.every ?? minute,
+        everyLook: options.every !== undefined,
+        limit: options.limit ?? Infinity,
+        url: options.url,
+        json: options.json === true,
+        keep: options.keep === true,
+      });
+    });
+  withConfig(command, OPTION_NAMES);
+}
+
+function addTap(program: Command): void {
+  const command = program
+    .command("tap")
+    .argument("<tenant>", "its id", parseTenant)
+    .summary("follow what is trending in a tenant")
+    .description("Follows a tenant: prints its window whenever it changes, until Ctrl-C.")
+    .option("--url <url>", "of the server, if not the configured one", parseUrl)
+    .option("--limit <number>", "stop after so many updates", integerFrom(1))
+    .option("--json", "one JSON object a line")
+    .addHelpText(
+      "after",
+      example("nexuscore tap acme", "nexuscore tap acme --json | jq .tldr.text"),
+    )
+    .action(
+      async (
+        tenant: string,
+        options: ConfigFlags & { url?: string; limit?: number; json?: boolean },
+      ) => {
+        const { tap } = await import("./tap.ts");
+        const { limit = Infinity, json } = options;
+        const url = options.url ?? (await addressOf(configOf(options)));
+        await tap({ url, tenant, limit, json: json === true });
+      },
+    );
+  withConfig(command, ["httpHost", "httpPort"]);
+}
+
+async function addressOf({ config }: LoadedConfig): Promise<string> {
+  const { urlHost } = await import("./url.ts");
+  return `http://${urlHost(config.httpHost)}:${config.httpPort}`;
+}
+
+function addDoctor(program: Command, setExitCode: (code: number) => void): void {
+  const command = program
+    .command("doctor")
+    .summary("check this machine and installation")
+    .description(
+      "Checks runtime, limits, ports, disk and component; says how to fix what is wrong.",
+    )
+    .option("--json", "one JSON object")
+    .addHelpText("after", example("nexuscore doctor"))
+    .action(async (options: ConfigFlags & { json?: boolean }) => {
+      const { examine, renderChecks } = await import("./doctor.ts");
+      const checks = await examine(configOf(options).config);
+      const ok = checks.every(({ status }) => status !== "fail");
+      if (options.json === true) printJson({ ok, checks });
+      else print(renderChecks(checks));
+      setExitCode(ok ? 0 : EXIT_FAILED);
+    });
+  withConfig(command, OPTION_NAMES);
+}
+
+function addBench(program: Command, setExitCode: (code: number) => void): void {
+  const collect = (text: string, all: Record<string, string>): Record<string, string> => {
+    const [, name, value] = /^([A-Za-z]\w*)=(.+)$/.exec(text) ?? [];
+    if (name === undefined || value === undefined)
+      throw new InvalidArgumentError("Use name=value.");
+    return { ...all, [name]: value };
+  };
+  program
+    .command("bench")
+    .argument("<scenario>", "its name, or list")
+    .summary("measure this machine")
+    .description("Runs a benchmark scenario; list names them.")
+    .option("--set <name=value>", "a parameter of the scenario; repeatable", collect, {})
+    .option("--quick", "a small run that proves nothing but that it works")
+    .option("--json", "one JSON object")
+    .addHelpText("after", example("nexuscore bench list", "nexuscore bench density --json"))
+    .action(
+      async (
+        scenario: string,
+        options: { set: Record<string, string>; quick?: boolean; json?: boolean },
+      ) => {
+        const { runBenchmark } = await import("./bench.ts");
+        const { set: parameters, quick, json } = options;
+        setExitCode(
+          await runBenchmark(scenario, { parameters, quick: quick === true, json: json === true }),
+        );
+      },
+    );
+}
+
+function addConfig(program: Command): void {
+  const config = program.command("config").summary("print the options").description("Options.");
+  const command = config
+    .command("print")
+    .summary("print the options in force, or all defaults")
+    .description("Prints the options in force and where each comes from.")
+    .option("--default", "print all defaults as a commented YAML file")
+    .option("--json", "one JSON object")
+    .addHelpText("after", example("nexuscore config print --default > nexuscore.yaml"))
+    .action((options: ConfigFlags & { default?: boolean; json?: boolean }) => {
+      if (options.default === true) {
+        const defaults = OPTION_NAMES.map((name) => [name, defaultOf(name)]);
+        if (options.json === true) printJson(Object.fromEntries(defaults));
+        else print(printDefaults());
+        return;
+      }
+      const loaded = configOf(options);
+      if (options.json === true) printJson(loaded);
+      else print(printConfig(loaded));
+    });
+  withConfig(command, OPTION_NAMES);
+}
+
+function addComponent(program: Command, setExitCode: (code: number) => void): void {
+  const component = program
+    .command("component")
+    .summary("work with tenants' components")
+    .description("Tenants' components.");
+  component
+    .command("check")
+    .argument("<file>", "a Wasm component")
+    .summary("say whether a component would be admitted")
+    .description("Says whether a component would be admitted, and if not, why.")
+    .option("--json", "one JSON object")
+    .addHelpText("after", example("nexuscore component check summarize.component.wasm"))
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { checkComponent } = await import("./component.ts");
+      setExitCode(await checkComponent(file, options.json === true));
+    });
+}
+
+type ConfigFlags = { config?: string } & Partial<Record<OptionName, string>>;
+
+/** Adds the options that configure a server, under a heading of their own. */
+function withConfig(command: Command, names: readonly OptionName[]): Command {
+  command
+    .optionsGroup("Server options:")
+    .option("--config <file>", "YAML file with options (default: nexuscore.yaml, if there)");
+  for (const name of names) {
+    const spec = optionSpec(name);
+    const shown = spec.defaultWords ?? shownValue(spec.kind, defaultOf(name));
+    const value = { integer: "number", bytes: "bytes", text: "text", choice: "name" }[spec.kind];
+    const sentence = spec.sentence.replace(/\.$/, "");
+    const choices = spec.kind === "choice" ? `: ${allowedWords(name)}` : "";
+    const words = `${sentence}${choices} (default: ${shown})`;
+    command.addOption(new Option(`${spec.flag} <${value}>`, words));
+  }
+  return command;
+}
+
+function shownValue(kind: string, value: number | string): string {
+  return kind === "bytes" ? formatBytes(Number(value)).replace(" ", "") : String(value);
+}
+
+function configOf(options: ConfigFlags): LoadedConfig {
+  const flags: Partial<Record<OptionName, string>> = {};
+  for (const name of OPTION_NAMES) if (options[name] !== undefined) flags[name] = options[name];
+  return loadConfig({ file: options.config, environment: process.env, flags });
+}
+
+function example(...lines: readonly string[]): string {
+  return `\nExample${lines.length === 1 ? "" : "s"}:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+}
+
+function integerFrom(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value;
+    throw new InvalidArgumentError(`Use an integer from ${min} on.`);
+  };
+}
+
+function parseSpeed(text: string): number {
+  if (text === "max") return Infinity;
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("Use a number above 0, or max.");
+}
+
+function parseSeconds(text: string): number {
+  const value = Number(/^(\d+(?:\.\d+)?)s?$/.exec(text)?.[1]);
+  if (value >= 1) return value * 1_000;
+  throw new InvalidArgumentError("Use seconds from 1 on, such as 60s.");
+}
+
+function parseTenant(text: string): string {
+  if (isTenantId(text)) return text;
+  throw new InvalidArgumentError("Use 1 to 64 of A-Z a-z 0-9 . _ : -");
+}
+
+function parseUrl(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? "")) return text.replace(/\/+$/, "");
+  throw new InvalidArgumentError("Use an address such as http://127.0.0.1:7070");
+}

@@ -1,0 +1,110 @@
+/** A client of a running server: what replay, tap, demo and doctor ask of it. */
+import type { OfferAnswer } from "#engine/door.ts";
+import type { Clock, TenantStatus } from "#model/tenant.ts";
+import type { TrendingAnswer } from "#model/trending-answer.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CliError } from "./terminal.ts";
+
+const PROBE_MS_MAX = 1_500;
+const RETRY_COUNT_MAX = 30;
+const RETRY_AFTER_SECONDS_DEFAULT = 1;
+
+/** An answer that is no success; `code` is the server's. */
+export class AnswerError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, detail: string) {
+    super(detail);
+    this.name = "AnswerError";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export type Probe = "ours" | "other" | "nobody";
+
+export class Client {
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url.replace(/\/+$/, "");
+  }
+
+  /** Who answers there: our server (ready or not), something else, or nobody. */
+  async probe(): Promise<Probe> {
+    try {
+      const response = await fetch(`${this.url}/`, {
+        headers: { accept: "application/json" },
+        signal: AbortSignal.timeout(PROBE_MS_MAX),
+      });
+      const text = await response.text();
+      return response.ok && text.includes('"product":"nexuscore"') ? "ours" : "other";
+    } catch (error) {
+      const { cause } = error as { cause?: { code?: string } };
+      return cause?.code === "ECONNREFUSED" ? "nobody" : "other";
+    }
+  }
+
+  async putTenant(tenant: string, clock: Clock): Promise<TenantStatus> {
+    const body = JSON.stringify({ clock });
+    const headers = { "content-type": "application/json" };
+    return (await this.#ask(tenant, "", { method: "PUT", body, headers })) as TenantStatus;
+  }
+
+  async tenant(tenant: string): Promise<TenantStatus> {
+    return (await this.#ask(tenant, "", {})) as TenantStatus;
+  }
+
+  async trending(tenant: string, limit: number): Promise<TrendingAnswer> {
+    return (await this.#ask(tenant, `/trending?limit=${limit}`, {})) as TrendingAnswer;
+  }
+
+  /** Sends NDJSON; waits and tries again as long as the server says that it is behind. */
+  async postEvents(tenant: string, body: string): Promise<OfferAnswer> {
+    const headers = { "content-type": "application/x-ndjson" };
+    return (await this.#ask(tenant, "/events", { method: "POST", body, headers })) as OfferAnswer;
+  }
+
+  async #ask(tenant: string, path: string, init: RequestInit): Promise<unknown> {
+    const url = `${this.url}/v1/tenants/${encodeURIComponent(tenant)}${path}`;
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#fetch(url, init);
+      if (response.ok) return response.json();
+      const error = await answerError(response);
+      if (!isPassing(error) || attempt === RETRY_COUNT_MAX) throw error;
+      const seconds = Number(response.headers.get("retry-after") ?? RETRY_AFTER_SECONDS_DEFAULT);
+      await sleep(seconds * 1_000);
+    }
+  }
+
+  async #fetch(url: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, init);
+    } catch (error) {
+      throw unreachable(this.url, error);
+    }
+  }
+}
+
+export function unreachable(url: string, error: unknown): CliError {
+  const { cause, message } = error as { cause?: { code?: string }; message: string };
+  const why = cause?.code === "ECONNREFUSED" ? "nobody listens there" : (cause?.code ?? message);
+  return new CliError(`no NexusCore at ${url}: ${why}; start one with: nexuscore serve`);
+}
+
+export async function answerError(response: Response): Promise<AnswerError> {
+  const text = await response.text();
+  try {
+    const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };
+    return new AnswerError(response.status, code ?? "", detail ?? response.statusText);
+  } catch {
+    return new AnswerError(response.status, "", response.statusText);
+  }
+}
+
+/** Problems that are over by themselves. */
+function isPassing({ status, code }: AnswerError): boolean {
+  if (code === "tenantLimit" || code === "memoryFull" || code === "stopping") return false;
+  return status === 429 || status === 503;
+}

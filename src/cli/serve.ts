@@ -1,0 +1,104 @@
+/** `nexuscore serve`: the server, until it is told to stop. */
+import type { Config } from "#config/options.ts";
+import { STOP_MS_MAX } from "#model/limits.ts";
+import { openLog, type Log } from "#observe/log.ts";
+import closeWithGrace from "close-with-grace";
+import { startApplication, type Application } from "./application.ts";
+import { Client } from "./client.ts";
+import { CliError, formatBytes, formatCount, print, style } from "./terminal.ts";
+import { urlHost } from "./url.ts";
+import { VERSION } from "./version.ts";
+
+/** npm, the launcher and the terminal each pass one Ctrl-C on; that is one wish, not three. */
+const SAME_SIGNAL_MS = 500;
+
+export async function serve(config: Config): Promise<void> {
+  const log = openLog(config.logLevel);
+  const application = await startOrExplain(config, log);
+  announce(application, config, log);
+  await untilStopped(application, log);
+}
+
+/** Starts engine and HTTP; what people often run into becomes one line with the way out. */
+export async function startOrExplain(config: Config, log: Log): Promise<Application> {
+  try {
+    return await startApplication(config, log);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const { httpHost, httpPort } = config;
+    const place = `${httpHost}:${httpPort}`;
+    if (code === "EADDRINUSE") {
+      const probe = await new Client(`http://${urlHost(httpHost)}:${httpPort}`).probe();
+      const who = probe === "ours" ? "a running NexusCore" : "another program";
+      const way = `stop it, or choose another port: --http-port ${httpPort + 1}`;
+      throw new CliError(`${place} is taken by ${who}; ${way}`);
+    }
+    if (code === "EACCES") {
+      throw new CliError(`${place} needs rights that this user lacks; use a port from 1024 on`);
+    }
+    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+      throw new CliError(`${httpHost} is no address of this machine; use --http-host 127.0.0.1`);
+    }
+    throw new CliError(`the engine did not start: ${message}`);
+  }
+}
+
+function announce({ url }: Application, config: Config, log: Log): void {
+  const { shardCount, tenantCountMax, imageBytesMax, httpHost } = config;
+  if (!process.stdout.isTTY) {
+    log.info({ url, version: VERSION, shardCount, tenantCountMax, imageBytesMax }, "serving");
+    return;
+  }
+  const open = ["127.0.0.1", "::1", "localhost"].includes(httpHost)
+    ? ""
+    : `\n  ${style("yellow", `Open to the network on ${httpHost}, without a login.`)}\n`;
+  print(`${style("bold", `NexusCore ${VERSION}`)} takes events.
+
+  API         ${style("cyan", url)}
+  Reference   ${style("cyan", `${url}/docs`)}
+  Engine      ${shards(shardCount)}, ${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}
+${open}
+  Try it:
+    curl -H 'content-type: application/json' \\
+      -d '{"user":"ada","text":"the boss fight is on!"}' \\
+      ${url}/v1/tenants/acme/events
+    curl ${url}/v1/tenants/acme/trending
+
+  Ctrl-C stops.`);
+}
+
+function shards(count: number): string {
+  return count === 1 ? "1 shard" : `${count} shards`;
+}
+
+/**
+ * Stops on SIGINT or SIGTERM: what was taken is answered, then the process ends with 0. A second signal
+ * ends it at once, and so does a stop that takes longer than STOP_MS_MAX; both end with 1.
+ */
+export async function untilStopped(application: Application, log: Log): Promise<never> {
+  const grace = closeWithGrace(
+    { delay: STOP_MS_MAX, logger: false, skip: ["SIGINT", "SIGTERM", "beforeExit"] },
+    async ({ err }) => {
+      if (err !== undefined) log.fatal({ err }, "a bug: stopping");
+      await application.stop();
+      log.info("stopped");
+    },
+  );
+  let firstMs: number | undefined;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      const nowMs = performance.now();
+      if (firstMs === undefined) {
+        firstMs = nowMs;
+        if (process.stdout.isTTY) print("\nStopping; once more to force it.");
+        else log.info({ signal }, "stopping");
+        grace.close();
+      } else if (nowMs - firstMs > SAME_SIGNAL_MS) {
+        process.exit(1);
+      }
+    });
+  }
+  return new Promise<never>(() => {
+    // Ends with the process.
+  });
+}

@@ -1,0 +1,98 @@
+// Over real sockets: inject() would end the answer that never ends.
+import { assembleServer } from "#cli/application.ts";
+import { readEventStream, type StreamEvent } from "#cli/event-stream.ts";
+import { LIVE_CONNECTIONS_MAX } from "#model/limits.ts";
+import { openLog } from "#observe/log.ts";
+import { FakeEngine } from "#testing/fake-engine.ts";
+import assert from "node:assert/strict";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+
+async function open(t: TestContext) {
+  const engine = new FakeEngine();
+  const { server, beginStop } = await assembleServer(engine, openLog("silent"));
+  await server.listen({ host: "127.0.0.1", port: 0 });
+  t.after(async () => server.close());
+  const { port } = server.server.address() as AddressInfo;
+  const say = async (text: string): Promise<void> => {
+    await engine.offer({
+      tenant: "acme",
+      body: Buffer.from(JSON.stringify({ text })),
+      format: "json",
+    });
+  };
+  const connect = async (headers: Record<string, string> = {}, tenant = "acme") => {
+    const abort = new AbortController();
+    const url = `http://127.0.0.1:${port}/v1/tenants/${tenant}/live`;
+    const response = await fetch(url, { headers, signal: abort.signal });
+    const events = response.body === null ? undefined : readEventStream(response.body);
+    const next = async (): Promise<StreamEvent | undefined> => {
+      const result = await events?.next();
+      return result?.done === true ? undefined : result?.value;
+    };
+    return { response, next, abort };
+  };
+  return { engine, server, beginStop, say, connect };
+}
+
+test("live: the first state at once, then each change, then the end on stop", async (t) => {
+  const { server, beginStop, say, connect } = await open(t);
+  await say("one");
+  const { response, next } = await connect();
+  assert.equal(response.status, 200);
+  assert.match(String(response.headers.get("content-type")), /^text\/event-stream/);
+  assert.equal(response.headers.get("cache-control"), "no-store");
+  const first = (await next()) ?? assert.fail("no first event");
+  assert.equal(first.name, "trending");
+  assert.equal((JSON.parse(first.data) as { eventCount: number }).eventCount, 1);
+  await say("two");
+  const second = (await next()) ?? assert.fail("no second event");
+  assert.equal((JSON.parse(second.data) as { eventCount: number }).eventCount, 2);
+  assert.ok(Number(second.id) > Number(first.id));
+  beginStop();
+  const closed = server.close();
+  assert.equal(await next(), undefined);
+  await closed;
+});
+
+test("live: Last-Event-ID is honoured while others keep the feed", async (t) => {
+  const { say, connect } = await open(t);
+  await say("one");
+  const keeper = await connect();
+  const seen = (await keeper.next()) ?? assert.fail("no event");
+  const back = await connect({ "last-event-id": seen.id });
+  const stale = await connect({ "last-event-id": "5" });
+  assert.equal((await stale.next())?.id, seen.id);
+  await say("two");
+  const update = (await back.next()) ?? assert.fail("no update");
+  assert.equal((JSON.parse(update.data) as { eventCount: number }).eventCount, 2);
+  for (const { abort } of [keeper, back, stale]) abort.abort();
+});
+
+test("live: a tenant put in quarantine ends the stream with the reason", async (t) => {
+  const { engine, say, connect } = await open(t);
+  await say("one");
+  const { next } = await connect();
+  await next();
+  engine.quarantine("acme");
+  const event = (await next()) ?? assert.fail("no event");
+  assert.equal(event.name, "problem");
+  assert.equal((JSON.parse(event.data) as { code: string }).code, "tenantQuarantined");
+  assert.equal(await next(), undefined);
+  assert.equal((await connect()).response.status, 409);
+});
+
+test("live: unknown tenants and too many listeners are told so", async (t) => {
+  const { say, connect } = await open(t);
+  assert.equal((await connect({}, "nobody")).response.status, 404);
+  await say("one");
+  const first = await connect();
+  const others = await Promise.all(
+    Array.from({ length: LIVE_CONNECTIONS_MAX - 1 }, async () => connect()),
+  );
+  const refused = await connect();
+  assert.equal(refused.response.status, 503);
+  assert.ok(Number(refused.response.headers.get("retry-after")) > 0);
+  for (const { abort } of others) abort.abort();
+  first.abort.abort();
+});
