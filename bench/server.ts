@@ -1,0 +1,91 @@
+/** A NexusCore server of its own for a run: the whole product as `serve` starts it, on a free port. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ShardStats } from "#engine/door.ts";
+import type { TrendingAnswer } from "#model/trending-answer.ts";
+import { Child } from "./child.ts";
+
+const MAIN = new URL("../src/main.ts", import.meta.url);
+const START_MS_MAX = 30_000;
+const POLL_MS = 50;
+
+/** What is left out is as in the product: nothing said, nothing changed. */
+export type ServerSettings = { readonly shardCount?: number; readonly slotCount?: number };
+
+export type ServerStatus = {
+  readonly tenantCount: number;
+  readonly eventCount: number;
+  readonly shards: readonly ShardStats[];
+};
+
+export class Server {
+  readonly child: Child;
+  readonly port: number;
+  readonly #dataFolder: string;
+
+  private constructor(child: Child, port: number, dataFolder: string) {
+    this.child = child;
+    this.port = port;
+    this.#dataFolder = dataFolder;
+  }
+
+  static async start({ shardCount, slotCount }: ServerSettings = {}): Promise<Server> {
+    const port = await freePort();
+    const dataFolder = await mkdtemp(join(tmpdir(), "nexuscore-bench-"));
+    const child = await Child.start(MAIN, ["serve"], {
+      NEXUSCORE_HTTP_PORT: String(port),
+      NEXUSCORE_DATA_DIR: dataFolder,
+      ...(shardCount !== undefined && { NEXUSCORE_SHARD_COUNT: String(shardCount) }),
+      ...(slotCount !== undefined && { NEXUSCORE_SLOT_COUNT: String(slotCount) }),
+      NEXUSCORE_LOG_LEVEL: "warn",
+    });
+    const server = new Server(child, port, dataFolder);
+    await server.#untilReady();
+    return server;
+  }
+
+  async status(): Promise<ServerStatus> {
+    return this.#get<ServerStatus>("/readyz");
+  }
+
+  /** The window of a tenant, most frequent terms first. */
+  async window(tenant: string, limit: number): Promise<TrendingAnswer> {
+    const query = `order=count&limit=${limit}`;
+    return this.#get<TrendingAnswer>(`/v1/tenants/${tenant}/trending?${query}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.child.stop();
+    await rm(this.#dataFolder, { recursive: true, force: true });
+  }
+
+  async #get<T>(path: string): Promise<T> {
+    const response = await fetch(`http://127.0.0.1:${this.port}${path}`);
+    const body = await response.text();
+    if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${body}`);
+    return JSON.parse(body) as T;
+  }
+
+  async #untilReady(): Promise<void> {
+    const deadlineMs = performance.now() + START_MS_MAX;
+    while (!this.child.ended && performance.now() < deadlineMs) {
+      const status = await this.status().catch(() => undefined);
+      if (status !== undefined) return;
+      await sleep(POLL_MS);
+    }
+    await this.child.orDeath(sleep(POLL_MS), "first answer");
+    throw new Error(`The server was not ready after ${START_MS_MAX} ms.`);
+  }
+}
+
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as { port: number };
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return port;
+}
