@@ -10,7 +10,7 @@
 //
 // Error: the estimated variance is the sum of 4^L - 2^L over the entries (Horvitz-Thompson); what is
 // reported is its root over the estimate, 0 while exact. About 1.2 / sqrt(capacity * 3/4).
-// Cost: 5 bytes an entry, one probe an event, a rebuild of the table at each roll that drops someone.
+// Cost: 5 bytes an entry, one probe an event, a pass over the table at each roll.
 import { alloc, mark, release } from "../arena";
 import { PANES } from "./space-saving";
 
@@ -57,7 +57,7 @@ export class DistinctWindow {
     const roomy = this.count < limitOf(this.capacity) / 2;
     const next = roomy && level > 0 ? level - 1 : level;
     for (let step: u32 = 0; step < panes; step++) this.setLevel(current - step, next);
-    if (this.count > 0) this.rebuild(current, this.capacity);
+    if (this.count > 0) this.purge(current);
   }
 
   /** How many distinct users the window has; exact if `error` is 0. */
@@ -84,7 +84,7 @@ export class DistinctWindow {
   /** Lays the entries out for another capacity in the same place; a smaller one may raise the level. */
   rehash(capacity: u32, current: u32): void {
     if (this.count > limitOf(capacity)) this.raise(current, limitOf(capacity));
-    this.rebuild(current, capacity);
+    this.rebuild(capacity);
   }
 
   private clear(): void {
@@ -101,20 +101,49 @@ export class DistinctWindow {
       level += 1;
       for (let pane: u32 = 0; pane < PANES; pane++)
         if (this.levelOf(pane) < level) this.setLevel(pane, level);
-      this.rebuild(current, this.capacity);
+      this.purge(current);
     }
   }
 
-  /** Drops what has left the window or the sample and places the rest anew. */
-  private rebuild(current: u32, capacity: u32): void {
+  /** Drops what has left the window or the sample, by backward-shift deletion. */
+  private purge(current: u32): void {
+    for (let at: u32 = 0; at < this.capacity; at++) {
+      while (load<u32>(this.hashes + (at << 2)) != 0 && !this.stays(at, current)) this.drop(at);
+    }
+  }
+
+  @inline
+  private stays(at: u32, current: u32): bool {
+    return (
+      this.ageAt(at, current) < PANES &&
+      <u32>ctz(load<u32>(this.hashes + (at << 2))) >= this.levelAt(at, current)
+    );
+  }
+
+  private drop(hole: u32): void {
+    const mask = this.capacity - 1;
+    let at = hole;
+    while (true) {
+      at = (at + 1) & mask;
+      const hash = load<u32>(this.hashes + (at << 2));
+      if (hash == 0) break;
+      if (((at - this.home(hash)) & mask) < ((at - hole) & mask)) continue;
+      store<u32>(this.hashes + (hole << 2), hash);
+      store<u8>(this.panes + hole, load<u8>(this.panes + at));
+      hole = at;
+    }
+    store<u32>(this.hashes + (hole << 2), 0);
+    store<u8>(this.panes + hole, 0);
+    this.count -= 1;
+  }
+
+  private rebuild(capacity: u32): void {
     const start = mark();
     const kept = alloc(this.count * 8, 8);
     let count: u32 = 0;
     for (let at: u32 = 0; at < this.capacity; at++) {
       const hash = load<u32>(this.hashes + (at << 2));
       if (hash == 0) continue;
-      const age = this.ageAt(at, current);
-      if (age >= PANES || <u32>ctz(hash) < this.levelAt(at, current)) continue;
       store<u32>(kept + (count << 3), hash);
       store<u32>(kept + (count << 3), <u32>load<u8>(this.panes + at), 4);
       count += 1;
@@ -132,11 +161,16 @@ export class DistinctWindow {
     release(start);
   }
 
+  @inline
+  private home(hash: u32): u32 {
+    return (hash * 0x9e3779b1 >> 16) & (this.capacity - 1);
+  }
+
   /** Where the hash is, or where it would go. */
   @inline
   private place(hash: u32): u32 {
     const mask = this.capacity - 1;
-    let at = (hash * 0x9e3779b1 >> 16) & mask;
+    let at = this.home(hash);
     while (true) {
       const held = load<u32>(this.hashes + (at << 2));
       if (held == 0 || held == hash) return at;

@@ -20,6 +20,8 @@
 const FADE: f32 = 0.9885140203528962; // 2^(-1/60)
 const WINDOW_FADE: f32 = <f32>(11.0 / 12.0);
 const PANES_PER_WINDOW: f32 = 12;
+/** PANES_PER_WINDOW * (1 - FADE): what makes a sum of faded panes a number of windows. */
+const PANES_TIMES_REST: f32 = 0.1378317557652462;
 const TAIL_MAX_LN: f64 = -9.210340371976182; // ln 1e-4
 const SIGNIFICANCE_MIN: f64 = 2;
 
@@ -84,7 +86,7 @@ export function fadeHistory(
 ): void {
   const fade = power(FADE, panes);
   const windowFade = power(WINDOW_FADE, panes);
-  const time = (1 - fade) / (PANES_PER_WINDOW * (1 - FADE));
+  const time = (<f32>1 - fade) / PANES_TIMES_REST;
   for (let at: usize = 0; at < <usize>slots << 2; at += 4) {
     const sum = load<f32>(past + at) * fade;
     const usual = expectedOf(sum, windowsAfter);
@@ -97,7 +99,7 @@ export function fadeHistory(
 /** `windows` after `panes` more panes of history. */
 export function fadeWindows(windows: f32, panes: u32): f32 {
   const fade = power(FADE, panes);
-  return windows * fade + (1 - fade) / (PANES_PER_WINDOW * (1 - FADE));
+  return windows * fade + (<f32>1 - fade) / PANES_TIMES_REST;
 }
 
 /** What a term without a slot leaves behind. `cells`: f32[count], count a power of two or 0. */

@@ -1,0 +1,275 @@
+// Quotes: the few messages of the window that the TL;DR may cite, kept as they were said.
+//
+// A message is worth the sum of how far its terms stand above their usual, so a message of the topic of
+// the minute is worth more than small talk. A new message takes a free place, else the place of the
+// user's own lesser quote on the same subject, else that of the least one. Worth is judged anew at
+// every roll, because what its terms are about to become nobody knows when a message comes.
+//
+// A quote, QUOTE_BYTES: the header below, then id, user and text back to back. Long text is cut at a
+// word, control characters become spaces.
+import { QUOTE_BYTES, state, table } from "./state";
+import { expectedOf } from "../../sdk/assembly/sketches/trend";
+import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
+
+/** Terms of a message by which its worth is judged anew. */
+export const QUOTE_TERMS: u32 = 8;
+const USER_BYTES_MAX: u32 = 32;
+export const TEXT_BYTES_MAX: u32 = 160;
+
+@unmanaged
+export class Quote {
+  eventNumber: u64;
+  /** 0: a free place. */
+  pane: u32;
+  score: f32;
+  userHash: u32;
+  idLen: u8;
+  userLen: u8;
+  textLen: u8;
+  termCount: u8;
+  term0: u32; term1: u32; term2: u32; term3: u32; term4: u32; term5: u32; term6: u32; term7: u32;
+
+  @inline
+  get id(): usize {
+    return changetype<usize>(this) + offsetof<Quote>();
+  }
+
+  @inline
+  get user(): usize {
+    return this.id + this.idLen;
+  }
+
+  @inline
+  get text(): usize {
+    return this.user + this.userLen;
+  }
+
+  @inline
+  termAt(index: u32): u32 {
+    return load<u32>(changetype<usize>(this) + (index << 2), offsetof<Quote>("term0"));
+  }
+}
+
+/** What is offered as a quote. Lies in the arena. */
+@unmanaged
+export class Candidate {
+  eventNumber: u64;
+  pane: u32;
+  score: f32;
+  userHash: u32;
+  id: u32;
+  idLen: u32;
+  user: u32;
+  userLen: u32;
+  text: u32;
+  textLen: u32;
+  termCount: u32;
+  term0: u32; term1: u32; term2: u32; term3: u32; term4: u32; term5: u32; term6: u32; term7: u32;
+  lift0: f32; lift1: f32; lift2: f32; lift3: f32; lift4: f32; lift5: f32; lift6: f32; lift7: f32;
+
+  clear(): void {
+    this.score = 0;
+    this.termCount = 0;
+  }
+
+  /** Hot. Adds a term of the message; the QUOTE_TERMS that stand out most are kept. */
+  weigh(hash: u32, lift: f32): void {
+    this.score += lift;
+    const terms = changetype<usize>(this) + offsetof<Candidate>("term0");
+    const lifts = changetype<usize>(this) + offsetof<Candidate>("lift0");
+    let at = this.termCount;
+    if (at == QUOTE_TERMS) {
+      at = 0;
+      for (let other: u32 = 1; other < QUOTE_TERMS; other++)
+        if (load<f32>(lifts + (other << 2)) < load<f32>(lifts + (at << 2))) at = other;
+      if (load<f32>(lifts + (at << 2)) >= lift) return;
+    } else {
+      this.termCount = at + 1;
+    }
+    store<u32>(terms + (at << 2), hash);
+    store<f32>(lifts + (at << 2), lift);
+  }
+}
+
+@inline
+export function quoteAt(index: u32): Quote {
+  return changetype<Quote>(<usize>(state().quotes + index * QUOTE_BYTES));
+}
+
+/** Hot: most messages are turned away by the first line. */
+export function offerQuote(candidate: Candidate): void {
+  if (candidate.score <= state().quoteScoreLeast) return;
+  const place = placeFor(candidate);
+  if (place == null) return;
+  write(place, candidate);
+  updateLeast();
+}
+
+/** Forgets what has left the window and judges the rest anew. */
+export function rollQuotes(): void {
+  const oldest = table().low;
+  for (let index: u32 = 0; index < state().quoteCapacity; index++) {
+    const quote = quoteAt(index);
+    if (quote.pane == 0) continue;
+    if (quote.pane < oldest) memory.fill(changetype<usize>(quote), 0, QUOTE_BYTES);
+    else quote.score = worthNow(quote);
+  }
+  updateLeast();
+}
+
+/** Keeps the best `capacity` quotes, in the first places. */
+export function compactQuotes(capacity: u32): void {
+  for (let index: u32 = 0; index < state().quoteCapacity; index++) {
+    const quote = quoteAt(index);
+    if (quote.pane == 0) continue;
+    if (index >= capacity) {
+      const place = leastPlace(capacity);
+      if (place.pane == 0 || place.score < quote.score)
+        memory.copy(changetype<usize>(place), changetype<usize>(quote), QUOTE_BYTES);
+      memory.fill(changetype<usize>(quote), 0, QUOTE_BYTES);
+    }
+  }
+}
+
+/** How much the length of a message speaks for quoting it: neither a grunt nor a wall of text. */
+export function shapeOf(textLen: u32): f32 {
+  if (textLen < 12) return 0.3;
+  if (textLen < 28) return 0.7;
+  return textLen <= 240 ? 1 : 0.8;
+}
+
+function worthNow(quote: Quote): f32 {
+  let worth: f32 = 0;
+  for (let index: u32 = 0; index < <u32>quote.termCount; index++)
+    worth += liftOf(quote.termAt(index));
+  return worth * shapeOf(quote.textLen);
+}
+
+/** How far a term stands above its usual, by its hash alone: good enough to judge worth. */
+function liftOf(hash: u32): f32 {
+  const slot = table().findHash(hash);
+  return slot == NO_SLOT ? 0 : slotLift(slot, state().windows);
+}
+
+/** Hot. Count above the usual; more than 50 is not worth more. */
+@inline
+export function slotLift(slot: u32, windows: f32): f32 {
+  const expected = expectedOf(load<f32>(state().past + (slot << 2)), windows);
+  return max<f32>(0, min<f32>(50, <f32>table().ownOf(slot) - expected));
+}
+
+function placeFor(candidate: Candidate): Quote | null {
+  const capacity = state().quoteCapacity;
+  for (let index: u32 = 0; index < capacity; index++) {
+    const quote = quoteAt(index);
+    if (quote.pane == 0 || quote.userHash != candidate.userHash) continue;
+    if (overlap(quote, candidate) * 2 < candidate.termCount) continue;
+    return quote.score < candidate.score ? quote : null;
+  }
+  const place = leastPlace(capacity);
+  return place.pane == 0 || place.score < candidate.score ? place : null;
+}
+
+/** A free place, or the one of the least score, the older of equals. */
+function leastPlace(capacity: u32): Quote {
+  let least = quoteAt(0);
+  for (let index: u32 = 0; index < capacity; index++) {
+    const quote = quoteAt(index);
+    if (quote.pane == 0) return quote;
+    if (quote.score < least.score) least = quote;
+    else if (quote.score == least.score && quote.eventNumber < least.eventNumber) least = quote;
+  }
+  return least;
+}
+
+function overlap(quote: Quote, candidate: Candidate): u32 {
+  let shared: u32 = 0;
+  for (let index: u32 = 0; index < candidate.termCount; index++) {
+    const term = load<u32>(
+      changetype<usize>(candidate) + (index << 2), offsetof<Candidate>("term0"),
+    );
+    for (let other: u32 = 0; other < <u32>quote.termCount; other++)
+      if (quote.termAt(other) == term) shared += 1;
+  }
+  return shared;
+}
+
+function updateLeast(): void {
+  let least: f32 = f32.MAX_VALUE;
+  for (let index: u32 = 0; index < state().quoteCapacity; index++) {
+    const quote = quoteAt(index);
+    least = quote.pane == 0 ? -1 : min<f32>(least, quote.score);
+    if (quote.pane == 0) break;
+  }
+  state().quoteScoreLeast = least;
+}
+
+function write(quote: Quote, from: Candidate): void {
+  memory.fill(changetype<usize>(quote), 0, QUOTE_BYTES);
+  quote.eventNumber = from.eventNumber;
+  quote.pane = from.pane;
+  quote.score = from.score;
+  quote.userHash = from.userHash;
+  quote.termCount = <u8>from.termCount;
+  memory.copy(
+    changetype<usize>(quote) + offsetof<Quote>("term0"),
+    changetype<usize>(from) + offsetof<Candidate>("term0"),
+    from.termCount << 2,
+  );
+  const idLen = from.idLen;
+  memory.copy(quote.id, from.id, idLen);
+  quote.idLen = <u8>idLen;
+  quote.userLen = <u8>putText(quote.user, USER_BYTES_MAX, from.user, from.userLen);
+  const room = QUOTE_BYTES - <u32>offsetof<Quote>() - idLen - <u32>quote.userLen;
+  quote.textLen = <u8>putText(quote.text, min(room, TEXT_BYTES_MAX), from.text, from.textLen);
+}
+
+/** Copies UTF-8, white space and controls as one space each run; what is too long is cut at a word. */
+function putText(to: usize, room: u32, from: usize, bytes: u32): u32 {
+  let length: u32 = 0;
+  let space: u32 = 0;
+  let at: u32 = 0;
+  while (at < bytes) {
+    const byte = load<u8>(from + at);
+    if (byte <= 0x20 || byte == 0x7f) {
+      if (length > 0 && load<u8>(to + length - 1) != 0x20) {
+        if (length == room) break;
+        space = length;
+        store<u8>(to + length++, 0x20);
+      }
+      at += 1;
+      continue;
+    }
+    const size = codePointBytes(byte);
+    if (length + size > room) break;
+    memory.copy(to + length, from + at, size);
+    length += size;
+    at += size;
+  }
+  if (length > 0 && load<u8>(to + length - 1) == 0x20) length -= 1;
+  if (at < bytes) length = ellipsize(to, length, space, room);
+  memory.fill(to + length, 0, room - length);
+  return length;
+}
+
+/** Makes room for "…" behind the last word, or behind the last character of one endless word. */
+function ellipsize(to: usize, length: u32, space: u32, room: u32): u32 {
+  if (room < 3) return 0;
+  if (space * 2 > length && length + 3 > room) length = space;
+  while (length + 3 > room) {
+    length -= 1;
+    while (length > 0 && (load<u8>(to + length) & 0xc0) == 0x80) length -= 1;
+  }
+  while (length > 0 && load<u8>(to + length - 1) == 0x20) length -= 1;
+  store<u8>(to + length, 0xe2);
+  store<u8>(to + length, 0x80, 1);
+  store<u8>(to + length, 0xa6, 2);
+  return length + 3;
+}
+
+@inline
+function codePointBytes(first: u8): u32 {
+  if (first < 0x80) return 1;
+  if (first < 0xe0) return 2;
+  return first < 0xf0 ? 3 : 4;
+}
