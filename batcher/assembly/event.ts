@@ -56,6 +56,7 @@ import {
   CONVERSATION_BYTES_MAX,
   EVENT_ID_BYTES_MAX,
   FUTURE_MS_MAX,
+  TENANT_ID_BYTES_MAX,
   TERM_BYTES_MAX,
   TERM_COUNT_MAX,
   TEXT_BYTES_MAX,
@@ -83,14 +84,9 @@ export const ACCEPTED: i32 = -1;
 
 /** Takes the element whose fields were read; `fixed` is the tenant of all events or -1. */
 export function acceptEvent(fixed: i32, origin: u32, index: u32, nowMs: f64): i32 {
-  const tenantError = checkTenant(fixed);
+  const tenantError = findTenant(fixed);
   if (tenantError >= 0) return tenantError;
-  let hash: u32 = 0;
-  let tenant = fixed;
-  if (fixed < 0) {
-    hash = tenantHash(fieldStart(TENANT), fieldBytes(TENANT));
-    tenant = tenantFind(fieldStart(TENANT), fieldBytes(TENANT), hash);
-  }
+  let tenant = foundTenant;
   const flags: u8 = tenant < 0 ? 0 : tenantFlags(tenant);
   if ((flags & FLAG_QUARANTINED) != 0) return ERROR_TENANT_QUARANTINED;
 
@@ -109,21 +105,32 @@ export function acceptEvent(fixed: i32, origin: u32, index: u32, nowMs: f64): i3
   if (termsError >= 0) return termsError;
   if (tenant < 0) {
     // Only an event that is right in itself makes a tenant.
-    tenant = tenantAdd(fieldStart(TENANT), fieldBytes(TENANT), hash);
+    tenant = tenantAdd(fieldStart(TENANT), fieldBytes(TENANT), foundHash);
     if (tenant < 0) return ERROR_TENANT_LIMIT;
   }
   arenaKeep(tenant, load<u32>(arenaTop), origin, index);
   return ACCEPTED;
 }
 
-function checkTenant(fixed: i32): i32 {
+/** Number of the event's tenant, -1 if it is new; then `foundHash` is its hash. */
+let foundTenant: i32 = 0;
+let foundHash: u32 = 0;
+
+function findTenant(fixed: i32): i32 {
+  foundTenant = fixed;
   const kind = fieldKind(TENANT);
   if (kind == KIND_NONE) return fixed < 0 ? ERROR_TENANT_MISSING : ACCEPTED;
   const start = fieldStart(TENANT);
   const bytes = fieldBytes(TENANT);
-  if (kind != KIND_STRING || !isTenantName(start, bytes)) return ERROR_TENANT_ILLEGAL;
-  if (fixed >= 0 && !tenantIs(fixed, start, bytes)) return ERROR_TENANT_MISMATCH;
-  return ACCEPTED;
+  if (kind != KIND_STRING || bytes > TENANT_ID_BYTES_MAX) return ERROR_TENANT_ILLEGAL;
+  // The name of a tenant we have is legal: most names need no look at their letters.
+  if (fixed >= 0) {
+    if (tenantIs(fixed, start, bytes)) return ACCEPTED;
+    return isTenantName(start, bytes) ? ERROR_TENANT_MISMATCH : ERROR_TENANT_ILLEGAL;
+  }
+  foundHash = tenantHash(start, bytes);
+  foundTenant = tenantFind(start, bytes, foundHash);
+  return foundTenant >= 0 || isTenantName(start, bytes) ? ACCEPTED : ERROR_TENANT_ILLEGAL;
 }
 
 /** A string as `isName`, or an integer, whose digits are the id. */

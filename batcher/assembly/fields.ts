@@ -29,6 +29,7 @@ import {
   skipValue,
   stringBytes,
   stringStart,
+  stringStop,
 } from "./json";
 
 export const ID: i32 = 0;
@@ -104,12 +105,17 @@ function readFields(at: usize, set: usize): usize {
   if (load<u8>(at) == OBJECT_CLOSE) return at + 1;
   while (true) {
     if (load<u8>(at) != QUOTE) return 0;
-    at = readString(at + 1);
-    if (at == 0) return 0;
-    const field = fieldOf(stringStart, stringBytes);
-    at = skipSpaces(at);
-    if (load<u8>(at) != COLON) return 0;
-    at = skipSpaces(at + 1);
+    let field = usualField(at + 1);
+    if (field != UNKNOWN) {
+      at = skipSpaces(at + usualBytes(field));
+    } else {
+      at = readString(at + 1);
+      if (at == 0) return 0;
+      field = fieldOf(stringStart, stringBytes);
+      at = skipSpaces(at);
+      if (load<u8>(at) != COLON) return 0;
+      at = skipSpaces(at + 1);
+    }
     at = field == UNKNOWN ? skipValue(at, 1) : readValue(at, set, field);
     if (at == 0) return 0;
     at = skipSpaces(at);
@@ -125,6 +131,11 @@ function readFields(at: usize, set: usize): usize {
 function readValue(at: usize, set: usize, field: i32): usize {
   const first = load<u8>(at);
   if (first == QUOTE) {
+    const stop = stringStop(at + 1);
+    if (load<u8>(stop) == QUOTE) {
+      note(set, field, KIND_STRING, at + 1, <u32>(stop - at) - 1);
+      return stop + 1;
+    }
     const behind = readString(at + 1);
     note(set, field, KIND_STRING, stringStart, stringBytes);
     return behind;
@@ -150,6 +161,32 @@ function readValue(at: usize, set: usize, field: i32): usize {
 function note(set: usize, field: i32, kind: u8, start: usize, bytes: u32): void {
   store<u8>(set + field, kind);
   store<u64>(set + 16 + (<usize>field << 3), <u64>start | (<u64>bytes << 32));
+}
+
+/**
+ * The field whose key, closing quote and colon are what most writers put here, without a space or an
+ * escape; UNKNOWN says nothing. Hot: it spares five scans an event.
+ */
+// @ts-ignore: decorator
+@inline
+function usualField(start: usize): i32 {
+  const word = load<u64>(start);
+  if (<u32>word == 0x3a226469 /* id": */) return ID;
+  if (word == 0x3a22746e616e6574 /* tenant": */) return TENANT;
+  const six = word & 0xffffffffffff;
+  if (six == 0x3a2272657375 /* user": */) return USER;
+  if (six == 0x3a22734d7374 /* tsMs": */) return TS;
+  if (six == 0x3a2274786574 /* text": */) return TEXT;
+  const conversation = word == 0x61737265766e6f63 && load<u64>(start, 6) == 0x3a226e6f69746173;
+  return conversation ? CONVERSATION : UNKNOWN;
+}
+
+/** From the quote before a usual key to its value. */
+// @ts-ignore: decorator
+@inline
+function usualBytes(field: i32): usize {
+  // Bytes of id, tenant, conversation, user, tsMs, text, in order of their numbers, plus "":.
+  return <usize>((0x07_07_07_0f_09_05 >> (<u64>field << 3)) & 0xff);
 }
 
 /** Field of a key, by its first eight bytes. */

@@ -221,12 +221,24 @@ export function skipScalar(at: usize): usize {
   }
 }
 
+/** Whether the eight bytes of a word are digits. */
+// @ts-ignore: decorator
+@inline
+export function areDigits(word: u64): bool {
+  const high: u64 = 0xf0f0f0f0f0f0f0f0;
+  // A digit is 0x30 to 0x39: high nibble 3, and still 3 when 6 is added.
+  return ((word & high) | (((word + 0x0606060606060606) & high) >> 4)) == 0x3333333333333333;
+}
+
 export function skipNumber(at: usize): usize {
   if (load<u8>(at) == 0x2d /* - */) at++;
   const first = load<u8>(at);
   if (!isDigit(first)) return 0;
   at++;
-  if (first != 0x30) while (isDigit(load<u8>(at))) at++;
+  if (first != 0x30) {
+    while (areDigits(load<u64>(at))) at += 8;
+    while (isDigit(load<u8>(at))) at++;
+  }
   if (load<u8>(at) == 0x2e /* . */) {
     at++;
     if (!isDigit(load<u8>(at))) return 0;

@@ -73,6 +73,7 @@ void test(`numbers are the doubles JSON.parse makes, to the last bit (SEED=${SEE
     `0.${"0".repeat(900)}123e901`,
     `9007199254740992${"0".repeat(10)}1${"0".repeat(900)}e-900`,
     `4503599627370497.5${"0".repeat(800)}1`,
+    `4503599627370496.5${"0".repeat(800)}1`,
     `4503599627370497.5${"0".repeat(2000)}`,
     "-0",
     "-0.0e5",
@@ -82,6 +83,7 @@ void test(`numbers are the doubles JSON.parse makes, to the last bit (SEED=${SEE
   ];
   const texts = [
     ...fixed,
+    ...nearPowersOfTwo(),
     ...Array.from({ length: 20_000 }, () =>
       random.chance(1, 3) ? shortest(random) : decimal(random),
     ),
@@ -103,6 +105,23 @@ void test(`numbers are the doubles JSON.parse makes, to the last bit (SEED=${SEE
     }
   }
 });
+
+/**
+ * Exact decimals just below powers of two, where doubles lie twice as close as above: on the midpoint
+ * and to either side of it.
+ */
+function nearPowersOfTwo(): string[] {
+  const texts: string[] = [];
+  for (let power = -1_080; power <= 1_024; power += 1) {
+    for (let below = 1n; below <= 7n; below++) {
+      const mantissa = (1n << 56n) - below;
+      const shift = power - 56;
+      if (shift >= 0) texts.push(String(mantissa << BigInt(shift)));
+      else texts.push(`${mantissa * 5n ** BigInt(-shift)}e${shift}`);
+    }
+  }
+  return texts;
+}
 
 /** A double of random bits, as it is printed: 17 digits at most, and the hardest to read. */
 function shortest(random: Random): string {
