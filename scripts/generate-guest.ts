@@ -4,7 +4,11 @@
  * the arena when the host has read the result. The author's module exports functions and nothing else.
  */
 import { alignUp, alignmentOf, bytesOf, enumBytes, flatten } from "#isolate/abi-types.ts";
-import { FLAT_PARAMETER_COUNT_MAX, payloadOffsetOf, returnsThroughMemory } from "#isolate/abi-types.ts";
+import {
+  FLAT_PARAMETER_COUNT_MAX,
+  payloadOffsetOf,
+  returnsThroughMemory,
+} from "#isolate/abi-types.ts";
 import { postReturnName, sequenceLayout } from "#isolate/abi-types.ts";
 import type { AbiFunction, AbiType, CoreType } from "#isolate/abi-types.ts";
 import { camelCase, constantCase, type NamedType, type ResolvedWorld } from "./wit-world.ts";
@@ -26,7 +30,9 @@ export function guestSource(world: ResolvedWorld, modules: GuestModules): string
   return [
     `// Generated from ${modules.witPath} by scripts/generate.ts; do not edit.`,
     `// The world \`${world.name}\` as AssemblyScript sees it. Write ${modules.author}.ts, which exports`,
-    ...world.abi.exports.map((each) => `//   ${each.name}(${parametersOf(each)}): ${resultOf(each)}`),
+    ...world.abi.exports.map(
+      (each) => `//   ${each.name}(${parametersOf(each)}): ${resultOf(each)}`,
+    ),
     "// A `usize` result is the address of the record; what it points to may lie in the arena.",
     `import * as guest from "${modules.author}";`,
     `import { reset } from "${modules.arena}";`,
@@ -53,7 +59,7 @@ export function guestExportNames(world: ResolvedWorld): ReadonlyMap<string, stri
 function declaration({ name, type, definition }: NamedType): string[] {
   if (type.kind === "enum" && definition.kind === "enum") {
     return [
-      ...definition.doc.split("\n").map((line) => `// ${line}`.trimEnd()),
+      ...(definition.doc === "" ? [] : definition.doc.split("\n").map((line) => `// ${line}`)),
       ...definition.cases.flatMap((each, index) => [
         ...docLines(each.doc, ""),
         `export const ${constantCase(name)}_${constantCase(each.name)}: u32 = ${index};`,

@@ -46,7 +46,9 @@ function liftedType(type: AbiType): string {
     case "enum":
       return type.name;
     case "list":
-      return type.element.kind === "u8" ? "Uint8Array" : `ReadonlyArray<${liftedType(type.element)}>`;
+      return type.element.kind === "u8"
+        ? "Uint8Array"
+        : `ReadonlyArray<${liftedType(type.element)}>`;
     case "option":
       return `${liftedType(type.value)} | undefined`;
     case "tuple":

@@ -49,7 +49,8 @@ function read(path: string): string | undefined {
 if (import.meta.main) {
   const check = process.argv.includes("--check");
   const stale = generate({ check });
-  for (const path of stale) process.stderr.write(`${path} ${check ? "is out of date" : "written"}\n`);
+  for (const path of stale)
+    process.stderr.write(`${path} ${check ? "is out of date" : "written"}\n`);
   if (check && stale.length > 0) {
     process.stderr.write("Run `npm run generate` and commit what it writes.\n");
     process.exitCode = 1;

@@ -286,9 +286,11 @@ class Parser {
     while (position < this.#source.length) {
       TOKEN.lastIndex = position;
       const match = TOKEN.exec(this.#source);
-      if (match === null) throw this.#error(`unknown character "${this.#source[position]}"`, position);
+      if (match === null)
+        throw this.#error(`unknown character "${this.#source[position]}"`, position);
       if (match[1] !== undefined) doc.push(docText(match[1]));
-      if (match[3] !== undefined) tokens.push({ text: match[3], position, doc: doc.splice(0).join("\n") });
+      if (match[3] !== undefined)
+        tokens.push({ text: match[3], position, doc: doc.splice(0).join("\n") });
       position = TOKEN.lastIndex;
     }
     tokens.push({ text: "", position, doc: "" });

@@ -9,7 +9,18 @@
 import assert from "node:assert/strict";
 
 export type AbiScalar =
-  "bool" | "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64" | "f32" | "f64" | "char";
+  | "bool"
+  | "u8"
+  | "s8"
+  | "u16"
+  | "s16"
+  | "u32"
+  | "s32"
+  | "u64"
+  | "s64"
+  | "f32"
+  | "f64"
+  | "char";
 
 export type AbiField = { readonly name: string; readonly type: AbiType };
 

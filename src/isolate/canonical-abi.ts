@@ -81,7 +81,8 @@ export function compileLoad(type: AbiType): Load {
     case "tuple": {
       const { offsets } = sequenceLayout(type.items);
       const loads = type.items.map(compileLoad);
-      return (memory, address) => loads.map((load, index) => load(memory, address + offsets[index]!));
+      return (memory, address) =>
+        loads.map((load, index) => load(memory, address + offsets[index]!));
     }
     case "enum": {
       const loadDiscriminant = compileLoadDiscriminant(type.cases.length);
@@ -183,7 +184,9 @@ function compileLoadRecord(fields: readonly AbiField[]): Load {
   };
 }
 
-function compileLoadDiscriminant(caseCount: number): (memory: GuestMemory, address: number) => number {
+function compileLoadDiscriminant(
+  caseCount: number,
+): (memory: GuestMemory, address: number) => number {
   const load = LOAD_SCALAR[`u${(enumBytes(caseCount) * 8) as 8 | 16 | 32}`];
   return (memory, address) => {
     const discriminant = load(memory, address) as number;

@@ -41,7 +41,10 @@ const MAGIC = 0x6d73_6100;
 /** A record's name is no part of its shape, and a component does not say it. */
 const NAMELESS = "";
 
-type FunctionType = { readonly parameters: readonly AbiField[]; readonly result: AbiType | undefined };
+type FunctionType = {
+  readonly parameters: readonly AbiField[];
+  readonly result: AbiType | undefined;
+};
 type Defined = AbiType | FunctionType;
 
 class ComponentReader {
@@ -102,7 +105,7 @@ class ComponentReader {
           `The component imports "${reader.name()}". This world has no imports.`,
         );
       case 11:
-        return void this.#exports(reader);
+        return this.#exports(reader);
       default:
         throw unexpected(`a section ${id}`);
     }
@@ -140,7 +143,8 @@ class ComponentReader {
       else throw canonOption(coreName, option);
     });
     const type = this.#types[reader.u32()];
-    if (type === undefined || "kind" in type) throw unexpected(`no function type for "${coreName}"`);
+    if (type === undefined || "kind" in type)
+      throw unexpected(`no function type for "${coreName}"`);
     if (this.#lifted.has(coreName)) throw unexpected(`"${coreName}" lifted twice`);
     this.#lifted.set(coreName, {
       coreName,
@@ -199,7 +203,8 @@ class ComponentReader {
   #value(reader: WasmReader): AbiType {
     const index = reader.s33();
     const type = index < 0 ? PRIMITIVES[-index - 1] : this.#types[index];
-    if (type === undefined || !("kind" in type)) throw reader.malformed("it names a type that is not there");
+    if (type === undefined || !("kind" in type))
+      throw reader.malformed("it names a type that is not there");
     return type;
   }
 
@@ -237,7 +242,8 @@ function refuseCode(component: WasmReader): void {
   while (!component.done) {
     const id = component.byte();
     component.skip(component.u32());
-    if (![0, 6, 7, 10, 11].includes(id)) throw unexpected(`a nested component with a section ${id}`);
+    if (![0, 6, 7, 10, 11].includes(id))
+      throw unexpected(`a nested component with a section ${id}`);
   }
 }
 

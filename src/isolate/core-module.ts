@@ -32,10 +32,9 @@ export function readCoreModule(source: Uint8Array): CoreModule {
   return new CoreModuleReader(source).read();
 }
 
-const SECTION_NAMES = [
-  ...["custom", "type", "import", "function", "table", "memory", "global", "export", "start"],
-  ...["element", "code", "data", "data count"],
-];
+const SECTION_NAMES =
+  "custom, type, import, function, table, memory, global, export, start, element, code, data and " +
+  "data count";
 
 class CoreModuleReader {
   readonly #bytes: Uint8Array<ArrayBuffer>;
@@ -104,7 +103,7 @@ class CoreModuleReader {
       default:
         throw new AdmissionError(
           "feature",
-          `The core module has a section ${id}; known are ${SECTION_NAMES.join(", ")}.`,
+          `The core module has a section ${id}; known are ${SECTION_NAMES}.`,
         );
     }
   }
@@ -143,7 +142,8 @@ class CoreModuleReader {
     const index = reader.u32();
     if (kind === 0) {
       const type = this.#types[this.#functionTypes[index] ?? -1];
-      if (type === undefined) throw reader.malformed(`"${name}" exports a function it does not have`);
+      if (type === undefined)
+        throw reader.malformed(`"${name}" exports a function it does not have`);
       this.#functions.set(name, type);
     } else if (kind === 2) this.#memories.add(name);
   }

@@ -149,7 +149,8 @@ function readReport(
     if (fate > worst) worst = fate;
     fates[event] = fate;
   }
-  if (worst > FATE_MAX) throw new AbiError(`An event got the fate ${worst}; known are 0 to ${FATE_MAX}.`);
+  if (worst > FATE_MAX)
+    throw new AbiError(`An event got the fate ${worst}; known are 0 to ${FATE_MAX}.`);
 }
 
 /**

@@ -15,12 +15,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import {
-  BATCH_BYTES_MAX,
-  IMAGE_PAGE_BYTES,
-  STRIKE_COUNT_MAX,
-  TURN_MS_MAX,
-} from "#model/limits.ts";
+import { BATCH_BYTES_MAX, IMAGE_PAGE_BYTES, STRIKE_COUNT_MAX, TURN_MS_MAX } from "#model/limits.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder, TrendingReport } from "#model/trending.ts";

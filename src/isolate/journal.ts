@@ -76,7 +76,7 @@ export class Journal {
 
   /** Does the turns again, on an instance that holds the committed image. */
   replay(instance: GuestInstance): void {
-    for (let at = 0; at < this.#end; ) {
+    for (let at = 0; at < this.#end;) {
       const kind = this.#view.getUint32(at, true);
       const count = this.#view.getUint32(at + 4, true);
       const value = this.#view.getFloat64(at + 8, true);

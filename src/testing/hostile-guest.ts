@@ -35,13 +35,14 @@ export function commandBatch(command: Command, argument = 0): Uint8Array {
   return writeBatch([{ weight, tsMs: 4, text: "" }], 0);
 }
 
+/** No text begins with U+FEFF: jco, the oracle, loses it there. */
 const TEXTS = [
   "",
   "hello",
   "naïve ☕",
   "漢字かな交じり",
   "🎉🎉",
-  "\u{feff}bom",
+  "b\u{feff}om",
   "a\0b",
   "x".repeat(200),
 ];
