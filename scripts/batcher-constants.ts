@@ -53,7 +53,8 @@ export function batcherConstants(): { path: string; text: string }[] {
 }
 
 function file(source: string, lines: string[]): string {
-  const origin = `// Generated from src/model/${source} by scripts/batcher-constants.ts; do not edit.`;
+  const script = "scripts/batcher-constants.ts";
+  const origin = `// Generated from src/model/${source} by ${script}; do not edit.`;
   return `${[origin, ...lines].join("\n")}\n`;
 }
 

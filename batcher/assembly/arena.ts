@@ -1,11 +1,11 @@
 // The events that wait for `group`, and how `group` lays them out by tenant.
 //
-// Events lie in the arena in order of arrival, as they will stand in a batch. Beside each is a record
-// { u32 address, u32 origin, u32 index, u32 next event + 1 of its tenant }, and each tenant holds the
-// first and the last of its list: the partition is done while parsing, at one store an event, and
-// needs no pass over tenants without events. Grouping is then one copy of every event. Why at all: the
-// same guest costs 80-110 ns an event on grouped events and about 500 on others, from cache and TLB
-// misses.
+// Events lie in the arena in order of arrival, as they will stand in a batch. Beside each is a
+// record { u32 address, u32 origin, u32 index, u32 next event + 1 of its tenant }, and each tenant
+// holds the first and the last of its list: the partition is done while parsing, at one store an
+// event, and needs no pass over tenants without events. Grouping is then one copy of every event.
+// Why at all: the same guest costs 80-110 ns an event on grouped events and about 500 on others,
+// from cache and TLB misses.
 import { allocate } from "./layout";
 import {
   BATCH_BYTES_MAX,

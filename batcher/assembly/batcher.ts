@@ -33,17 +33,23 @@ let elementCount: u32 = 0;
 let rejectedCount: u32 = 0;
 let errorCount: u32 = 0;
 
-/** Lays out the memory; returns the address of the input. */
-export function batcherInit(tenantCountMax: u32, arenaBytes: u32): usize {
+/** Lays out the memory; returns the address of the input. The seed is to be hard to guess. */
+export function batcherInit(tenantCountMax: u32, arenaBytes: u32, hashSeed: u32): usize {
   scratchStart();
   input = allocate(INPUT_BYTES);
-  tenantsInit(tenantCountMax);
+  tenantsInit(tenantCountMax, hashSeed);
   arenaInit(arenaBytes);
   return input;
 }
 
 /** `lines`: NDJSON. See src/batcher/batcher.ts for the contract. */
-export function parseLines(bytes: u32, tenant: i32, origin: u32, firstIndex: u32, nowMs: f64): void {
+export function parseLines(
+  bytes: u32,
+  tenant: i32,
+  origin: u32,
+  firstIndex: u32,
+  nowMs: f64,
+): void {
   begin();
   const end = input + bytes;
   let at = input;
@@ -65,7 +71,9 @@ export function parseLines(bytes: u32, tenant: i32, origin: u32, firstIndex: u32
   finish(at, end);
 }
 
-/** `elements`: { u32 index, u32 bytes, the bytes, padded to 4 } each; false if the record is torn. */
+/**
+ * `elements`: { u32 index, u32 bytes, the bytes, padded to 4 } each; false if the record is torn.
+ */
 export function parseElements(
   bytes: u32,
   tenant: i32,

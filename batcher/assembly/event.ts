@@ -1,5 +1,6 @@
-// Checks the fields of one element and writes the event in the layout of guests/sdk/assembly/batch.ts.
-// The first thing that is wrong, in the order of `acceptEvent`, is what the caller hears.
+// Checks the fields of one element and writes the event in the layout of
+// guests/sdk/assembly/batch.ts. The first thing that is wrong, in the order of `acceptEvent`, is
+// what the caller hears.
 import { EVENT_HEADER_BYTES, arenaKeep, arenaTop } from "./arena";
 import {
   ERROR_CONVERSATION_INVALID,
@@ -70,10 +71,10 @@ import {
   FLAG_EVENT_CLOCK,
   FLAG_QUARANTINED,
   isTenantName,
+  tableHash,
   tenantAdd,
   tenantFind,
   tenantFlags,
-  tenantHash,
   tenantIs,
 } from "./tenants";
 import { parseTime } from "./time";
@@ -128,7 +129,7 @@ function findTenant(fixed: i32): i32 {
     if (tenantIs(fixed, start, bytes)) return ACCEPTED;
     return isTenantName(start, bytes) ? ERROR_TENANT_MISMATCH : ERROR_TENANT_ILLEGAL;
   }
-  foundHash = tenantHash(start, bytes);
+  foundHash = tableHash(start, bytes);
   foundTenant = tenantFind(start, bytes, foundHash);
   return foundTenant >= 0 || isTenantName(start, bytes) ? ACCEPTED : ERROR_TENANT_ILLEGAL;
 }
@@ -215,7 +216,8 @@ function writeEvent(tsMs: f64): i32 {
   }
   let metricCount: u32 = 0;
   if (fieldKind(METRICS) != KIND_NONE) {
-    const count = fieldKind(METRICS) == KIND_OBJECT ? metricsRead(fieldStart(METRICS)) : METRICS_INVALID;
+    if (fieldKind(METRICS) != KIND_OBJECT) return ERROR_METRICS_INVALID;
+    const count = metricsRead(fieldStart(METRICS));
     if (count == METRICS_INVALID) return ERROR_METRICS_INVALID;
     metricCount = count;
     at = metricsWrite(at);

@@ -1,12 +1,13 @@
 // Finds the fields of an event. One pass over an element checks all of its JSON and notes, for each
-// field we know, what kind of value it has and where; nothing is converted yet, so that of duplicate
-// keys the last wins at no cost, as with JSON.parse.
+// field we know, what kind of value it has and where; nothing is converted yet, so that of
+// duplicate keys the last wins at no cost, as with JSON.parse.
 //
-// A set of fields: 16 kinds (u8), then 16 pairs { u32 address, u32 bytes }. Of a string these are its
-// decoded bytes, of any other value its text.
+// A set of fields: 16 kinds (u8), then 16 pairs { u32 address, u32 bytes }. Of a string these are
+// its decoded bytes, of any other value its text.
 //
-// An object with a `specversion` is a CloudEvent in structured mode: `data` holds the fields, and what
-// it leaves out is taken from the envelope, where `time` and `subject` stand for tsMs and conversation.
+// An object with a `specversion` is a CloudEvent in structured mode: `data` holds the fields, and
+// what it leaves out is taken from the envelope, where `time` and `subject` stand for tsMs and
+// conversation.
 import { ERROR_DATA_UNSUPPORTED, ERROR_MALFORMED_JSON, ERROR_NOT_AN_OBJECT } from "./errors.gen";
 import {
   COLON,
@@ -164,8 +165,8 @@ function note(set: usize, field: i32, kind: u8, start: usize, bytes: u32): void 
 }
 
 /**
- * The field whose key, closing quote and colon are what most writers put here, without a space or an
- * escape; UNKNOWN says nothing. Hot: it spares five scans an event.
+ * The field whose key, closing quote and colon are what most writers put here, without a space or
+ * an escape; UNKNOWN says nothing. Hot: it spares five scans an event.
  */
 // @ts-ignore: decorator
 @inline

@@ -2,8 +2,15 @@
 // No imports; the host talks to it through src/batcher/batcher.ts and src/batcher/splitter.ts. An
 // instance is told once what it is, by `batcherInit` or by `splitterInit`.
 import { arenaClear, arenaGroup, batchTable, grouped } from "./arena";
-import { ERROR_LIST, NAME, RESULT_BATCH_TABLE, RESULT_BATCHES, RESULT_GROUPED, RESULTS } from "./layout";
-import { tenantAdd, tenantFind, tenantHash, tenantRecord } from "./tenants";
+import {
+  ERROR_LIST,
+  NAME,
+  RESULT_BATCH_TABLE,
+  RESULT_BATCHES,
+  RESULT_GROUPED,
+  RESULTS,
+} from "./layout";
+import { tableHash, tenantAdd, tenantFind, tenantRecord } from "./tenants";
 
 export { batcherInit, parseElements, parseLines } from "./batcher";
 export { splitJson, splitLines, splitterInit, splitterReserve } from "./splitter";
@@ -25,12 +32,12 @@ export function nameAddress(): usize {
 
 /** Number of the tenant whose name is at `nameAddress`, or -1. */
 export function find(bytes: u32): i32 {
-  return tenantFind(NAME, bytes, tenantHash(NAME, bytes));
+  return tenantFind(NAME, bytes, tableHash(NAME, bytes));
 }
 
 /** As `find`, but new tenants get a number; -1 when there are too many. */
 export function add(bytes: u32): i32 {
-  const hash = tenantHash(NAME, bytes);
+  const hash = tableHash(NAME, bytes);
   const known = tenantFind(NAME, bytes, hash);
   return known >= 0 ? known : tenantAdd(NAME, bytes, hash);
 }

@@ -70,7 +70,9 @@ export function stringStop(at: usize): usize {
   }
 }
 
-/** Reads the string whose first byte behind the quote is at `at` into `stringStart`, `stringBytes`. */
+/**
+ * Reads the string whose first byte behind the quote is at `at` into `stringStart`, `stringBytes`.
+ */
 export function readString(at: usize): usize {
   const stop = stringStop(at);
   if (load<u8>(stop) == QUOTE) {

@@ -4,7 +4,10 @@ const NEWLINE: u8 = 0x0a;
 const RETURN: u8 = 0x0d;
 const BYTE_ORDER_MARK: u32 = 0xbfbbef;
 
-/** Whether the line that `findLineEnd` found may hold bytes beyond ASCII; true too often, never too rarely. */
+/**
+ * Whether the line that `findLineEnd` found may hold bytes beyond ASCII; true too often, never too
+ * rarely.
+ */
 export let lineHasHighBits: bool = false;
 
 /** The newline at or after `at`, or `end`. */

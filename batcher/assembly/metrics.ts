@@ -1,5 +1,5 @@
-// The `metrics` object of an event. Of duplicate names the last counts, a null takes a metric away, so
-// names are gathered first and written afterwards.
+// The `metrics` object of an event. Of duplicate names the last counts, a null takes a metric away,
+// so names are gathered first and written afterwards.
 import {
   COMMA,
   OBJECT_CLOSE,
@@ -22,7 +22,9 @@ const TABLE: usize = memory.data(16 * 16, 16);
 const VALUES: usize = memory.data(16 * 8, 16);
 let nameCount: u32 = 0;
 
-/** Reads the object at `at`, whose JSON is known to be right; count of metrics or METRICS_INVALID. */
+/**
+ * Reads the object at `at`, whose JSON is known to be right; count of metrics or METRICS_INVALID.
+ */
 export function metricsRead(at: usize): u32 {
   nameCount = 0;
   at = skipSpaces(at + 1);

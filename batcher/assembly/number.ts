@@ -1,11 +1,12 @@
-// Decimal to double, correctly rounded (to nearest, ties to even), for text that skipNumber accepted.
+// Decimal to double, correctly rounded (to nearest, ties to even), for text that skipNumber
+// accepted.
 //
-// Up to 2^53 in the digits and a power of ten that a double holds, one multiplication or division is
-// exact to the last bit (Clinger 1990): all integers and nearly all decimals people write. Everything
-// else starts from an estimate that is off by a few units in the last place, and is put right by
-// comparing the decimal with the midpoints around the estimate in big integers (Clinger's AlgorithmR):
-// about 1 us for 17 digits. Digits beyond 800 only matter as "something follows": no midpoint between
-// doubles has more than 767 significant digits.
+// Up to 2^53 in the digits and a power of ten that a double holds, one multiplication or division
+// is exact to the last bit (Clinger 1990): all integers and nearly all decimals people write.
+// Everything else starts from an estimate that is off by a few units in the last place, and is put
+// right by comparing the decimal with the midpoints around the estimate in big integers (Clinger's
+// AlgorithmR): about 1 us for 17 digits. Digits beyond 800 only matter as "something follows": no
+// midpoint between doubles has more than 767 significant digits.
 import { areDigits, isDigit } from "./json";
 
 const DIGITS_MAX: i32 = 800;

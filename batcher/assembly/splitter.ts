@@ -1,10 +1,10 @@
 // The splitter, on the I/O thread: finds the elements of a body and scatters them over the shards.
 //
-// A body is a JSON object, a JSON array of events, or NDJSON. An element is read by the very code that
-// the batcher will read it with: the two cannot disagree on a tenant, whatever the escapes and duplicate
-// keys, so a tenant is in one shard only; and that code is also the fastest way to an element's end. An
-// element that it does not accept has no tenant. Its end is found by strings and brackets alone, and it
-// goes to shard 0, where the batcher says what is wrong with it.
+// A body is a JSON object, a JSON array of events, or NDJSON. An element is read by the very code
+// that the batcher will read it with: the two cannot disagree on a tenant, whatever the escapes and
+// duplicate keys, so a tenant is in one shard only; and that code is also the fastest way to an
+// element's end. An element that it does not accept has no tenant. Its end is found by strings and
+// brackets alone, and it goes to shard 0, where the batcher says what is wrong with it.
 //
 //   element: u32 index · u32 bytes, or TOO_LARGE and none follow · the bytes, padded to 4
 //   chunk:   elements of one shard, back to back; at most CHUNK_BYTES unless one element is longer
@@ -33,7 +33,7 @@ import {
 } from "./layout";
 import { LINE_BYTES_MAX } from "./limits.gen";
 import { findLineEnd, isBlankLine, skipByteOrderMark, trimReturn } from "./lines";
-import { tenantHash } from "./tenants";
+import { placementHash } from "./tenants";
 
 const CHUNK_BYTES: u32 = 64 * 1024;
 const CHUNK_COUNT_MAX: u32 = 8192;
@@ -132,8 +132,8 @@ function finish(whole: bool, at: usize): bool {
 }
 
 /**
- * Puts the element at `at` into its shard's chunk. Returns what is behind it: in an array the comma or
- * bracket; 0 where the structure is broken.
+ * Puts the element at `at` into its shard's chunk. Returns what is behind it: in an array the comma
+ * or bracket; 0 where the structure is broken.
  */
 function takeElement(at: usize, end: usize, fixedShard: i32, inArray: bool): usize {
   if (load<u8>(at) == OBJECT_OPEN) {
@@ -141,7 +141,8 @@ function takeElement(at: usize, end: usize, fixedShard: i32, inArray: bool): usi
     if (behind != 0) {
       const next = skipSpacesUpTo(behind, end);
       const byte = load<u8>(next);
-      // Otherwise something stands between the object and the next comma, and belongs to the element.
+      // Otherwise something stands between the object and the next comma, and belongs to the
+      // element.
       if (!inArray || byte == COMMA || byte == ARRAY_CLOSE) {
         put(fixedShard < 0 ? tenantShard() : fixedShard, at, <u32>(behind - at));
         return behind;
@@ -170,7 +171,10 @@ function scanElement(at: usize, end: usize, inArray: bool): usize {
     const folded = v128.or(block, i8x16.splat(0x20));
     let stops = v128.or(
       i8x16.eq(block, i8x16.splat(QUOTE)),
-      v128.or(i8x16.eq(folded, i8x16.splat(OBJECT_OPEN)), i8x16.eq(folded, i8x16.splat(OBJECT_CLOSE))),
+      v128.or(
+        i8x16.eq(folded, i8x16.splat(OBJECT_OPEN)),
+        i8x16.eq(folded, i8x16.splat(OBJECT_CLOSE)),
+      ),
     );
     const outside = (braces | brackets) == 0;
     if (outside) stops = v128.or(stops, i8x16.eq(block, i8x16.splat(COMMA)));
@@ -215,7 +219,7 @@ function broken(at: usize): usize {
 /** Shard of the element that `readTenant` read. An illegal tenant is rejected wherever it comes. */
 function tenantShard(): u32 {
   if (fieldKind(TENANT) != KIND_STRING) return 0;
-  return tenantHash(fieldStart(TENANT), fieldBytes(TENANT)) % shardCount;
+  return placementHash(fieldStart(TENANT), fieldBytes(TENANT)) % shardCount;
 }
 
 function put(shard: u32, start: usize, bytes: u32): void {

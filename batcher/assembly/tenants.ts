@@ -1,6 +1,7 @@
-// Tenants of a shard: name <-> dense number. Open addressing with linear probing at half load at most;
-// a slot is { u32 hash, u32 number + 1 }, so that a probe reads a name only when its hash matches.
-// All tenants of one shard agree in `hash mod shards`; the slot is therefore taken from the upper bits.
+// Tenants of a shard: name <-> dense number. Open addressing with linear probing at half load at
+// most; a slot is { u32 hash, u32 number + 1 }, so that a probe reads a name only when its hash
+// matches. Names come from outside, so the hash of the table has a secret seed: nobody can choose
+// names that meet in one slot. Where a tenant lives must be the same everywhere, and is another hash.
 //
 //   record, 16 bytes: 0 u32 address of the name · 4 u8 bytes of it · 5 u8 flags · 8 u32 hash
 //   list,    8 bytes: 0 u32 first event + 1 · 4 u32 last event + 1, of the batch being collected
@@ -23,8 +24,10 @@ let slotShift: u32 = 0;
 let slotMask: u32 = 0;
 let names: usize = 0;
 let namesEnd: usize = 0;
+let seed: u64 = 0;
 
-export function tenantsInit(tenantCountMax: u32): void {
+export function tenantsInit(tenantCountMax: u32, hashSeed: u32): void {
+  seed = (<u64>hashSeed << 32) | hashSeed;
   capacity = tenantCountMax;
   countMax = tenantCountMax;
   let slotCount: u32 = 16;
@@ -43,13 +46,29 @@ export function tenantsSetCountMax(count: u32): void {
   countMax = min(count, capacity);
 }
 
-/** FNV-1a, then the finalizer of MurmurHash3: as tenantHash of src/model/placement.ts. */
-export function tenantHash(start: usize, bytes: u32): u32 {
+/** Which shard a tenant is in: as tenantHash of src/model/placement.ts. */
+export function placementHash(start: usize, bytes: u32): u32 {
+  // FNV-1a, then the finalizer of MurmurHash3.
   let hash: u32 = 0x811c9dc5;
   for (let i: usize = 0; i < <usize>bytes; i++) hash = (hash ^ load<u8>(start + i)) * 0x01000193;
   hash = (hash ^ (hash >> 16)) * 0x85ebca6b;
   hash = (hash ^ (hash >> 13)) * 0xc2b2ae35;
   return hash ^ (hash >> 16);
+}
+
+/** Hash of a name for the table; eight bytes a step, up to seven are read past the end. */
+export function tableHash(start: usize, bytes: u32): u32 {
+  let hash = seed ^ bytes;
+  for (; bytes > 8; bytes -= 8, start += 8) hash = mix(hash ^ load<u64>(start));
+  return <u32>(mix(hash ^ (load<u64>(start) << ((8 - bytes) << 3))) >> 32);
+}
+
+// @ts-ignore: decorator
+@inline
+function mix(hash: u64): u64 {
+  hash *= 0x9e3779b97f4a7c15;
+  hash ^= hash >> 32;
+  return hash * 0xd6e8feb86659fd93;
 }
 
 /** Number of the tenant, or -1. */

@@ -1,7 +1,7 @@
 // UTF-8 validation, 16 bytes a step, after Keiser and Lemire, "Validating UTF-8 in less than one
 // instruction per byte" (2021). Three table look-ups by nibble flag every ill-formed pair of bytes;
-// what is left is that the third and fourth bytes of long sequences are continuations. About 1 ns for
-// 16 bytes; a scalar automaton takes that long for each character.
+// what is left is that the third and fourth bytes of long sequences are continuations. About 1 ns
+// for 16 bytes; a scalar automaton takes that long for each character.
 
 const TOO_SHORT: u8 = 1;
 const TOO_LONG: u8 = 2;
@@ -55,9 +55,18 @@ export function hasHighBits(start: usize, end: usize): bool {
 // @ts-ignore: decorator
 @inline
 function blockErrors(block: v128, previous: v128): v128 {
-  const back1 = i8x16.shuffle(previous, block, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-  const back2 = i8x16.shuffle(previous, block, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
-  const back3 = i8x16.shuffle(previous, block, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
+  const back1 = i8x16.shuffle(
+    previous, block,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+  );
+  const back2 = i8x16.shuffle(
+    previous, block,
+    14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
+  );
+  const back3 = i8x16.shuffle(
+    previous, block,
+    13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+  );
   const pairs = v128.and(
     v128.and(
       i8x16.swizzle(firstHigh(), i8x16.shr_u(back1, 4)),

@@ -45,10 +45,12 @@ void test(`the batcher agrees with JSON.parse on ${CASE_COUNT} events (SEED=${SE
     }
   }
   // A generator that never reaches an outcome would prove nothing of it.
-  const reached =
-    "accepted malformedJson notAnObject invalidUtf8 eventEmpty tenantMissing tenantIllegal tenantMismatch idInvalid userInvalid conversationInvalid tsInvalid tsInFuture textInvalid termsInvalid termInvalid metricsInvalid weightInvalid dataUnsupported";
+  const reached = `
+    accepted malformedJson notAnObject invalidUtf8 eventEmpty tenantMissing tenantIllegal
+    tenantMismatch idInvalid userInvalid conversationInvalid tsInvalid tsInFuture textInvalid
+    termsInvalid termInvalid metricsInvalid weightInvalid dataUnsupported`;
   if (CASE_COUNT < 20_000) return;
-  for (const outcome of reached.split(" ")) {
+  for (const outcome of reached.trim().split(/\s+/)) {
     assert.ok((seen.get(outcome) ?? 0) >= 5, `${outcome} came ${seen.get(outcome) ?? 0} times`);
   }
   assert.ok(seen.get("accepted")! > CASE_COUNT / 8, `${seen.get("accepted")} accepted`);
@@ -107,8 +109,8 @@ void test(`numbers are the doubles JSON.parse makes, to the last bit (SEED=${SEE
 });
 
 /**
- * Exact decimals just below powers of two, where doubles lie twice as close as above: on the midpoint
- * and to either side of it.
+ * Exact decimals just below powers of two, where doubles lie twice as close as above: on the
+ * midpoint and to either side of it.
  */
 function nearPowersOfTwo(): string[] {
   const texts: string[] = [];

@@ -2,11 +2,12 @@
  * Turns the JSON of a shard's events into binary batches, one run a tenant, without an object or a
  * string an event: parsing, checking and grouping are Wasm (batcher/assembly), this is its door.
  *
- * Fill `input`, call `parse`, read what became of the elements; when `full` says so, or when the step
- * is over, `group`, hand out the batches, `clear`. Every element is either accepted or rejected with
- * one error.
+ * Fill `input`, call `parse`, read what became of the elements; when `full` says so, or when the
+ * step is over, `group`, hand out the batches, `clear`. Every element is either accepted or
+ * rejected with one error.
  */
 import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
 import { TENANT_COUNT_MAX, TENANT_ID_BYTES_MAX } from "#model/limits.ts";
 import { isTenantId } from "#model/tenant.ts";
 import {
@@ -69,15 +70,19 @@ export class Batcher {
   #batchWord = 0;
   #groupedWord = 0;
 
-  constructor(options: { tenantCountMax?: number; arenaBytesMax?: number } = {}) {
+  /** `hashSeed`: where tenants lie in the table hangs on it, and nothing else. */
+  constructor(
+    options: { tenantCountMax?: number; arenaBytesMax?: number; hashSeed?: number } = {},
+  ) {
     const { tenantCountMax = TENANT_COUNT_MAX, arenaBytesMax = ARENA_BYTES } = options;
+    const { hashSeed = randomInt(2 ** 32) } = options;
     assert(tenantCountMax >= 1);
     assert(tenantCountMax <= TENANT_COUNT_MAX);
     assert(arenaBytesMax >= ARENA_BYTES_MIN);
     assert(arenaBytesMax <= 16 * ARENA_BYTES);
     this.tenantCountMax = tenantCountMax;
     this.#wasm = instantiateBatcher();
-    this.#inputAddress = this.#wasm.batcherInit(tenantCountMax, arenaBytesMax);
+    this.#inputAddress = this.#wasm.batcherInit(tenantCountMax, arenaBytesMax, hashSeed);
     this.#nameAddress = this.#wasm.nameAddress();
     this.#resultWord = this.#wasm.resultsAddress() >>> 2;
     this.#errorWord = this.#wasm.errorsAddress() >>> 2;
@@ -98,11 +103,10 @@ export class Batcher {
   }
 
   /**
-   * Parses the first `byteCount` bytes of `input`.
-   * `tenant`: number of the tenant of all events, or -1: each names its own, and new ones are added.
-   * `origin`: u32 number of the request. `firstIndex`: index in the request of the first line; of
-   * elements that carry no index of their own likewise. `nowMs`: for events without a time, and to
-   * refuse those from the future.
+   * Parses the first `byteCount` bytes of `input`. `tenant`: number of the tenant of all events, or
+   * -1: each names its own, and new ones are added. `origin`: u32 number of the request.
+   * `firstIndex`: index in the request of the first line; of elements that carry no index of their
+   * own likewise. `nowMs`: for events without a time, and to refuse those from the future.
    */
   parse(
     kind: RecordKind,
@@ -145,8 +149,8 @@ export class Batcher {
   }
 
   /**
-   * Lays out all waiting events by tenant, in order of arrival within a tenant, and returns the number
-   * of batches. They stay where they are until `clear`.
+   * Lays out all waiting events by tenant, in order of arrival within a tenant, and returns the
+   * number of batches. They stay where they are until `clear`.
    */
   group(nowMs: number): number {
     this.#wasm.group(nowMs);
@@ -197,7 +201,9 @@ export class Batcher {
     return this.#putName(name) ? this.#wasm.find(name.length) : -1;
   }
 
-  /** Number of the tenant, known or new; -1 when there are too many. The name must be a legal one. */
+  /**
+   * Number of the tenant, known or new; -1 when there are too many. The name must be a legal one.
+   */
   tenantAdd(name: string): number {
     assert(isTenantId(name), `${name} is not a tenant id.`);
     this.#putName(name);
@@ -214,7 +220,10 @@ export class Batcher {
     return String.fromCharCode(...bytes);
   }
 
-  /** Bit 0: the clock is `event`, so no time is in the future. Bit 1: quarantined, so all is refused. */
+  /**
+   * Bit 0: the clock is `event`, so no time is in the future. Bit 1: quarantined, so all is
+   * refused.
+   */
   tenantFlags(tenant: number): number {
     return this.#memory[this.#recordOf(tenant) + RECORD_FLAGS]!;
   }
@@ -223,7 +232,10 @@ export class Batcher {
     this.#memory[this.#recordOf(tenant) + RECORD_FLAGS] = flags;
   }
 
-  /** New tenants are refused from `count` on; it may be below what there are, never above the maximum. */
+  /**
+   * New tenants are refused from `count` on; it may be below what there are, never above the
+   * maximum.
+   */
   setTenantCountMax(count: number): void {
     this.#wasm.tenantsSetCountMax(Math.min(count, this.tenantCountMax));
   }

@@ -7,6 +7,8 @@ import { bytesOf, comparable, judge, NOW_MS } from "#testing/batcher-driver.ts";
 import { judgeElement } from "#testing/event-oracle.ts";
 
 const long = (count: number): string => "x".repeat(count);
+const metrics = (count: number): string =>
+  JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`m${i}`, i])));
 const nested = (depth: number): string =>
   `{"tenant":"t","text":"a","x":${"[".repeat(depth)}${"]".repeat(depth)}}`;
 
@@ -100,6 +102,8 @@ const TABLE: readonly [string, EventErrorCode | "ok"][] = [
   [`{"tenant":"t","terms":["${long(41)}"]}`, "termInvalid"],
   ['{"tenant":"t","terms":["\\u0001"]}', "termInvalid"],
   ['{"tenant":"t","metrics":[1]}', "metricsInvalid"],
+  [`{"tenant":"t","metrics":${metrics(16)}}`, "ok"],
+  [`{"tenant":"t","metrics":${metrics(17)}}`, "metricsInvalid"],
   ['{"tenant":"t","metrics":{"":1}}', "metricsInvalid"],
   [`{"tenant":"t","metrics":{"${long(64)}":1}}`, "ok"],
   [`{"tenant":"t","metrics":{"${long(65)}":1}}`, "metricsInvalid"],
@@ -135,5 +139,84 @@ void test("every element gets the answer of the table, and the oracle's", () => 
     assert.equal(typeof answer === "string" ? answer : "ok", expected, label);
     const oracle = judgeElement(bytes, { tenant: undefined, nowMs: NOW_MS });
     assert.deepEqual(comparable(answer!), comparable(oracle), label);
+  }
+});
+
+void test("a text is blank where String.prototype.trim leaves nothing, for every character", () => {
+  const batcher = new Batcher();
+  let blankCount = 0;
+  for (let start = 0; start <= 0xffff; start += 64) {
+    const lines = Array.from({ length: 64 }, (_, i) =>
+      bytesOf({ tenant: "t", text: `\u3000${String.fromCharCode(start + i)} ` }),
+    );
+    for (const [i, answer] of judge(batcher, lines).entries()) {
+      const blank = String.fromCharCode(start + i).trim() === "";
+      assert.equal(answer === "eventEmpty", blank, `U+${(start + i).toString(16)}`);
+      if (blank) blankCount += 1;
+    }
+  }
+  assert.equal(blankCount, 25);
+});
+
+/** `time` of a CloudEvent, and whether RFC 3339 allows it. */
+const TIMES: readonly [string, boolean][] = [
+  ["2026-11-21T10:00:00Z", true],
+  ["2026-11-21t10:00:00z", true],
+  ["2026-11-21T10:00:00.5Z", true],
+  ["2026-11-21T10:00:00.123999999999Z", true],
+  ["2026-11-21T10:00:00+05:30", true],
+  ["2026-11-21T10:00:00-23:59", true],
+  ["1970-01-01T00:00:00Z", true],
+  ["1969-12-31T23:30:00-00:30", true],
+  ["2000-02-29T00:00:00Z", true],
+  ["2024-02-29T00:00:00Z", true],
+  ["2016-12-31T23:59:60Z", true],
+  ["1969-12-31T23:59:59Z", false],
+  ["1972-13-01T00:00:00Z", false],
+  ["2023-02-29T00:00:00Z", false],
+  ["2100-02-29T00:00:00Z", false],
+  ["2026-00-10T00:00:00Z", false],
+  ["2026-04-31T00:00:00Z", false],
+  ["2026-11-00T00:00:00Z", false],
+  ["2026-11-21T24:00:00Z", false],
+  ["2026-11-21T10:60:00Z", false],
+  ["2026-11-21T10:00:61Z", false],
+  ["2026-11-21T10:00:00", false],
+  ["2026-11-21T10:00:00.Z", false],
+  ["2026-11-21T10:00:00.5", false],
+  ["2026-11-21T10:00:00+24:00", false],
+  ["2026-11-21T10:00:00+05:60", false],
+  ["2026-11-21T10:00:00+0530", false],
+  ["2026-11-21T10:00:00Zx", false],
+  ["2026-11-21 10:00:00Z", false],
+  ["+026-11-21T10:00:00Z", false],
+  ["2026/11/21T10:00:00Z", false],
+  ["", false],
+];
+
+void test("the time of a CloudEvent is an RFC 3339 date-time", () => {
+  const batcher = new Batcher();
+  for (const [time, right] of TIMES) {
+    const bytes = bytesOf({ specversion: "1.0", id: "1", tenant: "t", time, data: "a" });
+    const [answer] = judge(batcher, [bytes]);
+    assert.equal(typeof answer === "string" ? answer : "ok", right ? "ok" : "tsInvalid", time);
+    assert.deepEqual(answer, judgeElement(bytes, { tenant: undefined, nowMs: NOW_MS }), time);
+  }
+});
+
+void test("every day since 1970 and to 2400 is where Date puts it", () => {
+  const batcher = new Batcher();
+  const tenant = batcher.tenantAdd("t");
+  batcher.tenantFlagsSet(tenant, 1);
+  const dayMs = 86_400_000;
+  for (let day = 0; day < 157_000; day += 100) {
+    const times = Array.from({ length: 100 }, (_, i) => (day + i) * dayMs);
+    const events = times.map((time) =>
+      bytesOf({ specversion: "1.0", tenant: "t", time: new Date(time), data: "a" }),
+    );
+    for (const [i, answer] of judge(batcher, events).entries()) {
+      assert.ok(typeof answer !== "string");
+      assert.equal(answer.event.tsMs, times[i]);
+    }
   }
 });

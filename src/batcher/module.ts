@@ -1,14 +1,17 @@
 /** The host's own Wasm module, compiled once a thread: batcher/dist/batcher.wasm. */
 import { readFileSync } from "node:fs";
 
-/** What batcher/assembly/index.ts exports. Addresses and counts are unsigned; Wasm gives them signed. */
+/**
+ * What batcher/assembly/index.ts exports. Addresses and counts are unsigned; Wasm gives them
+ * signed.
+ */
 export type BatcherExports = {
   readonly memory: WebAssembly.Memory;
   resultsAddress(): number;
   errorsAddress(): number;
   nameAddress(): number;
 
-  batcherInit(tenantCountMax: number, arenaBytes: number): number;
+  batcherInit(tenantCountMax: number, arenaBytes: number, hashSeed: number): number;
   parseLines(
     bytes: number,
     tenant: number,

@@ -1,6 +1,6 @@
 /**
- * Finds the events in a request's body and sends each to the shard of its tenant, as bytes; nothing is
- * decoded but the tenant. The work is Wasm (batcher/assembly/splitter.ts), this is its door.
+ * Finds the events in a request's body and sends each to the shard of its tenant, as bytes; nothing
+ * is decoded but the tenant. The work is Wasm (batcher/assembly/splitter.ts), this is its door.
  */
 import assert from "node:assert/strict";
 import { LINE_BYTES_MAX } from "#model/limits.ts";
@@ -22,8 +22,8 @@ const MEMORY_BYTES_KEPT = 32 * 1024 * 1024;
 const CHUNK_WORDS = 3;
 
 /**
- * A record of kind `elements` that stands for one line too long to be sent: its index is the next one
- * of the request, its byte count says "too large", and it is rejected as eventTooLarge.
+ * A record of kind `elements` that stands for one line too long to be sent: its index is the next
+ * one of the request, its byte count says "too large", and it is rejected as eventTooLarge.
  */
 export const ELEMENT_TOO_LARGE: Uint8Array = new Uint8Array(8).fill(0xff);
 
@@ -52,9 +52,9 @@ export class Splitter {
   }
 
   /**
-   * Scatters the events of `body` over the shards; all go to `fixedShard` unless that is -1, when the
-   * tenant of each decides (model/placement.ts). A malformed body yields no chunks, a malformed event
-   * is the batcher's to reject. Returns itself; read it before the next call.
+   * Scatters the events of `body` over the shards; all go to `fixedShard` unless that is -1, when
+   * the tenant of each decides (model/placement.ts). A malformed body yields no chunks, a malformed
+   * event is the batcher's to reject. Returns itself; read it before the next call.
    */
   split(body: Uint8Array, format: SplitFormat, fixedShard: number): this {
     assert(fixedShard < this.#shardCount);
@@ -116,8 +116,8 @@ export type Cut = {
 };
 
 /**
- * Cuts whole lines of NDJSON from `start` on: as many as `bytesMax` holds, or one line if that alone is
- * longer. What is not `tooLarge` has at most max(bytesMax, LINE_BYTES_MAX + 2) bytes.
+ * Cuts whole lines of NDJSON from `start` on: as many as `bytesMax` holds, or one line if that
+ * alone is longer. What is not `tooLarge` has at most max(bytesMax, LINE_BYTES_MAX + 2) bytes.
  */
 export function cutLines(body: Uint8Array, start: number, bytesMax: number): Cut {
   if (body.length - start <= bytesMax) return { end: body.length, tooLarge: false };

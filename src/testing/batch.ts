@@ -1,6 +1,7 @@
 /**
  * Reads and writes the batch of guests/sdk/assembly/batch.ts in plain TypeScript, slowly and
- * strictly: the reader asserts every rule of the layout, so a test that decodes a batch also proves it.
+ * strictly: the reader asserts every rule of the layout, so a test that decodes a batch also proves
+ * it.
  */
 import assert from "node:assert/strict";
 import { TERM_BYTES_MAX } from "#model/limits.ts";

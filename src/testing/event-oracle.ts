@@ -98,7 +98,9 @@ const FIELDS = [
   "weight",
 ] as const;
 
-/** The event's fields, those of a CloudEvent's data over its envelope's; undefined: data unreadable. */
+/**
+ * The event's fields, those of a CloudEvent's data over its envelope's; undefined: data unreadable.
+ */
 function openEnvelope(value: Fields): Fields | undefined {
   const fields: Record<string, unknown> = {};
   for (const name of FIELDS) fields[name] = own(value, name);

@@ -1,10 +1,11 @@
 /** Random events as JSON text, right and wrong in every way that JSON allows and forbids. */
 import type { Random } from "#std/random.ts";
 
-const KEYS =
-  "id tenant conversation user tsMs text terms metrics weight specversion time subject data data_base64 other".split(
-    " ",
-  );
+const KEYS = `
+  id tenant conversation user tsMs text terms metrics weight specversion time subject data
+  data_base64 other`
+  .trim()
+  .split(/\s+/);
 const STRINGS = [
   "",
   " ",
@@ -40,13 +41,18 @@ const STRINGS = [
   "2026-11-21T24:00:00Z",
   "2026-11-21T10:00:00",
 ];
-const NUMBERS =
-  "0 -0 1 -1 5 42 1000000 1000001 1e2 1E+2 1.0 0.5 1e-7 1e400 -1e400 1e-400 9007199254740991 9007199254740993 123456789012345678901234567890 0.1 0.30000000000000004 1795197599806 1795197599806.5 8.64e15 8640000000000001 179519759980600 2.2250738585072011e-308 4.9e-324 2.4703282292062328e-324 1.7976931348623157e308 1.7976931348623159e308 0.0000001 3.141592653589793238462643383279".split(
-    " ",
-  );
-const WRONG_NUMBERS = "01 -01 1. .5 +1 1e 1e+ - NaN Infinity -Infinity 0x10 1_000 --1 1.e5".split(
-  " ",
-);
+const NUMBERS = `
+  0 -0 1 -1 5 42 1000000 1000001 1e2 1E+2 1.0 0.5 1e-7 1e400 -1e400 1e-400 9007199254740991
+  9007199254740993 123456789012345678901234567890 0.1 0.30000000000000004 1795197599806
+  1795197599806.5 8.64e15 8640000000000001 179519759980600 2.2250738585072011e-308 4.9e-324
+  2.4703282292062328e-324 1.7976931348623157e308 1.7976931348623159e308 0.0000001
+  3.141592653589793238462643383279`
+  .trim()
+  .split(/\s+/);
+const WRONG_NUMBERS = `
+  01 -01 1. .5 +1 1e 1e+ - NaN Infinity -Infinity 0x10 1_000 --1 1.e5`
+  .trim()
+  .split(/\s+/);
 const SPACES = ["", "", "", "", " ", "\n", "\t", "\r", "  \r\n "];
 
 /** One event, mostly right in itself; `wrongPercent` of its values are of a wrong kind. */
