@@ -10,9 +10,9 @@
 //   sayings                  16      8       16       32      128
 //   quotes                  256      3        8       16       24
 //   baseline of evicted       4      -      128      256      512
-//   index of slots            2      -        -      256      512
-//   sum                           4000    11808    23824    60976
-//   4 KiB pages                      1        3        6       15
+//   index of slots            2      -        -      256     1024
+//   sum                           4000    11808    23824    62000
+//   4 KiB pages                      1        3        6       16
 //
 // A host keeps only the pages that differ from the base, so a quiet tenant costs one page. A table
 // that runs full grows: from cold always, further only where enough happens to pay for it; else it
@@ -23,6 +23,7 @@
 // Because the order is the same and no array is smaller in a higher tier, growing moves the arrays
 // from the last to the first and shrinking from the first to the last, in place.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
+import { clear32 } from "../../sdk/assembly/sketches/bytes";
 import { DistinctWindow, PEOPLE } from "../../sdk/assembly/sketches/distinct-window";
 import { rehashIds, rehashSayings, SAYING_BYTES } from "../../sdk/assembly/sketches/recent";
 import { KEY_BYTES_MAX, PANES, SpaceSaving } from "../../sdk/assembly/sketches/space-saving";
@@ -147,7 +148,7 @@ export function retire(slot: u32): void {
   const it = state();
   const past = load<f32>(it.past + (slot << 2)) + <f32>table().ownOf(slot);
   rememberPast(it.baseline, it.baselineCells, load<u32>(table().hashes + (slot << 2)), past);
-  memory.fill(peopleAt(slot), 0, PEOPLE << 2);
+  clear32(peopleAt(slot));
   store<u8>(it.peopleLevels + slot, 0);
 }
 
@@ -174,7 +175,7 @@ const CAPACITIES: usize = memory.data<u16>([
   16, 32, 16, 8, 3, 0, 0,
   48, 128, 64, 16, 8, 128, 0,
   96, 256, 128, 32, 16, 256, 256,
-  256, 1024, 512, 128, 24, 512, 512,
+  256, 1024, 512, 128, 24, 512, 1024,
 ]);
 
 @inline
@@ -182,15 +183,18 @@ function capacityOf(tier: u32, kind: u32): u32 {
   return <u32>load<u16>(CAPACITIES + ((tier * KIND_COUNT + kind) << 1));
 }
 
-/** Events in the window from which a full table may grow into the tier. */
+/**
+ * Events in the window from which a full table may grow into the tier. Fewer than the users that the tier
+ * below counts exactly, so that as many users never become an estimate for want of a tier.
+ */
 function eventsToEnter(tier: u32): u32 {
-  if (tier == TIER_HOT) return 200;
+  if (tier == TIER_HOT) return 180;
   return tier == TIER_BUSY ? 40 : 0;
 }
 
 /** Events in the window below which the tier is left. */
 function eventsToLeave(tier: u32): u32 {
-  if (tier == TIER_HOT) return 100;
+  if (tier == TIER_HOT) return 90;
   return tier == TIER_BUSY ? 20 : 8;
 }
 

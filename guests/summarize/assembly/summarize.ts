@@ -157,7 +157,10 @@ function take(turn: Turn, event: usize): u32 {
   const eventsAt = paneEventsAt(turn.pane);
   store<u32>(eventsAt, load<u32>(eventsAt) + 1);
   turn.userHash = userLen != 0 ? mix32(hash32(user, userLen)) : 0;
-  if (userLen != 0) users().add(turn.userHash, turn.pane, table().pane);
+  if (userLen != 0) {
+    if (users().isFull) grow();
+    users().add(turn.userHash, turn.pane, table().pane);
+  }
   turn.person = personOf(
     userLen != 0 ? turn.userHash : mix32(<u32>it.eventNumber), userLen == 0,
   );

@@ -34,3 +34,26 @@ export function saturatingAdd(left: u32, right: u32): u32 {
   const sum = left + right;
   return sum < left ? 0xffffffff : sum;
 }
+
+/**
+ * Hot. Copies a key of at most 40 bytes to a place of 40 and writes zeros behind it. Reads 40 bytes at
+ * `from` whatever the length: what is beyond a key in the low page is still memory.
+ */
+@inline
+export function copyKey40(to: usize, from: usize, bytes: u32): void {
+  const lanes = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const length = i8x16.splat(<i8>bytes);
+  const first = i8x16.lt_s(lanes, length);
+  const second = i8x16.lt_s(i8x16.add(lanes, i8x16.splat(16)), length);
+  const third = i8x16.lt_s(i8x16.add(lanes, i8x16.splat(32)), length);
+  v128.store(to, v128.and(v128.load(from), first));
+  v128.store(to, v128.and(v128.load(from, 16), second), 16);
+  store<u64>(to, load<u64>(from, 32) & <u64>i64x2.extract_lane(third, 0), 32);
+}
+
+/** Hot. 32 zero bytes. */
+@inline
+export function clear32(at: usize): void {
+  v128.store(at, i64x2.splat(0));
+  v128.store(at, i64x2.splat(0), 16);
+}

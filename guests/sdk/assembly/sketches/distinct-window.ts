@@ -26,6 +26,12 @@ export class DistinctWindow {
   level0: u8; level1: u8; level2: u8; level3: u8; level4: u8; level5: u8;
   level6: u8; level7: u8; level8: u8; level9: u8; level10: u8; level11: u8;
 
+  /** Whether one more user would make the count an estimate. */
+  @inline
+  get isFull(): bool {
+    return this.count >= limitOf(this.capacity);
+  }
+
   /** Hot. Notes a user in `pane`, which is open; `pane` at most `current`. */
   add(hash: u32, pane: u32, current: u32): void {
     if (hash == 0) hash = 0x80000000;
@@ -37,7 +43,7 @@ export class DistinctWindow {
         store<u8>(paneAt, <u8>pane);
       return;
     }
-    if (this.count >= limitOf(this.capacity)) {
+    if (this.isFull) {
       this.raise(current, limitOf(this.capacity) - 1);
       if (<u32>ctz(hash) < this.levelOf(pane)) return;
       at = this.place(hash);

@@ -53,8 +53,15 @@ function idSet(ids: usize, capacity: u32, hash: u64): usize {
 
 @inline
 function pushId(set: usize, hash: u64): void {
-  memory.copy(set + 8, set, (ID_WAYS - 1) << 3);
+  const first = v128.load(set);
+  const second = v128.load(set, 16);
+  const third = v128.load(set, 32);
+  const last = load<u64>(set, 48);
   store<u64>(set, hash);
+  v128.store(set, first, 8);
+  v128.store(set, second, 24);
+  v128.store(set, third, 40);
+  store<u64>(set, last, 56);
 }
 
 // Sayings: what a user said, as { u64 fingerprint, u32 user, u32 pane }, pane 0: free.
@@ -69,7 +76,12 @@ export function sayingsOf(sayings: usize, capacity: u32, user: u32): usize {
 
 @inline
 export function pushSaying(set: usize, user: u32, fingerprint: u64, pane: u32): void {
-  memory.copy(set + SAYING_BYTES, set, (SAYINGS_PER_SET - 1) * SAYING_BYTES);
+  const first = v128.load(set);
+  const second = v128.load(set, 16);
+  const third = v128.load(set, 32);
+  v128.store(set, first, 16);
+  v128.store(set, second, 32);
+  v128.store(set, third, 48);
   store<u64>(set, fingerprint);
   store<u32>(set, user, 8);
   store<u32>(set, pane, 12);

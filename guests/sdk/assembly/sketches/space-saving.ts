@@ -33,7 +33,7 @@
 // the hashes without; an eviction probes some 4 to 9 slots; a roll is one SIMD pass. Ideas: Metwally
 // 2005 (Space-Saving), Manku 2002 (bounds of lossy counting). Checked against an exact count of every
 // key by guests/sdk/space-saving.test.ts.
-import { equalBytes, saturatingAdd } from "./bytes";
+import { copyKey40, equalBytes, saturatingAdd } from "./bytes";
 
 export const PANES: u32 = 12;
 export const KEY_BYTES_MAX: u32 = 40;
@@ -131,9 +131,7 @@ export class SpaceSaving {
     store<u32>(this.inserted + (slot << 2), this.pane);
     store<u32>(this.insertBound + (slot << 2), load<u32>(this.boundAt(this.pane)));
     store<u8>(this.lengths + slot, <u8>bytes);
-    const place = this.keyAt(slot);
-    memory.copy(place, key, bytes);
-    memory.fill(place + bytes, 0, KEY_BYTES_MAX - bytes);
+    copyKey40(this.keyAt(slot), key, bytes);
     this.link(slot);
   }
 
@@ -163,6 +161,18 @@ export class SpaceSaving {
   /** Turns what the slot knows into bounds and empties it; its priority stays as credit. */
   evict(slot: u32): void {
     const inserted = load<u32>(this.inserted + (slot << 2));
+    const ownAt = this.own + (slot << 2);
+    const newest = this.cell(this.pane, slot);
+    if (inserted == this.pane && load<u32>(newest) == load<u32>(ownAt)) {
+      // Most victims came in a moment ago and know of this pane alone.
+      const boundAt = this.boundAt(inserted);
+      const most = saturatingAdd(load<u32>(newest), load<u32>(this.insertBound + (slot << 2)));
+      store<u32>(boundAt, max(load<u32>(boundAt), most));
+      store<u32>(newest, 0);
+      store<u32>(ownAt, 0);
+      this.unlink(slot);
+      return;
+    }
     for (let pane = this.low; pane <= this.pane; pane++) {
       const cell = this.cell(pane, slot);
       const counted = load<u32>(cell);
@@ -176,7 +186,7 @@ export class SpaceSaving {
       }
       store<u32>(cell, 0);
     }
-    store<u32>(this.own + (slot << 2), 0);
+    store<u32>(ownAt, 0);
     this.unlink(slot);
   }
 

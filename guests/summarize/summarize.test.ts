@@ -1,0 +1,255 @@
+// What the summarizer counts, against the exact window; fates, clocks, ids, repeats, users.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Random } from "#std/random.ts";
+import type { BatchEvent } from "#testing/batch.ts";
+import { Summarizer } from "./testing/summarizer.ts";
+import { WindowOracle } from "./testing/window-oracle.ts";
+
+const START_MS = 1_700_000_000_000;
+
+type Traffic = {
+  readonly clock: "wall" | "event";
+  readonly terms: number;
+  readonly skew: number;
+  readonly weightMax: number;
+  readonly disorderMs: number;
+  readonly gapMs: number;
+  readonly batchMax: number;
+};
+
+function trafficOf(random: Random): Traffic {
+  return {
+    clock: random.below(2) === 0 ? "wall" : "event",
+    terms: [5, 14, 40, 90, 240, 5000][random.below(6)]!,
+    skew: random.unit() * 3,
+    weightMax: [1, 1, 9, 1_000_000][random.below(4)]!,
+    disorderMs: [0, 0, 20_000, 90_000][random.below(4)]!,
+    gapMs: [20, 300, 3_000, 40_000][random.below(4)]!,
+    batchMax: [1, 8, 120][random.below(3)]!,
+  };
+}
+
+function eventOf(random: Random, traffic: Traffic, atMs: number): BatchEvent {
+  const terms = Array.from(
+    { length: 1 + random.below(3) },
+    () => `term ${Math.floor(traffic.terms * random.unit() ** (1 + traffic.skew))}`,
+  );
+  return {
+    tsMs: atMs - random.below(traffic.disorderMs + 1),
+    weight: 1 + random.below(random.below(8) === 0 ? traffic.weightMax : 1),
+    id: "",
+    user: random.below(5) === 0 ? "" : `user ${random.below(30)}`,
+    conversation: "",
+    text: "",
+    terms,
+    metrics: [],
+  };
+}
+
+/** Runs one stream against the oracle; returns how many intervals were checked. */
+function checkStream(seed: number, batches: number): number {
+  const random = new Random(seed);
+  const traffic = trafficOf(random);
+  const guest = new Summarizer(traffic.clock);
+  const oracle = new WindowOracle(traffic.clock);
+  let nowMs = START_MS;
+  let checks = 0;
+  for (let batch = 0; batch < batches; batch++) {
+    nowMs += random.below(60) === 0 ? random.below(86_400_000) : random.below(traffic.gapMs);
+    const events = Array.from({ length: 1 + random.below(traffic.batchMax) }, () =>
+      eventOf(random, traffic, nowMs),
+    );
+    oracle.tell(nowMs);
+    const fates = events.map((event) => (oracle.add(event) ? 0 : 1));
+    const report = guest.ingest(events, nowMs);
+    assert.deepEqual(report.fates, fates, `seed ${seed}, batch ${batch}`);
+    assert.equal(report.late, fates.filter((fate) => fate === 1).length);
+    if (batch % 5 !== 0) continue;
+    checks += checkReport(guest, oracle, `seed ${seed}, batch ${batch}`);
+  }
+  return checks;
+}
+
+function checkReport(guest: Summarizer, oracle: WindowOracle, where: string): number {
+  const before = guest.image.slice();
+  const report = guest.trending(50, "count");
+  assert.ok(Buffer.from(guest.image).equals(before), `${where}: asking changes nothing`);
+  assert.equal(report.eventCount, oracle.eventCount, where);
+  assert.equal(report.lateCount, oracle.lateCount, where);
+  assert.equal(report.asOfMs, oracle.asOfMs, where);
+  assert.equal(report.windowEndMs, oracle.windowEndMs, where);
+  assert.equal(report.windowStartMs, oracle.windowEndMs - 60_000, where);
+  if (report.userCountError === 0) assert.equal(report.userCount, oracle.userCount, where);
+  const counts = oracle.counts;
+  for (const { term, count, countLow, countHigh, exact } of report.items) {
+    const truth = counts.get(term) ?? 0;
+    const shown = `${where}: ${term} ${countLow} <= ${truth} <= ${countHigh}`;
+    assert.equal(count, countLow);
+    assert.ok(countLow <= truth && truth <= countHigh, shown);
+    assert.equal(exact, countLow === countHigh, shown);
+  }
+  const ordered = report.items.map(({ count }) => count);
+  assert.deepEqual(ordered, ordered.toSorted((left, right) => right - left), "by count alone");
+  if (counts.size <= 16) assert.equal(report.items.length, counts.size, `${where}: all of few`);
+  return report.items.length;
+}
+
+test("every reported interval holds the true count; fates, totals and times are exact", () => {
+  const seed = Number(process.env["SEED"] ?? 1);
+  const streams = Number(process.env["STREAMS"] ?? 60);
+  let checks = 0;
+  for (let stream = 0; stream < streams; stream++) checks += checkStream(seed + stream, 250);
+  assert.ok(checks > streams * 500, `${checks} checks`);
+});
+
+test("the same calls give the same bytes", () => {
+  const run = () => {
+    const random = new Random(5);
+    const guest = new Summarizer("event");
+    for (let batch = 0; batch < 200; batch++) {
+      const traffic = { ...trafficOf(new Random(9)), terms: 400 };
+      const events = Array.from({ length: 20 }, () => ({
+        ...eventOf(random, traffic, START_MS + batch * 900),
+        id: `id ${random.below(2000)}`,
+        text: `we talk about thing${random.below(200)} and thing${random.below(20)}`,
+      }));
+      guest.ingest(events);
+    }
+    return { image: guest.image.slice(), report: guest.trending(50) };
+  };
+  assert.deepEqual(run(), run());
+});
+
+test("an id is counted once, also when it comes again in a later batch", () => {
+  const guest = new Summarizer("event");
+  const event = { id: "message 1", tsMs: START_MS, user: "ann", terms: ["rain"] };
+  assert.deepEqual(guest.ingest([event, event]).fates, [0, 2]);
+  assert.deepEqual(guest.ingest([{ ...event, id: "message 2" }, event]).fates, [0, 2]);
+  const report = guest.trending();
+  assert.equal(report.eventCount, 2);
+  assert.equal(report.duplicateCount, 2);
+  assert.equal(report.items[0]?.count, 2);
+});
+
+test("the last ids are remembered, across growing and shrinking", () => {
+  const guest = new Summarizer("event");
+  let duplicates = 0;
+  for (let index = 0; index < 3000; index++) {
+    const id = `id ${index % 3 === 2 ? index - 2 : index}`;
+    guest.ingest([{ id, tsMs: START_MS + index * 50, terms: [`term ${index % 700}`] }]);
+    if (index % 3 === 2) duplicates++;
+  }
+  assert.equal(guest.trending().duplicateCount, duplicates);
+});
+
+test("who says the same again is not counted again, whoever else says it is", () => {
+  const guest = new Summarizer("event");
+  const say = (user: string, text: string, tsMs: number) =>
+    guest.ingest([{ user, text, tsMs }]).fates[0];
+  assert.equal(say("bot", "buy cheap watches at my shop today", START_MS), 0);
+  assert.equal(say("bot", "buy cheap watches at my shop today!!", START_MS + 1000), 3);
+  assert.equal(say("bot", "BUY cheap watches at my shop today", START_MS + 2000), 3);
+  assert.equal(say("ann", "buy cheap watches at my shop today", START_MS + 3000), 0);
+  assert.equal(say("bot", "who has seen the football match", START_MS + 4000), 0);
+  const report = guest.trending(50, "count");
+  assert.equal(report.repeatedCount, 2);
+  assert.equal(report.eventCount, 5);
+  assert.equal(report.userCount, 2);
+  assert.equal(report.items.find(({ term }) => term === "watches")?.count, 2);
+  assert.equal(say("bot", "buy cheap watches at my shop today", START_MS + 90_000), 0);
+});
+
+test("explicit terms are taken as they are, with their weight, once an event", () => {
+  const guest = new Summarizer("event");
+  guest.ingest([
+    { tsMs: START_MS, weight: 7, terms: ["The", "THE", "the", "the", "日本 ", "x".repeat(40)] },
+    { tsMs: START_MS, weight: 3, terms: ["the"], text: "umbrella umbrella" },
+  ]);
+  const counts = Object.fromEntries(
+    guest.trending(50, "count").items.map(({ term, count }) => [term, count]),
+  );
+  assert.deepEqual(counts, {
+    the: 10,
+    The: 7,
+    THE: 7,
+    "日本 ": 7,
+    ["x".repeat(40)]: 7,
+    umbrella: 3,
+  });
+});
+
+test("on the wall clock silence moves the window and the future counts as now", () => {
+  const guest = new Summarizer("wall");
+  guest.ingest([{ tsMs: START_MS + 30_000, terms: ["early"] }], START_MS);
+  assert.equal(guest.trending().items[0]?.count, 1);
+  assert.equal(guest.trending().asOfMs, START_MS);
+  guest.advance(START_MS + 54_999);
+  assert.equal(guest.trending().eventCount, 1);
+  guest.advance(START_MS + 60_000);
+  assert.equal(guest.trending().eventCount, 0);
+  assert.deepEqual(
+    guest.trending().sentences.map(({ text }) => text),
+    ["No messages in the last 60 seconds."],
+  );
+  guest.advance(START_MS - 1e9);
+  assert.equal(guest.trending().asOfMs, START_MS + 60_000, "time does not go back");
+});
+
+test("on the event clock the host's time changes nothing", () => {
+  const guest = new Summarizer("event");
+  guest.ingest([{ tsMs: START_MS, terms: ["a"] }], START_MS + 1e9);
+  guest.advance(START_MS + 1e9);
+  assert.equal(guest.trending().asOfMs, START_MS);
+  assert.equal(guest.trending().eventCount, 1);
+});
+
+test("times that make no sense harm nothing", () => {
+  for (const clock of ["wall", "event"] as const) {
+    const guest = new Summarizer(clock);
+    for (const tsMs of [NaN, -Infinity, -5, 0, 8.64e15, Infinity, 3, NaN]) {
+      guest.ingest([{ tsMs, user: "u", text: "does this break anything", terms: ["t"] }], tsMs);
+      guest.advance(tsMs);
+      guest.trending(50);
+    }
+  }
+});
+
+test("users are counted exactly while they are few, and within their error when they are many", () => {
+  for (const users of [20, 90, 700, 5_000, 60_000]) {
+    const guest = new Summarizer("event", { checks: false });
+    for (let start = 0; start < users; start += 400) {
+      const batch = Array.from({ length: Math.min(400, users - start) }, (_, index) => ({
+        user: `user ${start + index}`,
+        tsMs: START_MS + Math.floor(((start + index) / users) * 55_000),
+        terms: [`term ${index}`],
+      }));
+      guest.ingest(batch);
+    }
+    const { userCount, userCountError } = guest.trending();
+    if (users <= 700) assert.deepEqual([userCount, userCountError], [users, 0]);
+    else assert.ok(userCountError > 0 && userCountError < 0.06, `${userCountError}`);
+    assert.ok(Math.abs(userCount - users) <= users * userCountError * 4, `${userCount} of ${users}`);
+    guest.ingest([{ user: "late comer", tsMs: START_MS + 300_000, terms: ["t"] }]);
+    assert.equal(guest.trending().userCount, 1);
+    assert.equal(guest.trending().userCountError, 0, "exact again after a quiet window");
+  }
+});
+
+test("an anonymous event has no user, and still is somebody", () => {
+  const guest = new Summarizer("event");
+  guest.ingest(Array.from({ length: 9 }, () => ({ tsMs: START_MS, terms: ["goal"] })));
+  const report = guest.trending();
+  assert.equal(report.userCount, 0);
+  assert.equal(report.items[0]?.userCount, 0);
+  assert.equal(report.items[0]?.trending, true, "nine people without a name are enough");
+});
+
+test("before anything was said there is nothing to tell", () => {
+  const report = new Summarizer("wall").trending(50);
+  assert.equal(report.eventCount, 0);
+  assert.deepEqual(report.items, []);
+  assert.deepEqual(report.sentences, [
+    { text: "No messages in the last 60 seconds.", eventId: undefined },
+  ]);
+});

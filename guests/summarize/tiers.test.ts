@@ -1,0 +1,121 @@
+// What a tenant costs at rest, and that growing and shrinking lose nothing that was promised.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Summarizer } from "./testing/summarizer.ts";
+
+const START_MS = 1_700_000_000_000;
+const HOT_PAGES_MAX = 16;
+
+/** `count` events of one term each, of `terms` different ones, within a second. */
+function talk(guest: Summarizer, count: number, terms: number, atMs: number): void {
+  for (let start = 0; start < count; start += 200) {
+    const events = Array.from({ length: Math.min(200, count - start) }, (_, index) => ({
+      tsMs: atMs,
+      user: `user ${(start + index) % 900}`,
+      id: `id ${atMs} ${start + index}`,
+      terms: [`term ${(start + index) % terms}`],
+      text: `is the thing${(start + index) % terms} working again`,
+    }));
+    guest.ingest(events, atMs);
+  }
+}
+
+test("a tenant that has only been created costs one page", () => {
+  assert.equal(new Summarizer("wall").imagePages, 1);
+});
+
+test("a tenant where little is said stays on one page for ever", () => {
+  const guest = new Summarizer("wall");
+  for (let hour = 0; hour < 50; hour++) {
+    const atMs = START_MS + hour * 3_600_000;
+    guest.ingest([{ tsMs: atMs, user: "ann", id: `id ${hour}`, text: `hello world ${hour}` }], atMs);
+    guest.ingest([{ tsMs: atMs, user: `bob ${hour}`, text: `number topic${hour} is up` }], atMs);
+    assert.equal(guest.imagePages, 1, `hour ${hour}`);
+  }
+  assert.equal(guest.trending().eventCount, 2);
+});
+
+test("a quiet chat costs three pages at most", () => {
+  const guest = new Summarizer("wall");
+  for (let minute = 0; minute < 100; minute++) {
+    talk(guest, 12, 300 + minute, START_MS + minute * 60_000);
+    assert.ok(guest.imagePages <= 3, `${guest.imagePages} pages in minute ${minute}`);
+  }
+});
+
+test("a chat of a message a second costs six pages at most", () => {
+  const guest = new Summarizer("wall");
+  for (let second = 0; second < 200; second++) {
+    talk(guest, 1, 3, START_MS + second * 1000 + 1);
+    talk(guest, 1, 100, START_MS + second * 1000);
+    assert.ok(guest.imagePages <= 6, `${guest.imagePages} pages in second ${second}`);
+  }
+});
+
+test("the busiest tenant costs 64 KiB at most, and one page again when it has gone quiet", () => {
+  const guest = new Summarizer("wall");
+  for (let second = 0; second < 90; second++) {
+    talk(guest, 3000, 5000 + second, START_MS + second * 1000);
+    assert.ok(guest.imagePages <= HOT_PAGES_MAX, `${guest.imagePages} pages`);
+  }
+  assert.ok(guest.imagePages > 6, "or this test tests nothing");
+  guest.advance(START_MS + 90_000 + 70_000);
+  assert.equal(guest.imagePages, 1);
+  assert.equal(guest.trending().eventCount, 0);
+});
+
+test("what was counted before a table grew is still exact after it", () => {
+  const guest = new Summarizer("wall");
+  for (let index = 0; index < 250; index++) {
+    guest.ingest(
+      [{ tsMs: START_MS + index * 100, user: `user ${index}`, terms: ["all", `own ${index}`] }],
+      START_MS + index * 100,
+    );
+    const report = guest.trending(50, "count");
+    if (index < 16) assert.ok(report.items.every(({ exact }) => exact), `event ${index}`);
+    const all = report.items.find(({ term }) => term === "all");
+    assert.equal(all?.count, index + 1);
+    assert.equal(all?.exact, true);
+    assert.equal(report.userCount, index + 1, `event ${index}`);
+    assert.equal(report.userCountError, 0);
+  }
+});
+
+test("a table that shrinks keeps the terms that are still said", () => {
+  const guest = new Summarizer("wall");
+  let nowMs = START_MS;
+  for (let second = 0; second < 30; second++, nowMs += 1000) talk(guest, 300, 700, nowMs);
+  assert.ok(guest.imagePages > 6);
+  for (let minute = 0; minute < 10; minute++) {
+    for (let times = 0; times < 6; times++, nowMs += 10_000) {
+      guest.ingest([{ tsMs: nowMs, user: `user ${times}`, terms: ["kept"] }], nowMs);
+    }
+    const report = guest.trending();
+    const kept = report.items.find(({ term }) => term === "kept");
+    assert.ok((kept?.count ?? 0) >= 6 && (kept?.countHigh ?? 0) >= 6, `minute ${minute}`);
+    if (minute > 0) assert.equal(kept?.exact, true);
+  }
+  assert.equal(guest.imagePages, 1);
+});
+
+test("the longest text and the fullest batch fit the memory", () => {
+  const words = Array.from({ length: 3000 }, (_, index) => `w${index.toString(36)}é`);
+  for (const text of [words.join(" "), "a ".repeat(8190), "漢".repeat(5461), "x".repeat(16_384)]) {
+    const guest = new Summarizer("wall");
+    const long = { tsMs: START_MS, user: "u".repeat(128), text: text.slice(0, 16_000) };
+    while (Buffer.byteLength(long.text) > 16_384) long.text = long.text.slice(0, -1);
+    guest.ingest([{ ...long, id: "i".repeat(64) }], START_MS);
+    guest.ingest([{ ...long, user: "v" }], START_MS);
+    const terms = Array.from({ length: 64 }, (_, index) => `${index}`.padEnd(40, "…").slice(0, 16));
+    for (let nowMs = START_MS; nowMs < START_MS + 180_000; nowMs += 3000) {
+      const heavy = Array.from({ length: 8 }, (_, index) => ({
+        ...{ tsMs: nowMs - index * 4999, terms, user: `user ${index}` },
+      }));
+      guest.ingest(heavy, nowMs);
+    }
+    assert.ok(guest.trending(50).items.length > 0);
+  }
+  const guest = new Summarizer("event");
+  const small = Array.from({ length: 1023 }, (_, index) => ({ tsMs: START_MS + index * 700 }));
+  assert.equal(guest.ingest(small).counted, 1023);
+});
