@@ -1,7 +1,7 @@
 /** Makes very many tenants in one isolate host and looks at what they cost; see scenarios/density.ts. */
 import { PANE_MS } from "#model/limits.ts";
 import { Random } from "#std/random.ts";
-import { allocatedBytes } from "../allocation.ts";
+import { allocatedBytes, collectGarbage } from "../allocation.ts";
 import { BatchPool, cutBatches } from "../batches.ts";
 import { median, quantile } from "../statistics.ts";
 import { EventStream, loadCorpus, Zipf } from "../workload.ts";
@@ -139,6 +139,7 @@ class Density {
     const samples = new Float64Array(updates);
     const { slotMisses: missesBefore } = isolates.host.stats;
     const countedBefore = isolates.counted + isolates.repeated;
+    collectGarbage();
     const allocatedBefore = allocatedBytes();
     isolates.slices(updates, (turn) => {
       const startMs = performance.now();
@@ -158,7 +159,6 @@ class Density {
       this.#put("allocatedBytesPerTurn", allocated / updates, "bytes");
     }
     this.#facts["eventsUpdated"] = events;
-    this.#facts["updateSlotMisses"] = misses;
   }
 
   /** Tenants of their own, fed until their window is full several times over. */
@@ -185,7 +185,6 @@ class Density {
     }
     this.#put("bytesPerHotTenant", median(sizes), "bytes");
     this.#put("bytesPerHotTenantMax", Math.max(...sizes), "bytes");
-    this.#facts["bytesPerHotTenant"] = median(sizes);
   }
 
   figures(): DensityFigures {

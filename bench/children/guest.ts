@@ -1,6 +1,6 @@
 /** Feeds many tenants with batches made beforehand; see scenarios/guest.ts. */
 import { PANE_MS } from "#model/limits.ts";
-import { allocatedBytes } from "../allocation.ts";
+import { allocatedBytes, collectGarbage } from "../allocation.ts";
 import { BatchPool, cutBatches, type PoolEvent } from "../batches.ts";
 import { EventStream, loadCorpus } from "../workload.ts";
 import { Isolates, mustBeOk, serveMeasurement, START_MS } from "./isolates.ts";
@@ -21,6 +21,8 @@ export type GuestSettings = {
 
 export type GuestFigures = {
   readonly nsPerEvent: number;
+  /** CPU of the thread: what the clock says less what other processes took of it. */
+  readonly cpuNsPerEvent: number;
   readonly paneRollUs: number;
   readonly allocatedBytesPerEvent: number;
   readonly eventsPerTurn: number;
@@ -40,24 +42,29 @@ function measure(settings: GuestSettings): GuestFigures {
   const isolates = new Isolates({ slotCount: slots, tenantCountMax: tenants });
   const source = eventSource(settings);
   isolates.slices(tenants, (tenant) => isolates.open(tenant));
-  // The first step is for the tenants to get their state and for the compiler to see the code.
-  runStep(isolates, buildStep(settings, source, START_MS));
+  // The first step gives the tenants their state and lets the compiler see the code: many small turns.
+  runStep(isolates, buildStep({ ...settings, order: "ungrouped" }, source, START_MS));
   const { stats } = isolates.host;
   const missesBefore = stats.slotMisses;
   const countedBefore = isolates.counted + isolates.repeated;
+  const prepared = Array.from({ length: steps }, (_, step) => {
+    return buildStep(settings, source, START_MS + step + 1);
+  });
+  const turns = prepared.reduce((sum, step) => sum + step.tenants.length, 0);
+  collectGarbage();
+  const allocatedBefore = allocatedBytes();
   let elapsedMs = 0;
-  let allocated = 0;
-  let turns = 0;
-  for (let step = 1; step <= steps; step++) {
-    const prepared = buildStep(settings, source, START_MS + step);
-    const allocatedBefore = allocatedBytes();
-    elapsedMs += runStep(isolates, prepared);
-    allocated += allocatedBytes() - allocatedBefore;
-    turns += prepared.tenants.length;
+  let elapsedCpuMs = 0;
+  for (const step of prepared) {
+    const { ms, cpuMs } = runStep(isolates, step);
+    elapsedMs += ms;
+    elapsedCpuMs += cpuMs;
   }
+  const allocated = allocatedBytes() - allocatedBefore;
   const events = isolates.counted + isolates.repeated - countedBefore;
   return {
     nsPerEvent: (elapsedMs * 1e6) / events,
+    cpuNsPerEvent: (elapsedCpuMs * 1e6) / events,
     allocatedBytesPerEvent: allocated / events,
     eventsPerTurn: events / turns,
     slotMissShare: (stats.slotMisses - missesBefore) / turns,
@@ -67,11 +74,13 @@ function measure(settings: GuestSettings): GuestFigures {
   };
 }
 
-/** Milliseconds that the turns of a step took. */
-function runStep(isolates: Isolates, { tenants, pool }: Step): number {
+/** What the turns of a step took, by the clock and of the CPU. */
+function runStep(isolates: Isolates, { tenants, pool }: Step): { ms: number; cpuMs: number } {
   const startMs = performance.now();
+  const cpuStart = process.threadCpuUsage();
   isolates.slices(tenants.length, (turn) => isolates.ingest(tenants[turn]!, pool, turn));
-  return performance.now() - startMs;
+  const { user, system } = process.threadCpuUsage(cpuStart);
+  return { ms: performance.now() - startMs, cpuMs: (user + system) / 1000 };
 }
 
 /** The next events of the stream, as the batches of one step. */

@@ -7,6 +7,7 @@
  *
  *   nsPerEventGrouped, nsPerEventUngrouped  chat lines
  *   nsPerTermGrouped    events of one explicit term and a user: no text to cut into words, no quotes
+ *   cpuNsPer…           the same, of the thread's CPU time: less what other processes took of the core
  *   paneRollUs          `advance` over one pane boundary, mean over all tenants
  *
  * Grouped or not, with few slots or many, the tenants' windows must be the same: that is checked.
@@ -85,6 +86,7 @@ function record(
   const per = content === "text" ? "Event" : "Term";
   const how = order === "grouped" ? "Grouped" : "Ungrouped";
   put(`nsPer${per}${how}`, figures.nsPerEvent, "ns");
+  put(`cpuNsPer${per}${how}`, figures.cpuNsPerEvent, "ns");
   put(`eventsPerTurn${per}${how}`, figures.eventsPerTurn, "events");
   put(`slotMissShare${per}${how}`, figures.slotMissShare, "share");
   if (Number.isFinite(figures.allocatedBytesPerEvent)) {
