@@ -31,7 +31,8 @@ export function parseNumber(at: usize, end: usize): f64 {
   if (end - at >= 8) {
     // Epoch milliseconds have 13 digits: take eight at once.
     const word = load<u64>(at);
-    if (areDigits(word) && <u8>word != 0x30) {
+    // JSON has no leading zeros: all eight are significant.
+    if (areDigits(word)) {
       digits = eightDigits(word);
       count = 8;
       at += 8;

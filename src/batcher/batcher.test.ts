@@ -336,7 +336,8 @@ void test("a step forgets the step before it", () => {
 });
 
 void test("100,000 tenants keep their names and numbers, and no more are taken", () => {
-  const batcher = new Batcher({ tenantCountMax: 100_000 });
+  // With this seed numbers 9777 and 98040 have one hash, all 32 bits of it.
+  const batcher = new Batcher({ tenantCountMax: 100_000, hashSeed: 1 });
   for (let i = 0; i < 100_000; i++) assert.equal(batcher.tenantAdd(`tenant:${i}`), i);
   assert.equal(batcher.tenantAdd("tenant:100000"), -1);
   assert.equal(batcher.tenantAdd("tenant:77"), 77);
