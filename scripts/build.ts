@@ -1,5 +1,6 @@
-// `npm run build`: contract -> generated sources -> guests -> components, and the host's own core modules.
-// Results are committed. `-- --check` builds into build/ and compares; `-- NAME…` builds some.
+// `npm run build`: contract -> generated sources -> guests -> components, and the host's own core
+// modules. Results are committed. `-- --check` builds into build/ and compares; `-- NAME…` builds
+// some.
 import { componentEmbed, componentNew } from "@bytecodealliance/jco";
 import asc from "assemblyscript/asc";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,7 +1,8 @@
 /**
  * The AssemblyScript side of a world: one unmanaged class a record, laid out as the canonical ABI
- * lays it out, and one exported function a function of the world, which calls the author's and frees
- * the arena when the host has read the result. The author's module exports functions and nothing else.
+ * lays it out, and one exported function a function of the world, which calls the author's and
+ * frees the arena when the host has read the result. The author's module exports functions and
+ * nothing else.
  */
 import { alignUp, alignmentOf, bytesOf, enumBytes, flatten } from "#isolate/abi-types.ts";
 import {
@@ -29,7 +30,7 @@ export function guestSource(world: ResolvedWorld, modules: GuestModules): string
   );
   return [
     `// Generated from ${modules.witPath} by scripts/generate.ts; do not edit.`,
-    `// The world \`${world.name}\` as AssemblyScript sees it. Write ${modules.author}.ts, which exports`,
+    `// The world \`${world.name}\` as AssemblyScript sees it. Write ${modules.author}.ts with`,
     ...world.abi.exports.map(
       (each) => `//   ${each.name}(${parametersOf(each)}): ${resultOf(each)}`,
     ),
@@ -82,7 +83,7 @@ function declaration({ name, type, definition }: NamedType): string[] {
     ...members.lines,
     ...members.getters,
     "}",
-    `/** Bytes of one ${type.name}, and from one to the next in a list. Aligned to ${alignmentOf(type)}. */`,
+    `/** Bytes of one ${type.name}, also in a list. Its alignment: ${alignmentOf(type)}. */`,
     `export const ${constantCase(name)}_BYTES: usize = ${bytes};`,
     "",
   ];
@@ -119,7 +120,9 @@ class Members {
         // The payloads share their bytes, which fields cannot: hence an address.
         this.#scalar(`${name}IsError`, "u8", offset);
         this.getters.push(
-          `  @inline get ${name}Payload(): usize { return changetype<usize>(this) + ${offset + payloadOffsetOf(type)}; }`,
+          `  @inline get ${name}Payload(): usize {`,
+          `    return changetype<usize>(this) + ${offset + payloadOffsetOf(type)};`,
+          "  }",
         );
         return this.padTo(offset + bytesOf(type));
       default:
@@ -190,7 +193,7 @@ function flatParameters({ name, parameters }: AbiFunction): FlatParameter[] {
   const flat = parameters.flatMap((field) => flatStorage(field.type, field.name));
   if (flat.length <= FLAT_PARAMETER_COUNT_MAX) return flat;
   throw new WitError(
-    `"${name}" takes ${flat.length} flat values; at most ${FLAT_PARAMETER_COUNT_MAX} are supported.`,
+    `"${name}" takes ${flat.length} flat values; use at most ${FLAT_PARAMETER_COUNT_MAX}.`,
   );
 }
 

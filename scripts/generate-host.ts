@@ -83,7 +83,9 @@ function functionDeclaration(each: AbiFunction, constant: string): string {
   ].join("\n");
 }
 
-/** A descriptor as source text; records and enums by the name of their constant, unless at the top. */
+/**
+ * A descriptor as source text; records and enums by the name of their constant, unless at the top.
+ */
 function descriptor(type: AbiType, depth: number, byName: boolean): string {
   const nested = (inner: AbiType): string => descriptor(inner, depth + 1, true);
   const indent = "  ".repeat(depth + 1);
@@ -93,11 +95,13 @@ function descriptor(type: AbiType, depth: number, byName: boolean): string {
       const fields = type.fields.map(
         (field) => `${indent}  { name: "${field.name}", type: ${nested(field.type)} },`,
       );
-      return `{\n${indent}kind: "record",\n${indent}name: "${type.name}",\n${indent}fields: [\n${fields.join("\n")}\n${indent}],\n}`;
+      const lines = ['kind: "record",', `name: "${type.name}",`, "fields: ["];
+      const head = lines.map((line) => `${indent}${line}`);
+      return ["{", ...head, ...fields, `${indent}],`, "}"].join("\n");
     }
     case "enum":
       if (byName) return constantName(type.name);
-      return `{ kind: "enum", name: "${type.name}", cases: [${type.cases.map((each) => JSON.stringify(each)).join(", ")}] }`;
+      return `{ kind: "enum", name: "${type.name}", cases: ["${type.cases.join('", "')}"] }`;
     case "list":
       return `{ kind: "list", element: ${nested(type.element)} }`;
     case "option":
@@ -105,7 +109,10 @@ function descriptor(type: AbiType, depth: number, byName: boolean): string {
     case "tuple":
       return `{ kind: "tuple", items: [${type.items.map(nested).join(", ")}] }`;
     case "result":
-      return `{ kind: "result", ok: ${type.ok && nested(type.ok)}, error: ${type.error && nested(type.error)} }`;
+      return (
+        `{ kind: "result", ok: ${type.ok && nested(type.ok)}, ` +
+        `error: ${type.error && nested(type.error)} }`
+      );
     default:
       return `{ kind: "${type.kind}" }`;
   }

@@ -1,4 +1,7 @@
-/** What `npm run build` makes: components from guests, and plain core modules. All results are committed. */
+/**
+ * What `npm run build` makes: components from guests, and plain core modules. All results are
+ * committed.
+ */
 
 export type Guest = {
   /** Of the result: guests/dist/<name>.component.wasm. */
@@ -35,8 +38,8 @@ export const GUESTS: readonly Guest[] = [
 ];
 
 /**
- * Core modules that the host runs itself; they are no guests and have no world. The compiler's options
- * stand in the config, target `release`.
+ * Core modules that the host runs itself; they are no guests and have no world. The compiler's
+ * options stand in the config, target `release`.
  */
 export const CORE_MODULES: readonly {
   readonly entryPath: string;

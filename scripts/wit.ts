@@ -1,7 +1,8 @@
 /**
  * Reads the part of WIT that our contracts use: one package; interfaces with records, enums, type
  * aliases and functions; worlds that import and export interfaces or functions; doc comments.
- * What it does not know (resources, variants, flags, streams, gates) it refuses, with line and column.
+ * What it does not know (resources, variants, flags, streams, gates) it refuses, with line and
+ * column.
  */
 
 export class WitError extends Error {
@@ -70,8 +71,17 @@ export function parseWit(source: string, path: string): WitPackage {
 
 type Token = { readonly text: string; readonly position: number; readonly doc: string };
 
-const TOKEN =
-  /(\/\/\/[^\n]*|\/\*\*[\s\S]*?\*\/)|(\/\/[^\n]*|\/\*[\s\S]*?\*\/|\s+)|(%?[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|\d+\.\d+\.\d+(?:[-+.][A-Za-z0-9.+-]+)?|\d+|->|[{}()<>:;,.@/=*_])/y;
+/** 1: a doc comment; 2: what is passed over; 3: a name, a version, a number or a sign. */
+const TOKEN = new RegExp(
+  [
+    /(\/\/\/[^\n]*|\/\*\*[\s\S]*?\*\/)/,
+    /(\/\/[^\n]*|\/\*[\s\S]*?\*\/|\s+)/,
+    /(%?[a-z][a-z0-9]*(?:-[a-z0-9]+)*|\d+(?:\.\d+\.\d+[-+.a-z0-9]*)?|->|[{}()<>:;,.@/=*_])/,
+  ]
+    .map((part) => part.source)
+    .join("|"),
+  "iy",
+);
 
 const NOT_READ = new Set(["variant", "flags", "resource", "include"]);
 

@@ -1,6 +1,6 @@
 // The same component through jco's generated host code and through ours answers the same.
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
@@ -8,9 +8,9 @@ import { transpile } from "@bytecodealliance/jco";
 import { IsolateHost } from "#isolate/host.ts";
 import type { TrendingReport } from "#model/trending.ts";
 import { Random } from "#std/random.ts";
-import { hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
+import { randomBatch } from "#testing/hostile-guest.ts";
 
-const OUTPUT = resolve(import.meta.dirname, "../build/abi-oracle");
+const ROOT = resolve(import.meta.dirname, "..");
 const CALLS = 6000;
 
 /** The world as jco's JavaScript offers it. */
@@ -28,27 +28,32 @@ type Instantiate = (
   imports: object,
 ) => { summarize: Summarize };
 
-async function openOracle(component: Uint8Array): Promise<Summarize> {
+async function openOracle(name: string, component: Uint8Array): Promise<Summarize> {
+  const output = resolve(ROOT, "build/abi-oracle", name);
   const { files } = await transpile(component, { name: "guest", instantiation: "sync" });
   const cores = new Map<string, Uint8Array>();
-  for (const [name, contents] of Object.entries(files as Record<string, Uint8Array>)) {
-    cores.set(name, contents);
-    const path = resolve(OUTPUT, name);
+  for (const [file, contents] of Object.entries(files as Record<string, Uint8Array>)) {
+    cores.set(file, contents);
+    const path = resolve(output, file);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, contents);
   }
-  const { instantiate } = (await import(pathToFileURL(resolve(OUTPUT, "guest.js")).href)) as {
+  const { instantiate } = (await import(pathToFileURL(resolve(output, "guest.js")).href)) as {
     instantiate: Instantiate;
   };
   const compile = (path: string) => new WebAssembly.Module(Uint8Array.from(cores.get(path)!));
   return instantiate(compile, {}).summarize;
 }
 
-test(`${CALLS} calls by chance answer as jco's host code does`, async () => {
+for (const name of ["hostile", "summarize"]) {
+  test(`${CALLS} calls by chance of ${name} answer as jco's host code does`, () => compare(name));
+}
+
+async function compare(name: string): Promise<void> {
   const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
   const random = new Random(seed);
-  const component = hostileComponent();
-  const oracle = await openOracle(component);
+  const component = readFileSync(resolve(ROOT, `guests/dist/${name}.component.wasm`));
+  const oracle = await openOracle(name, component);
   const host = new IsolateHost({ slotCount: 1, imageBytesMax: 1 << 22, tenantCountMax: 2 });
   const number = host.admit(component);
   assert.equal(host.open(0, number, { clock: "wall" }), "ok");
@@ -79,4 +84,4 @@ test(`${CALLS} calls by chance answer as jco's host code does`, async () => {
       assert.deepEqual(fates.slice(0, expected.fates.length), expected.fates, label);
     }
   }
-});
+}

@@ -1,5 +1,5 @@
-// Guests that misbehave: each ends in exactly one Outcome, and their neighbours' answers and states are byte
-// for byte what they are without them, in the same slots, of the same component.
+// Guests that misbehave: each ends in exactly one Outcome, and their neighbours' answers and states
+// are byte for byte what they are without them, in the same slots, of the same component.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
@@ -132,7 +132,10 @@ function guarded(host: IsolateHost, call: Call): Outcome {
   }
 }
 
-/** Drives the neighbours by chance, with `misdeed` in between; hashes everything they answer and are. */
+/**
+ * Drives the neighbours by chance, with `misdeed` in between; hashes everything they answer and
+ * are.
+ */
 function neighbourTrace(slotCount: number, seed: number, misdeed?: readonly Call[]): string {
   const random = new Random(seed);
   const host = newHost(slotCount);

@@ -113,7 +113,9 @@ test("AssemblyScript lays the classes out as the canonical ABI does", async () =
 
 const AUTHOR = `
 export function plain(): void {}
-export function flat(a: u32, b: i32, c: f32, d: u64, e: u32, f: u32, gSome: u32, g: u32): u32 { return a; }
+export function flat(
+  a: u32, b: i32, c: f32, d: u64, e: u32, f: u32, gSome: u32, g: u32,
+): u32 { return a; }
 export function whole(big: u64, small: u32, ptr: usize, len: usize): usize { return 0; }
 export function bare(): u32 { return 0; }
 export function alone(ptr: usize, len: usize): usize { return 0; }

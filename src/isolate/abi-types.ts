@@ -1,10 +1,10 @@
 /**
  * The types of a WIT world as data, and where the canonical ABI puts their values.
  *
- * A descriptor is written once, by scripts/generate.ts into world.gen.ts; admission, the canonical-ABI
- * host and the generator of the guest side all measure with the functions below, so that no layout is
- * written twice. Source: component-model, design/mvp/CanonicalABI.md ("Alignment", "Element Size",
- * "Flattening"), for 32-bit memories.
+ * A descriptor is written once, by scripts/generate.ts into world.gen.ts; admission, the
+ * canonical-ABI host and the generator of the guest side all measure with the functions below, so
+ * that no layout is written twice. Source: component-model, design/mvp/CanonicalABI.md
+ * ("Alignment", "Element Size", "Flattening"), for 32-bit memories.
  */
 import assert from "node:assert/strict";
 

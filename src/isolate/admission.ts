@@ -5,8 +5,8 @@
  *   - it is a component of our world: every function is there, lifted under the world's types, in
  *     UTF-8, and its core function has the signature the canonical ABI gives those types;
  *   - it reaches nothing: no imports at all, hence no clock, no randomness, no other tenant;
- *   - its memory is its whole state: fixed size, no mutable globals, tables that cannot change, no start
- *     function. Copying the memory copies the tenant;
+ *   - its memory is its whole state: fixed size, no mutable globals, tables that cannot change, no
+ *     start function. Copying the memory copies the tenant;
  *   - it stays within the allow-list of instructions (opcodes.ts).
  * No tool runs here: jco is the oracle in tests, not a part of the product.
  */

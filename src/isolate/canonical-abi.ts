@@ -1,11 +1,12 @@
 /**
  * The canonical ABI as a host sees it: one implementation for all instances.
  *
- * A type's descriptor is compiled once into closures; an instance contributes only its memory. Nothing a
- * guest hands over is believed: pointers, lengths, alignments, discriminants, code points and UTF-8
- * are checked, and what one answer may hold in all is bounded, because pointers may alias: a memory of
- * 128 KiB can claim a list of a thousand texts of 100 KiB each. Any breach is an AbiError.
- * Source: component-model, design/mvp/CanonicalABI.md ("Loading", "Storing", "Flattening").
+ * A type's descriptor is compiled once into closures; an instance contributes only its memory.
+ * Nothing a guest hands over is believed: pointers, lengths, alignments, discriminants, code points
+ * and UTF-8 are checked, and what one answer may hold in all is bounded, because pointers may
+ * alias: a memory of 128 KiB can claim a list of a thousand texts of 100 KiB each. Any breach is an
+ * AbiError. Source: component-model, design/mvp/CanonicalABI.md ("Loading", "Storing",
+ * "Flattening").
  */
 import { LIFTED_BYTES_MAX } from "#model/limits.ts";
 import { alignmentOf, bytesOf, enumBytes, payloadOffsetOf, sequenceLayout } from "./abi-types.ts";
@@ -166,7 +167,8 @@ function claimList(
 ): { pointer: number; count: number } {
   const pointer = memory.view.getUint32(address, true);
   const count = memory.view.getUint32(address + 4, true);
-  memory.claim(pointer, count * stride, alignment); // At most 2^32 times a stride: exact in a double.
+  // At most 2^32 times a stride: exact in a double.
+  memory.claim(pointer, count * stride, alignment);
   return { pointer, count };
 }
 

@@ -1,12 +1,12 @@
 /**
  * Reads a component: its one core module, and how that module's functions are lifted.
  *
- * wit-component writes, for a world without imports: core module, types, core instance, aliases of the
- * instance's exports, one `canon lift` a function, and a nested component without code that gives the
- * lifted functions their place in an exported interface. The host calls the core functions itself, by the
- * names the world gives them, so it reads what decides their meaning: the type each is lifted under,
- * string encoding, memory, realloc and post-return. What a component may have beyond that is refused.
- * Source: component-model, design/mvp/Binary.md.
+ * wit-component writes, for a world without imports: core module, types, core instance, aliases of
+ * the instance's exports, one `canon lift` a function, and a nested component without code that
+ * gives the lifted functions their place in an exported interface. The host calls the core
+ * functions itself, by the names the world gives them, so it reads what decides their meaning: the
+ * type each is lifted under, string encoding, memory, realloc and post-return. What a component may
+ * have beyond that is refused. Source: component-model, design/mvp/Binary.md.
  */
 import type { AbiField, AbiType } from "./abi-types.ts";
 import { AdmissionError } from "./admission-error.ts";

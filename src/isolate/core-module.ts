@@ -1,10 +1,10 @@
 /**
  * Checks the core module of a component section by section, and rewrites its `memory.grow`.
  *
- * A guest's memory has a fixed size, so growing can never succeed; but "returns -1" would let a turn
- * that wants more memory end any way it likes. So each `memory.grow 0` (40 00) becomes `drop; unreachable`
- * (1a 00): as long, as typed, and it traps at an offset the host knows; see outcomeOf in
- * guest-instance.ts.
+ * A guest's memory has a fixed size, so growing can never succeed; but "returns -1" would let a
+ * turn that wants more memory end any way it likes. So each `memory.grow 0` (40 00) becomes `drop;
+ * unreachable` (1a 00): as long, as typed, and it traps at an offset the host knows; see outcomeOf
+ * in guest-instance.ts.
  */
 import { GUEST_MEMORY_PAGES_MAX, GUEST_TABLE_ELEMENTS_MAX } from "#model/limits.ts";
 import { AdmissionError } from "./admission-error.ts";
@@ -113,8 +113,8 @@ class CoreModuleReader {
     const [module, field] = [reader.name(), reader.name()];
     throw new AdmissionError(
       "importsBeyondWorld",
-      `The core module imports "${module}" "${field}". This world has no imports: time comes in as ` +
-        "an argument, and there is no randomness.",
+      `The core module imports "${module}" "${field}". This world has no imports: time ` +
+        "comes in as an argument, and there is no randomness.",
     );
   }
 
@@ -231,7 +231,7 @@ function readData(reader: WasmReader): void {
   if (kind !== 0) {
     throw new AdmissionError(
       "feature",
-      `The core module has a data segment of kind ${kind}; only active ones of memory 0 are allowed.`,
+      `The core module has a data segment of kind ${kind}; only active ones are allowed.`,
     );
   }
   skipConstant(reader);

@@ -87,8 +87,8 @@ export class GuestInstance {
   }
 
   /**
-   * Hot: once a batch. Report: [counted, late, duplicate, repeated]; fates: one byte an event. Both are
-   * garbage when it throws. Makes no object.
+   * Hot: once a batch. Report: [counted, late, duplicate, repeated]; fates: one byte an event. Both
+   * are garbage when it throws. Makes no object.
    */
   ingest(
     source: Uint8Array,

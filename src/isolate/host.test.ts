@@ -150,7 +150,7 @@ test("a journal that is full is written down, and a failure after it loses nothi
   assert.equal(host.stateHash(0), undisturbed.stateHash(0));
 });
 
-test("a tenant whose component fails to open is not open, and is quarantined in the end", async () => {
+test("a tenant that fails to open is not open, and is quarantined in the end", async () => {
   const text: string = await print(component);
   const configure = `(export "nexuscore:tenant/summarize@0.1.0#configure" (func 5))`;
   assert.ok(text.includes(configure));

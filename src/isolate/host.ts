@@ -1,17 +1,18 @@
 /**
- * The door of isolates: every tenant's component, called by tenant number. A turn ends in exactly one
- * Outcome, and only an `ok` turn has an effect: after any other the tenant stands where it stood. What a
- * tenant does never shows in another's answers.
+ * The door of isolates: every tenant's component, called by tenant number. A turn ends in exactly
+ * one Outcome, and only an `ok` turn has an effect: after any other the tenant stands where it
+ * stood. What a tenant does never shows in another's answers.
  *
  * How it holds together: admission.ts lets only components in whose memory is their whole state;
- * images.ts keeps tenants at rest, slots.ts those in use, journal.ts what happened since; guest-instance.ts
- * calls and checks. Call the turns within `runSlice`, or an endless loop is endless.
+ * images.ts keeps tenants at rest, slots.ts those in use, journal.ts what happened since;
+ * guest-instance.ts calls and checks. Call the turns within `runSlice`, or an endless loop is
+ * endless.
  *
- * Interruption. A guard ends a slice at any statement, so whatever is half done must not show. Turns are
- * published by the straight line at the end of `#finish`, in which V8 cannot interrupt (it does so at the
- * entry of functions and in loops): a turn that counts is in the journal and in `stats.turns`, and one
- * that does not is in neither. A caller that was interrupted sees by `stats.turns` whether its last
- * turn counted, and finds its report where it asked for it.
+ * Interruption. A guard ends a slice at any statement, so whatever is half done must not show.
+ * Turns are published by the straight line at the end of `#finish`, in which V8 cannot interrupt
+ * (it does so at the entry of functions and in loops): a turn that counts is in the journal and in
+ * `stats.turns`, and one that does not is in neither. A caller that was interrupted sees by
+ * `stats.turns` whether its last turn counted, and finds its report where it asked for it.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -141,8 +142,8 @@ export class IsolateHost {
   }
 
   /**
-   * Hot: hands a batch to the tenant. `report` gets [counted, late, duplicate, repeated], `fates` one byte
-   * an event; both hold garbage unless the outcome is `ok`. Makes no object.
+   * Hot: hands a batch to the tenant. `report` gets [counted, late, duplicate, repeated], `fates`
+   * one byte an event; both hold garbage unless the outcome is `ok`. Makes no object.
    */
   ingest(
     tenant: number,
@@ -198,9 +199,9 @@ export class IsolateHost {
   }
 
   /**
-   * Runs turns under the guard. `timedOut`: the slice was ended, wherever it stood. Either a turn took too
-   * long: `timedOutTenant` got a strike and stands where it stood before that turn. Or nobody is to
-   * blame (-1): the thread was not scheduled, or many turns together took long.
+   * Runs turns under the guard. `timedOut`: the slice was ended, wherever it stood. Either a turn
+   * took too long: `timedOutTenant` got a strike and stands where it stood before that turn. Or
+   * nobody is to blame (-1): the thread was not scheduled, or many turns together took long.
    */
   runSlice(slice: () => void): "done" | "timedOut" {
     this.timedOutTenant = NO_TENANT;
@@ -331,7 +332,10 @@ export class IsolateHost {
     } else this.stats.spuriousTimeouts += 1;
   }
 
-  /** Whether this turn took the time, and took it as CPU: half the limit, as slices are short beside it. */
+  /**
+   * Whether this turn took the time, and took it as CPU: half the limit, as slices are short beside
+   * it.
+   */
   #isToBlame(tenant: number, cpuMs: number, ranMs: number): boolean {
     const enoughMs = this.#turnMsMax / 2;
     if (ranMs < enoughMs) return false;

@@ -8,8 +8,8 @@
  *
  * A tenant costs 4 bytes here and its pages; there is no object a tenant.
  *
- * A new image is written to free pages and becomes the tenant's by ONE store into `heads`; then the old
- * pages are freed. Whoever is interrupted in between (the guard of the host ends a slice at any
+ * A new image is written to free pages and becomes the tenant's by ONE store into `heads`; then the
+ * old pages are freed. Whoever is interrupted in between (the guard of the host ends a slice at any
  * statement) leaves either the old image or the new one, whole, and perhaps pages that nobody owns:
  * `recover` collects those from what `heads` says.
  */
@@ -61,7 +61,10 @@ export class Images {
     return head === NO_PAGE ? 0 : this.#masks[head]!;
   }
 
-  /** Replaces the tenant's image by the pages of `memory` in `mask`. False: no room, nothing changed. */
+  /**
+   * Replaces the tenant's image by the pages of `memory` in `mask`. False: no room, nothing
+   * changed.
+   */
   store(tenant: number, mask: number, pages: readonly Uint8Array[]): boolean {
     const oldHead = this.#heads[tenant]!;
     const addedCount = bitCount(mask) - bitCount(this.mask(tenant));

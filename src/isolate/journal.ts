@@ -1,9 +1,11 @@
 /**
- * The turns of a slot's tenant since its image was committed: image + journal = the tenant, because a
- * guest is a function of its calls. It exists so that a turn need not end with a commit (a comparison
- * of 128 KiB), and a failed turn can still be undone: new instance, last image, journal again.
+ * The turns of a slot's tenant since its image was committed: image + journal = the tenant, because
+ * a guest is a function of its calls. It exists so that a turn need not end with a commit (a
+ * comparison of 128 KiB), and a failed turn can still be undone: new instance, last image, journal
+ * again.
  *
- * Entries of 16 bytes { u32 kind, u32 count, f64 value }, and the batch after an `ingest`, 8-aligned:
+ * Entries of 16 bytes { u32 kind, u32 count, f64 value }, and the batch after an `ingest`,
+ * 8-aligned:
  *
  *   configure  value: clock        advance    value: now
  *   ingest     count: bytes        trending   count: limit, value: order

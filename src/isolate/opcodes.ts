@@ -1,7 +1,7 @@
 /**
- * Walks a function body and admits only instructions whose whole effect is on the memory, the locals
- * and the operand stack: MVP, sign extension, saturating conversions, multi-value, memory.copy and
- * memory.fill, and fixed-width SIMD. Everything else is refused by name:
+ * Walks a function body and admits only instructions whose whole effect is on the memory, the
+ * locals and the operand stack: MVP, sign extension, saturating conversions, multi-value,
+ * memory.copy and memory.fill, and fixed-width SIMD. Everything else is refused by name:
  *
  *   - threads, exceptions, garbage collection, tail calls, typed references, relaxed SIMD (whose
  *     results depend on the machine), more than one memory;
@@ -173,7 +173,7 @@ function notAllowed(what: string, reader: WasmReader): AdmissionError {
 function hiddenState(what: string, reader: WasmReader): AdmissionError {
   return new AdmissionError(
     "hiddenState",
-    `The core module uses ${what} before byte ${reader.at}, which changes state outside its memory. ` +
-      "Keep all state in the memory.",
+    `The core module uses ${what} before byte ${reader.at}, which changes state outside its ` +
+      "memory. Keep all state in the memory.",
   );
 }

@@ -1,7 +1,8 @@
 /**
  * Ends code that runs too long, guests' endless loops included: V8 interrupts Wasm loops for a `vm`
- * timeout as it does JavaScript. The code is ended at whatever statement it stands; no `catch` and no
- * `finally` of it runs. One guard costs about 0.1 ms (a watchdog thread), hence one a slice, not a call.
+ * timeout as it does JavaScript. The code is ended at whatever statement it stands; no `catch` and
+ * no `finally` of it runs. One guard costs about 0.1 ms (a watchdog thread), hence one a slice, not
+ * a call.
  */
 import assert from "node:assert/strict";
 import vm from "node:vm";

@@ -1,18 +1,18 @@
 /**
- * The slots of a thread, as a cache of tenants: a bounded number of instances holds the tenants in use,
- * everyone else rests as an image.
+ * The slots of a thread, as a cache of tenants: a bounded number of instances holds the tenants in
+ * use, everyone else rests as an image.
  *
  *   hit    the tenant is in its slot: nothing to do
- *   miss   the clock picks a slot not used lately; its tenant's image is committed, its memory compared
- *          with the base and scrubbed until it equals the base in every byte, and the image of the
- *          tenant to come is written over it
+ *   miss   the clock picks a slot not used lately; its tenant's image is committed, its memory
+ *          compared with the base and scrubbed until it equals the base in every byte, and the
+ *          image of the tenant to come is written over it
  *
  * Between tenants a slot keeps its instance, never between components. Slots are shared fairly: a
  * component takes one of another's only while it has less than its share.
  *
- * While a slot's memory is in motion (a swap, a turn, a restore) it is `torn`. The guard of the host
- * may end a slice at any statement; `recover` then trusts the images, the journals and `slot.tenant`, and
- * makes the torn slot anew.
+ * While a slot's memory is in motion (a swap, a turn, a restore) it is `torn`. The guard of the
+ * host may end a slice at any statement; `recover` then trusts the images, the journals and
+ * `slot.tenant`, and makes the torn slot anew.
  */
 import assert from "node:assert/strict";
 import { IMAGE_BYTES_MAX, IMAGE_PAGE_BYTES } from "#model/limits.ts";
@@ -62,8 +62,8 @@ export class Slots {
   }
 
   /**
-   * Hot. The slot that holds the tenant, with room in its journal for a turn of so many bytes; it is torn.
-   * Undefined: `refusal` says why, and nothing happened to the tenant but what it says.
+   * Hot. The slot that holds the tenant, with room in its journal for a turn of so many bytes; it
+   * is torn. Undefined: `refusal` says why, and nothing happened to the tenant but what it says.
    */
   enter(tenant: number, byteCount: number): Slot | undefined {
     const { tenants, stats } = this.#options;
@@ -241,8 +241,8 @@ export class Slots {
   }
 
   /**
-   * Makes the tenant's image say what its memory says, unless that is too much, which costs the tenant
-   * its turns since. Returns which pages of the memory differ from the base, or REFUSED.
+   * Makes the tenant's image say what its memory says, unless that is too much, which costs the
+   * tenant its turns since. Returns which pages of the memory differ from the base, or REFUSED.
    */
   #settle(slot: Slot): number {
     const { images, stats, onOversize } = this.#options;

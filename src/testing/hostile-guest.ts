@@ -1,4 +1,6 @@
-/** The hostile guest of guests/hostile/ and how to command it; the numbers are those of its sources. */
+/**
+ * The hostile guest of guests/hostile/ and how to command it; the numbers are those of its sources.
+ */
 import { readFileSync } from "node:fs";
 import { Random } from "#std/random.ts";
 import { writeBatch, type BatchEvent } from "./batch.ts";

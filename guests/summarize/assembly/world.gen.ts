@@ -1,5 +1,5 @@
 // Generated from wit/summarizer.wit by scripts/generate.ts; do not edit.
-// The world `summarizer` as AssemblyScript sees it. Write ./summarize.ts, which exports
+// The world `summarizer` as AssemblyScript sees it. Write ./summarize.ts with
 //   configure(settingsClock: u32): void
 //   ingest(batchPtr: usize, batchLen: usize): usize
 //   advance(nowMs: f64): void
@@ -19,7 +19,7 @@ export const CLOCK_EVENT: u32 = 1;
 export class Settings {
   clock: u8;
 }
-/** Bytes of one Settings, and from one to the next in a list. Aligned to 1. */
+/** Bytes of one Settings, also in a list. Its alignment: 1. */
 export const SETTINGS_BYTES: usize = 1;
 
 /** What became of the events of one batch; the four counts add up to the events in it. */
@@ -37,7 +37,7 @@ export class IngestReport {
   fatesPtr: u32;
   fatesLen: u32;
 }
-/** Bytes of one IngestReport, and from one to the next in a list. Aligned to 4. */
+/** Bytes of one IngestReport, also in a list. Its alignment: 4. */
 export const INGEST_REPORT_BYTES: usize = 24;
 
 // How `trending` orders its items.
@@ -71,7 +71,7 @@ export class TrendItem {
   samplePtr: u32;
   sampleLen: u32;
 }
-/** Bytes of one TrendItem, and from one to the next in a list. Aligned to 8. */
+/** Bytes of one TrendItem, also in a list. Its alignment: 8. */
 export const TREND_ITEM_BYTES: usize = 72;
 
 @unmanaged
@@ -83,7 +83,7 @@ export class Sentence {
   eventIdPtr: u32;
   eventIdLen: u32;
 }
-/** Bytes of one Sentence, and from one to the next in a list. Aligned to 4. */
+/** Bytes of one Sentence, also in a list. Its alignment: 4. */
 export const SENTENCE_BYTES: usize = 20;
 
 @unmanaged
@@ -107,7 +107,7 @@ export class TrendingReport {
   _padding70: u8;
   _padding71: u8;
 }
-/** Bytes of one TrendingReport, and from one to the next in a list. Aligned to 8. */
+/** Bytes of one TrendingReport, also in a list. Its alignment: 8. */
 export const TRENDING_REPORT_BYTES: usize = 72;
 
 /** Called once, before anything else. */

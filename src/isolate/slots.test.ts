@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import test from "node:test";
+import { Random } from "#std/random.ts";
+import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
+import { admitComponent } from "./admission.ts";
+import { HostStats } from "./host-stats.ts";
+import { Images } from "./images.ts";
+import { Slots } from "./slots.ts";
+import { TenantTable } from "./tenant-table.ts";
+import { SUMMARIZER } from "./world.gen.ts";
+
+const component = admitComponent(hostileComponent(), SUMMARIZER);
+const TENANTS = 4;
+
+type Moment = "beforeStore" | "afterStore" | "beforeLoad" | "afterLoad";
+
+/** Stands for the guard: at the armed moment the statement does not come to its end. */
+class InterruptedImages extends Images {
+  armed: Moment | undefined;
+  /** What a memory must hold when an image is about to be written over it. */
+  expected: Buffer | undefined;
+  comparedCount = 0;
+
+  override store(tenant: number, mask: number, pages: readonly Uint8Array[]): boolean {
+    this.#reach("beforeStore");
+    const isStored = super.store(tenant, mask, pages);
+    this.#reach("afterStore");
+    return isStored;
+  }
+
+  override load(tenant: number, memory: Uint8Array): void {
+    this.#reach("beforeLoad");
+    if (this.expected !== undefined) {
+      assert.ok(this.expected.equals(memory));
+      this.comparedCount += 1;
+    }
+    super.load(tenant, memory);
+    this.#reach("afterLoad");
+  }
+
+  #reach(moment: Moment): void {
+    if (this.armed !== moment) return;
+    this.armed = undefined;
+    throw new Error("interrupted");
+  }
+}
+
+class Bench {
+  readonly images = new InterruptedImages({ tenantCountMax: TENANTS, imageBytesMax: 1 << 20 });
+  readonly tenants = new TenantTable(TENANTS);
+  readonly slots: Slots;
+
+  constructor(slotCount: number) {
+    const { images, tenants } = this;
+    const stats = new HostStats(images);
+    this.slots = new Slots({ slotCount, images, tenants, stats, onOversize: () => assert.fail() });
+    this.slots.addComponent(component);
+    for (let tenant = 0; tenant < TENANTS; tenant++) tenants.open(tenant, 0);
+  }
+
+  /** One turn as the host makes it. */
+  turn(tenant: number, bytes: Uint8Array): void {
+    const slot = this.slots.enter(tenant, bytes.length);
+    assert.ok(slot);
+    slot.instance.ingestAgain(bytes, 0, bytes.length);
+    slot.journal.ingest(bytes, 0, bytes.length);
+    slot.journal.publish(0);
+    this.slots.torn = undefined;
+  }
+
+  hash(tenant: number): string {
+    assert.equal(this.slots.commit(tenant), "ok");
+    const hash = createHash("sha256");
+    this.images.hash(tenant, hash);
+    return hash.digest("hex");
+  }
+}
+
+for (const moment of ["beforeStore", "afterStore", "beforeLoad", "afterLoad"] as const) {
+  test(`an interruption ${moment} loses no turn and makes none twice`, () => {
+    const random = new Random(11);
+    const [interrupted, undisturbed] = [new Bench(2), new Bench(TENANTS)];
+    let interruptions = 0;
+    for (let step = 0; step < 300; step++) {
+      const tenant = random.below(TENANTS);
+      const bytes = random.chance(1, 4) ? commandBatch("hog", step % 13) : randomBatch(random);
+      undisturbed.turn(tenant, bytes);
+      if (random.chance(1, 3)) interrupted.images.armed = moment;
+      try {
+        interrupted.turn(tenant, bytes);
+      } catch (error) {
+        assert.match((error as Error).message, /^interrupted$/);
+        interruptions += 1;
+        interrupted.slots.recover();
+        interrupted.turn(tenant, bytes);
+      }
+      interrupted.images.armed = undefined;
+    }
+    assert.ok(interruptions > 20);
+    for (let tenant = 0; tenant < TENANTS; tenant++) {
+      assert.equal(interrupted.hash(tenant), undisturbed.hash(tenant));
+    }
+  });
+}
+
+test("between tenants a slot's memory equals the base in every byte", () => {
+  const bench = new Bench(1);
+  const random = new Random(5);
+  let lastTenant = -1;
+  let misses = 0;
+  for (let step = 0; step < 100; step++) {
+    const tenant = random.below(TENANTS);
+    bench.images.expected = tenant === lastTenant ? undefined : component.base;
+    misses += tenant === lastTenant ? 0 : 1;
+    lastTenant = tenant;
+    bench.turn(tenant, commandBatch("paint", tenant));
+  }
+  assert.ok(misses > 50);
+  assert.equal(bench.images.comparedCount, misses);
+});
