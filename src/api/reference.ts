@@ -12,6 +12,11 @@ Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/tren
 Times are epoch milliseconds. Every error is an \`application/problem+json\` with a stable \`code\`;
 429 and 503 carry \`Retry-After\`.`;
 
+/** Nothing from elsewhere, and no `upgrade-insecure-requests`: the server speaks plain HTTP. */
+const CONTENT_POLICY =
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; " +
+  "base-uri 'none'; frame-ancestors 'none'";
+
 export async function registerReference(server: FastifyInstance, version: string): Promise<void> {
   for (const schema of SCHEMAS) server.addSchema(schema);
   await server.register(fastifySwagger, {
@@ -37,7 +42,8 @@ export async function registerReference(server: FastifyInstance, version: string
   });
   await server.register(fastifySwaggerUi, {
     routePrefix: "/docs",
-    staticCSP: true,
+    staticCSP: CONTENT_POLICY,
+    theme: { title: "NexusCore API" },
     uiConfig: { docExpansion: "list", tryItOutEnabled: true, validatorUrl: null },
   });
   server.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>

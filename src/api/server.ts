@@ -52,6 +52,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     if (!stopping() || request.method === "GET" || request.method === "HEAD") return;
     throw new Problem("stopping", "The server is stopping and takes nothing new.");
   });
+  server.addHook("onRequest", async (_request, reply) => {
+    reply.header("x-content-type-options", "nosniff");
+  });
   const allowedOf = collectMethods(server);
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?", 1)[0] ?? "/";

@@ -1,11 +1,10 @@
 /** A tenant's window as a block of text for people, 80 columns wide: replay, tap and demo show it. */
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import type { TrendItem } from "#model/trending.ts";
-import { COLUMNS, formatCount, harmless, style, wrap } from "./terminal.ts";
+import { COLUMNS, cut, formatCount, harmless, pad, style, widthOf, wrap } from "./terminal.ts";
 
 const TERM_COLUMNS = 30;
 const ITEMS_MAX = 6;
-const SEGMENTER = new Intl.Segmenter();
 
 export type CardOptions = {
   /** How the window's end is written. */
@@ -17,28 +16,23 @@ export function renderCard(answer: TrendingAnswer, options: CardOptions): string
   const { time, itemsMax = ITEMS_MAX } = options;
   const head = `${answer.tenant} · ${time} `;
   const size = ` ${messages(answer.eventCount)}, ${people(answer)}`;
-  const rule = "─".repeat(Math.max(2, COLUMNS - head.length - size.length));
+  const rule = "─".repeat(Math.max(2, COLUMNS - widthOf(head) - widthOf(size)));
   const lines = [style("bold", head) + style("dim", rule + size)];
   for (const { text } of answer.tldr.sentences) lines.push(wrap(harmless(text), "  "));
   const shown = answer.items.filter((item) => item.trending).slice(0, itemsMax);
   const rest = shown.length > 0 ? shown : answer.items.slice(0, Math.min(3, itemsMax));
   for (const item of rest) lines.push(itemLine(item));
-  return `${lines.join("\n")}\n`;
+  return `${lines.join("\n")}\n\n`;
 }
 
 function itemLine(item: TrendItem): string {
   const mark = item.trending ? style("green", "▲") : " ";
-  const term = cut(harmless(item.term), TERM_COLUMNS).padEnd(TERM_COLUMNS);
+  const term = pad(cut(harmless(item.term), TERM_COLUMNS), TERM_COLUMNS);
   const interval = item.exact ? "" : ` (${item.countLow}–${item.countHigh})`;
   const about = item.userCountError > 0 ? "~" : "";
   const users = `${about}${item.userCount} ${item.userCount === 1 ? "person" : "people"}`;
   const usual = `usually ${item.expected.toFixed(1)}`;
   return `  ${mark} ${term} ${`${item.count}×${interval}`.padEnd(14)} ${users.padEnd(12)} ${usual}`;
-}
-
-function cut(text: string, columns: number): string {
-  const characters = Array.from(SEGMENTER.segment(text), ({ segment }) => segment);
-  return characters.length <= columns ? text : `${characters.slice(0, columns - 1).join("")}…`;
 }
 
 function messages(count: number): string {

@@ -6,7 +6,7 @@ import { renderCard } from "./card.ts";
 import { Client } from "./client.ts";
 import { Community, type CommunityMessage } from "./community.ts";
 import { startOrExplain, untilStopped } from "./serve.ts";
-import { print, style } from "./terminal.ts";
+import { goOnWithoutReaders, print, style } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
 const TALK_MS = 250;
@@ -15,11 +15,18 @@ const SHOW_MS = 4_000;
 const BACKLOG_MS = WINDOW_MS - 2_000;
 
 export async function demo(config: Config, seed: number): Promise<void> {
+  goOnWithoutReaders();
   const log = openLog(config.logLevel === "info" ? "warn" : config.logLevel);
   const application = await startOrExplain(config, log);
   const client = new Client(application.url);
   const community = new Community(seed, Date.now() - BACKLOG_MS);
   const tenants = community.tenants;
+  let stopped = false;
+  const failed = (err: unknown): void => {
+    if (!stopped) log.warn({ err }, "the demo's community could not talk");
+  };
+  const talk = async (): Promise<void> => send(client, community.messagesUntil(Date.now()));
+  await talk();
   print(`${style("bold", `NexusCore ${VERSION} demo`)}, seed ${seed}: ${tenants.length} channels talk.
 
   API         ${style("cyan", application.url)}
@@ -28,12 +35,6 @@ export async function demo(config: Config, seed: number): Promise<void> {
 
   Ctrl-C stops.
 `);
-  let stopped = false;
-  const failed = (err: unknown): void => {
-    if (!stopped) log.warn({ err }, "the demo's community could not talk");
-  };
-  const talk = async (): Promise<void> => send(client, community.messagesUntil(Date.now()));
-  await talk();
   const shown = new Map<string, string>();
   let turn = 0;
   const show = async (): Promise<void> => {

@@ -5,7 +5,14 @@ import { openLog, type Log } from "#observe/log.ts";
 import closeWithGrace from "close-with-grace";
 import { startApplication, type Application } from "./application.ts";
 import { Client } from "./client.ts";
-import { CliError, formatBytes, formatCount, print, style } from "./terminal.ts";
+import {
+  CliError,
+  formatBytes,
+  formatCount,
+  goOnWithoutReaders,
+  print,
+  style,
+} from "./terminal.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
@@ -13,7 +20,8 @@ import { VERSION } from "./version.ts";
 const SAME_SIGNAL_MS = 500;
 
 export async function serve(config: Config): Promise<void> {
-  const log = openLog(config.logLevel);
+  goOnWithoutReaders();
+  const log = openLog(config.logLevel, process.stdout);
   const application = await startOrExplain(config, log);
   announce(application, config, log);
   await untilStopped(application, log);

@@ -38,22 +38,32 @@ export function style(format: Style, text: string): string {
   return styleText(format, text, { stream: process.stdout });
 }
 
-/** Whoever reads us may stop reading (`| head`): that is no error. */
+/**
+ * Whoever reads us may stop reading (`| head`): that is no error. What only prints has nothing left to
+ * do then; what serves goes on.
+ */
 export function stayQuietOnClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
+      if (error.code !== "EPIPE") throw error;
+      if (!serving && stream === process.stdout) process.exit(0);
     });
   }
 }
 
-/** Breaks `text` at spaces into lines of at most `COLUMNS`, each after `indent`. */
+let serving = false;
+
+export function goOnWithoutReaders(): void {
+  serving = true;
+}
+
+/** Breaks `text` at spaces, and within what is too long, into lines of at most `COLUMNS`. */
 export function wrap(text: string, indent: string): string {
+  const room = COLUMNS - indent.length;
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(/\s+/).filter((part) => part !== "")) {
-    if (line !== "" && indent.length + line.length + 1 + word.length > COLUMNS) {
+  for (const word of text.split(/\s+/).flatMap((part) => pieces(part, room))) {
+    if (line !== "" && widthOf(line) + 1 + widthOf(word) > room) {
       lines.push(indent + line);
       line = "";
     }
@@ -61,6 +71,42 @@ export function wrap(text: string, indent: string): string {
   }
   if (line !== "") lines.push(indent + line);
   return lines.join("\n");
+}
+
+/** `word` in pieces of at most `room` columns: addresses, and languages that write no spaces. */
+function pieces(word: string, room: number): string[] {
+  if (word === "") return [];
+  if (widthOf(word) <= room) return [word];
+  const head = cut(word, room, "");
+  return [head, ...pieces(word.slice(head.length), room)];
+}
+
+const SEGMENTER = new Intl.Segmenter();
+const WIDE =
+  /^(?:\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303F\uFF00-\uFF60])/u;
+
+/** Columns that a terminal gives `text`: two for an ideograph or an emoji. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const { segment } of SEGMENTER.segment(text)) width += WIDE.test(segment) ? 2 : 1;
+  return width;
+}
+
+/** `text` in at most `columns`, with `mark` at its end where some of it is missing. */
+export function cut(text: string, columns: number, mark = "…"): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = "";
+  let width = mark.length;
+  for (const { segment } of SEGMENTER.segment(text)) {
+    width += widthOf(segment);
+    if (width > columns) break;
+    kept += segment;
+  }
+  return kept + mark;
+}
+
+export function pad(text: string, columns: number): string {
+  return text + " ".repeat(Math.max(0, columns - widthOf(text)));
 }
 
 /** Text of others may hold escape sequences that a terminal obeys: they become visible instead. */

@@ -81,12 +81,12 @@ export class LiveFeed {
 
   #publish(answer: TrendingAnswer, nowMs: number): void {
     // The clock moves every second; only what a reader would call a change counts as one.
-    const { asOfMs, window, ...rest } = answer;
+    const { asOfMs: _asOfMs, window: _window, ...rest } = answer;
     const shown = JSON.stringify({ ...rest, items: rest.items.map(visiblePart) });
     if (shown !== this.#shown) {
       this.#shown = shown;
       const id = Math.max(nowMs, (this.#latest?.id ?? 0) + 1);
-      this.#latest = { id, json: JSON.stringify({ ...rest, asOfMs, window }) };
+      this.#latest = { id, json: JSON.stringify(answer) };
     }
     for (const seat of this.#seats) this.#serve(seat, nowMs);
   }

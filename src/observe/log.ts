@@ -3,8 +3,11 @@ import { pino, type DestinationStream, type Logger } from "pino";
 
 export type Log = Logger;
 
-/** Without `destination`, lines go to stderr: stdout is for what a command prints. */
-export function openLog(level: string, destination?: DestinationStream): Log {
+/**
+ * Lines go to stderr where none is given: stdout is for what a command prints. It is the process's own
+ * stream and not pino's faster one, because that retries for ever, blocking, once the reader is gone.
+ */
+export function openLog(level: string, destination: DestinationStream = process.stderr): Log {
   return pino(
     {
       level,
@@ -15,7 +18,7 @@ export function openLog(level: string, destination?: DestinationStream): Log {
       // A net under the rule above, should a caller pass an event or a request whole.
       redact: { paths: REDACTED, censor: "[not logged]" },
     },
-    destination ?? pino.destination({ fd: 2, sync: false }),
+    destination,
   );
 }
 
