@@ -11,6 +11,9 @@ import {
   type Header,
   HEADER_BYTES,
   INDEX_TERM,
+  isSample,
+  isTermName,
+  isWeight,
   KIND_DICTIONARY,
   KIND_RECORDS,
   KIND_REQUEST,
@@ -20,8 +23,7 @@ import {
   readDatagram,
   RECORD_BYTES,
   RECORDS_MAX,
-  sampleBits,
-  sampleOf,
+  SAMPLE_MAX,
   SEQUENCE_BITS,
   TENANT_BITS,
   tenantIndex,
@@ -41,15 +43,13 @@ const record: fc.Arbitrary<EventRecord> = fc.record(
   { tenant: u32, term: u32, value: u32, flags: u32 },
   plain,
 );
-const name = fc
-  .string({ unit: "grapheme", minLength: 1, maxLength: 8 })
-  .filter((text) => Buffer.byteLength(text) <= 64 && text.isWellFormed());
-const tenant = fc.record(
-  { of: fc.constant("tenant" as const), index: fc.nat({ max: 2 ** TENANT_BITS - 1 }), name },
-  plain,
-);
+const tenantName = fc.stringMatching(/^[A-Za-z0-9._:-]{1,64}$/);
+const tenant = fc.tuple(tenantName, fc.nat({ max: 4_095 })).map(([name, nth]) => {
+  return { of: "tenant" as const, index: tenantIndex(placementOf(name), nth)!, name };
+});
+const termName = fc.string({ unit: "grapheme", minLength: 1, maxLength: 8 }).filter(isTermName);
 const term = fc.record(
-  { of: fc.constant("term" as const), index: fc.nat({ max: 2 ** TERM_BITS - 1 }), name },
+  { of: fc.constant("term" as const), index: fc.nat({ max: 2 ** TERM_BITS - 1 }), name: termName },
   plain,
 );
 const entry: fc.Arbitrary<DictionaryEntry> = fc.oneof(tenant, term);
@@ -76,7 +76,7 @@ test("what is written is read: dictionaries, names of any script among them", ()
 test("a datagram that is cut, lengthened or noise is a fault, never an exception", () => {
   const header = { kind: KIND_DICTIONARY, count: 2, sender: 7n, sequence: 1 };
   const entries = [
-    { of: "tenant", index: 5, name: "acme" },
+    { of: "tenant", index: tenantIndex(placementOf("acme"), 5)!, name: "acme" },
     { of: "term", index: 9, name: "größe" },
   ] as const;
   const whole = dictionaryOf(header, entries);
@@ -120,19 +120,28 @@ test("each fault of a header has its name", () => {
   }
 });
 
-test("a name that is empty, too long, no UTF-8 or out of range spoils its dictionary", () => {
-  const header = { kind: KIND_DICTIONARY, count: 1, sender: 7n, sequence: 1 };
-  const faulty = (tagged: number, text: Uint8Array): void => {
-    const bytes = new Uint8Array(HEADER_BYTES + ENTRY_BYTES + text.length);
+test("an entry that is illegal is left out, and its neighbour counts", () => {
+  const header = { kind: KIND_DICTIONARY, count: 2, sender: 7n, sequence: 1 };
+  const good = { of: "term", index: 3, name: "goal" } as const;
+  const acme = tenantIndex(placementOf("acme"), 1)!;
+  const illegal: readonly (readonly [number, Uint8Array])[] = [
+    [INDEX_TERM, Buffer.alloc(0)],
+    [INDEX_TERM, Buffer.alloc(41, "x")],
+    [INDEX_TERM, Buffer.of(0xff)],
+    [INDEX_TERM, Buffer.from("a\nb")],
+    [INDEX_TERM + 2 ** TERM_BITS, Buffer.from("x")],
+    [2 ** TENANT_BITS + acme, Buffer.from("acme")],
+    [acme ^ 1, Buffer.from("acme")],
+    [tenantIndex(placementOf("a b"), 0)!, Buffer.from("a b")],
+    [acme, Buffer.alloc(65, "x")],
+  ];
+  for (const [tagged, text] of illegal) {
+    const bytes = new Uint8Array(HEADER_BYTES + 2 * ENTRY_BYTES + text.length + 4);
     writeHeader(new DataView(bytes.buffer), header);
-    writeEntry(bytes, HEADER_BYTES, tagged, text);
-    assert.equal(readDatagram(bytes), "dictionaryMalformed");
-  };
-  faulty(0, Buffer.alloc(0));
-  faulty(0, Buffer.alloc(65, "x"));
-  faulty(0, Buffer.of(0xff));
-  faulty(2 ** TENANT_BITS, Buffer.from("x"));
-  faulty(INDEX_TERM + 2 ** TERM_BITS, Buffer.from("x"));
+    const next = writeEntry(bytes, HEADER_BYTES, tagged, text);
+    writeEntry(bytes, next, INDEX_TERM + good.index, Buffer.from(good.name));
+    assert.deepEqual(readDatagram(bytes), { header, records: [], entries: [good] });
+  }
 });
 
 test("a request has no body", () => {
@@ -141,12 +150,22 @@ test("a request has no body", () => {
   assert.equal(readDatagram(recordsOf(header, [anyRecord])), "lengthWrong");
 });
 
-test("a sample keeps what a float32 keeps", () => {
-  fc.assert(
-    fc.property(fc.float({ noNaN: true }), (value) =>
-      assert.equal(sampleOf(sampleBits(value)), value),
-    ),
-  );
+test("weights and samples are whole numbers in their bounds", () => {
+  for (const weight of [1, WEIGHT_MAX]) assert(isWeight(weight));
+  for (const weight of [0, -1, 1.5, WEIGHT_MAX + 1, Number.NaN, Infinity]) {
+    assert(!isWeight(weight), `${weight}`);
+  }
+  for (const sample of [0, SAMPLE_MAX]) assert(isSample(sample));
+  for (const sample of [-1, 0.5, SAMPLE_MAX + 1, Number.NaN]) assert(!isSample(sample));
+});
+
+test("a term has 1 to 40 bytes, no control characters and no half characters", () => {
+  for (const name of ["x", "größe", "x".repeat(40), "ö".repeat(20), "🏆".repeat(10)]) {
+    assert(isTermName(name), name);
+  }
+  for (const name of ["", "x".repeat(41), "ö".repeat(21), "a\tb", "\u007f", "\ud83c"]) {
+    assert(!isTermName(name), JSON.stringify(name));
+  }
 });
 
 test("a tenant's index tells where it is placed, and no two tenants of a placement share one", () => {

@@ -5,7 +5,7 @@
  *                         sequence u64 · reserved u64 (0)
  *   record, 16 bytes      tenant index u32 · term index u32 · value u32 · flags u32
  *                         flags 0: value is a weight, 1 to WEIGHT_MAX
- *                         flags 1: value is a sample of the metric the term names, as float32 bits
+ *                         flags 1: value is a sample of the metric the term names, 0 to 2^32 - 1
  *   dictionary entry      index u32 (highest bit set: of a term, else of a tenant) · length u16 · utf8
  *
  * `kind` records and dictionary go to the receiver and share one sequence: a gap is loss, for whoever
@@ -16,8 +16,9 @@
  *
  * The kernel's side of this layout is bpf/aggregate.h; datagram.test.ts holds the two together.
  */
-import { METRIC_NAME_BYTES_MAX, TENANT_ID_BYTES_MAX, WEIGHT_MAX } from "./limits.ts";
+import { TERM_BYTES_MAX, WEIGHT_MAX } from "./limits.ts";
 import { tenantHash } from "./placement.ts";
+import { isTenantId } from "./tenant.ts";
 
 export const MAGIC = 0x3145584e;
 export const VERSION = 1;
@@ -40,8 +41,8 @@ export const FLAG_METRIC = 1;
 export const ENTRY_BYTES = 6;
 /** Of the index of a dictionary entry: it names a term, not a tenant. */
 export const INDEX_TERM = 0x8000_0000;
-/** Bytes of a name: the longest tenant id or metric; a term is shorter. */
-export const NAME_BYTES_MAX = Math.max(TENANT_ID_BYTES_MAX, METRIC_NAME_BYTES_MAX);
+/** Largest sample of a metric; choose a smaller unit for fractions. */
+export const SAMPLE_MAX = 2 ** 32 - 1;
 
 export const TENANT_BITS = 20;
 export const TERM_BITS = 22;
@@ -155,12 +156,11 @@ export function writeEntry(bytes: Uint8Array, at: number, index: number, name: U
   return at + ENTRY_BYTES + name.length;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The `count` entries of a dictionary's body (what follows the header), all of them or none: an entry
- * that is cut off, empty, too long, no UTF-8 or out of its index's range spoils its datagram, and so
- * does a byte that is left over. Whether a name is a legal tenant id is the receiver's question.
+ * The `count` entries of a dictionary's body (what follows the header). Undefined when they do not fill
+ * it exactly; an entry that is illegal by itself is left out, and the others count.
  */
 export function readEntries(body: Uint8Array, count: number): DictionaryEntry[] | undefined {
   const view = new DataView(body.buffer, body.byteOffset, body.length);
@@ -168,24 +168,31 @@ export function readEntries(body: Uint8Array, count: number): DictionaryEntry[] 
   let at = 0;
   for (let i = 0; i < count; i++) {
     if (at + ENTRY_BYTES > body.length) return undefined;
-    const tagged = view.getUint32(at, true);
-    const length = view.getUint16(at + 4, true);
     const start = at + ENTRY_BYTES;
-    at = start + length;
-    if (length === 0 || length > NAME_BYTES_MAX || at > body.length) return undefined;
-    const of = tagged >= INDEX_TERM ? "term" : "tenant";
-    const index = of === "term" ? tagged - INDEX_TERM : tagged;
-    if (index >= 2 ** (of === "term" ? TERM_BITS : TENANT_BITS)) return undefined;
-    const name = decode(body.subarray(start, at));
-    if (name === undefined) return undefined;
-    entries.push({ of, index, name });
+    const end = start + view.getUint16(at + 4, true);
+    if (end > body.length) return undefined;
+    const entry = readEntry(view.getUint32(at, true), body.subarray(start, end));
+    if (entry !== undefined) entries.push(entry);
+    at = end;
   }
   return at === body.length ? entries : undefined;
 }
 
+function readEntry(tagged: number, text: Uint8Array): DictionaryEntry | undefined {
+  const name = decode(text);
+  if (name === undefined) return undefined;
+  if (tagged >= INDEX_TERM) {
+    const index = tagged - INDEX_TERM;
+    return index < 2 ** TERM_BITS && isTermName(name) ? { of: "term", index, name } : undefined;
+  }
+  const legal = tagged < 2 ** TENANT_BITS && isTenantId(name);
+  const placed = (tagged & (2 ** PLACEMENT_BITS - 1)) === placementOf(name);
+  return legal && placed ? { of: "tenant", index: tagged, name } : undefined;
+}
+
 function decode(bytes: Uint8Array): string | undefined {
   try {
-    return utf8.decode(bytes);
+    return decoder.decode(bytes);
   } catch {
     return undefined;
   }
@@ -223,15 +230,18 @@ export function isWeight(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= WEIGHT_MAX;
 }
 
-const word = new DataView(new ArrayBuffer(4));
-
-/** A sample as it stands on the wire: 24 bits of precision, far below the sketches' own error. */
-export function sampleBits(sample: number): number {
-  word.setFloat32(0, sample);
-  return word.getUint32(0);
+export function isSample(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= SAMPLE_MAX;
 }
 
-export function sampleOf(bits: number): number {
-  word.setUint32(0, bits);
-  return word.getFloat32(0);
+const encoder = new TextEncoder();
+
+/** Whether a term or a metric may be called so: TERM_BYTES_MAX bytes, no control characters. */
+export function isTermName(name: string): boolean {
+  if (name === "" || name.length > TERM_BYTES_MAX || !name.isWellFormed()) return false;
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    if (unit < 0x20 || unit === 0x7f) return false;
+  }
+  return encoder.encode(name).length <= TERM_BYTES_MAX;
 }
