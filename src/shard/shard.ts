@@ -25,8 +25,6 @@ import { TenantLedger } from "./tenant-ledger.ts";
 
 /** A slice of turns runs under one guard; long enough to make the guard cheap. */
 const SLICE_MS = 5;
-/** Turns between two looks at the clock: a warm turn takes microseconds. */
-const TURNS_PER_CLOCK = 8;
 /** Records of one step: bounds how long an answer waits for its neighbours. */
 const STEP_RECORDS_MAX = 64;
 /** Idle tenants that are told the time in one step. */
@@ -35,6 +33,8 @@ const SWEEP_TENANTS_MAX = 32;
 const FATE_LATE = 1;
 const FATE_DUPLICATE = 2;
 const EVENT_BYTES_MIN = 32;
+/** `{"tenant":"a","text":"b"}` is the shortest event that brings a tenant. */
+const EVENT_JSON_BYTES_MIN = 20;
 
 const GUEST_FAILED = eventErrorNumber("guestFailed");
 const QUARANTINED = eventErrorNumber("tenantQuarantined");
@@ -61,7 +61,10 @@ export class Shard {
   #fates = new Uint8Array(BATCH_BYTES_MAX / EVENT_BYTES_MIN);
   #batch = 0;
   #batchCount = 0;
-  #turnCountBefore = 0;
+  /** Turns of the host when the batch at hand began. */
+  #turnCount = 0;
+  /** How the turn of the batch at hand ended, if that is still to be entered. */
+  #unsettled: Outcome | undefined;
   #nowMs = 0;
   #sweep = 0;
   #events = 0;
@@ -144,7 +147,8 @@ export class Shard {
     while (offset < end) {
       const byteCount = Math.min(end - offset, batcher.input.length);
       batcher.input.set(ring.bytes.subarray(offset, offset + byteCount));
-      batcher.setTenantCountMax(batcher.tenantCount + cap.claim(byteCount));
+      const room = cap.claim(Math.ceil(byteCount / EVENT_JSON_BYTES_MIN));
+      batcher.setTenantCountMax(batcher.tenantCount + room);
       const kind = ring.kind === RECORD_ELEMENTS ? "elements" : "lines";
       batcher.parse(kind, byteCount, tenant, record.request, request.elements, this.#nowMs);
       cap.settle(batcher.tenantCount);
@@ -191,64 +195,93 @@ export class Shard {
 
   /** Hands every parsed event to its tenant. */
   #flush(): void {
-    const { batcher, host } = this.parts;
+    const { batcher } = this.parts;
     if (batcher.eventCount > 0) {
-      this.#batch = 0;
       this.#batchCount = batcher.group(this.#nowMs);
-      while (this.#batch < this.#batchCount) {
-        if (host.runSlice(this.#slice) === "timedOut") this.#settleTimeout();
-      }
+      this.#runBatches();
       batcher.clear();
     }
     this.#requests.takeAnswers(this.#answers);
   }
 
-  /** Turns until the slice is over. Interrupted anywhere, it goes on where it stood. */
+  /** Hands every batch to its tenant, slice by slice, each under the guard. */
+  #runBatches(): void {
+    const { host } = this.parts;
+    this.#batch = 0;
+    this.#turnCount = host.stats.turns;
+    while (this.#batch < this.#batchCount) {
+      const end = host.runSlice(this.#slice);
+      if (this.#unsettled !== undefined) this.#settle(this.#unsettled);
+      else if (end === "timedOut") this.#settleTimeout();
+    }
+  }
+
+  /**
+   * Turns until the slice is over. The guard may end it at any call and in any loop, never within a
+   * straight line: so a turn and its entry in the books are one straight line, and what needs more than
+   * that (a failure, late events) leaves the slice first.
+   */
   #runSlice(): void {
     const { host, batcher, counters } = this.parts;
+    const { events, repeated, lastEventMs, advancedMs } = this.tenants;
+    const report = this.#report;
     let nowMs = performance.now();
     const endMs = nowMs + SLICE_MS;
     while (this.#batch < this.#batchCount && nowMs < endMs) {
-      for (let turn = 0; turn < TURNS_PER_CLOCK && this.#batch < this.#batchCount; turn++) {
-        const tenant = batcher.batchTenant(this.#batch);
-        this.#turnCountBefore = host.stats.turns;
-        let outcome = this.open(tenant);
-        if (outcome === "ok") {
-          outcome = host.ingest(
-            tenant,
-            batcher.memory,
-            batcher.batchByteOffset(this.#batch),
-            batcher.batchByteCount(this.#batch),
-            this.#report,
-            this.#fates,
-          );
-        }
-        const doneMs = performance.now();
-        counters.turns.add(doneMs - nowMs);
-        nowMs = doneMs;
-        this.#settle(tenant, outcome);
-        this.#batch += 1;
+      const tenant = batcher.batchTenant(this.#batch);
+      const outcome = this.#turn(tenant);
+      const doneMs = performance.now();
+      counters.turns.add(doneMs - nowMs);
+      nowMs = doneMs;
+      if (outcome !== "ok" || report[1]! + report[2]! > 0) {
+        this.#unsettled = outcome;
+        return;
       }
+      events[tenant]! += report[0]!;
+      repeated[tenant]! += report[3]!;
+      lastEventMs[tenant] = this.#nowMs;
+      advancedMs[tenant] = this.#nowMs;
+      this.#events += report[0]! + report[3]!;
+      this.#batch += 1;
+      this.#turnCount = host.stats.turns;
     }
   }
 
+  #turn(tenant: number): Outcome {
+    const { host, batcher } = this.parts;
+    const opened = this.open(tenant);
+    if (opened !== "ok") return opened;
+    return host.ingest(
+      tenant,
+      batcher.memory,
+      batcher.batchByteOffset(this.#batch),
+      batcher.batchByteCount(this.#batch),
+      this.#report,
+      this.#fates,
+    );
+  }
+
+  /** Either the tenant is to blame, or its turn was over and only the entry is missing, or nothing was. */
   #settleTimeout(): void {
     const { host, batcher } = this.parts;
-    const tenant = batcher.batchTenant(this.#batch);
-    if (host.timedOutTenant === tenant) {
-      this.#settle(tenant, "exceededTime");
-      this.#batch += 1;
-    } else if (host.stats.turns > this.#turnCountBefore) {
-      // The thread was stopped between the end of the turn and its entry in the books.
-      this.#settle(tenant, "ok");
-      this.#batch += 1;
-    }
+    if (host.stats.turns > this.#turnCount) this.#settle("ok");
+    else if (host.timedOutTenant === batcher.batchTenant(this.#batch)) this.#settle("exceededTime");
   }
 
-  #settle(tenant: number, outcome: Outcome): void {
+  /** Enters the turn of the batch at hand, outside the guard, and goes on to the next. */
+  #settle(outcome: Outcome): void {
+    const { batcher, host } = this.parts;
+    const tenant = batcher.batchTenant(this.#batch);
+    if (outcome === "ok") this.#settleCounted(tenant);
+    else this.#settleFailure(tenant, outcome);
+    this.#unsettled = undefined;
+    this.#batch += 1;
+    this.#turnCount = host.stats.turns;
+  }
+
+  #settleCounted(tenant: number): void {
     const { batcher } = this.parts;
     const ledger = this.tenants;
-    if (outcome !== "ok") return this.#settleFailure(tenant, outcome);
     const report = this.#report;
     ledger.events[tenant]! += report[0]!;
     ledger.late[tenant]! += report[1]!;
@@ -257,7 +290,6 @@ export class Shard {
     ledger.lastEventMs[tenant] = this.#nowMs;
     ledger.advancedMs[tenant] = this.#nowMs;
     this.#events += report[0]! + report[3]!;
-    if (report[1]! + report[2]! === 0) return;
     const eventCount = batcher.batchEventCount(this.#batch);
     for (let event = 0; event < eventCount; event++) {
       const fate = this.#fates[event]!;
