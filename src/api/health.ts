@@ -97,7 +97,8 @@ function landingPage(version: string, host: string): string {
 <title>NexusCore</title>
 <style>
   :root { color-scheme: light dark }
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 4rem auto; padding: 0 1rem }
+  body { font: 16px/1.5 system-ui, sans-serif }
+  body { max-width: 44rem; margin: 4rem auto; padding: 0 1rem }
   pre { overflow-x: auto; padding: 1rem; border: 1px solid; border-radius: .5rem }
   a { margin-right: 1rem }
 </style>

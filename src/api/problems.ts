@@ -22,7 +22,10 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
     .send({ ...document, ...members });
 }
 
-/** For `setErrorHandler` and `frameworkErrors`: ours pass, Fastify's are translated, bugs are logged. */
+/**
+ * For `setErrorHandler` and `frameworkErrors`: ours pass, Fastify's are translated, bugs are
+ * logged.
+ */
 export function problemOf(error: unknown, log: Log): Problem {
   if (error instanceof Problem) return error;
   const { validation, validationContext, code, statusCode, message } = error as FastifyError;

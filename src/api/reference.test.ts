@@ -96,7 +96,7 @@ test("api: trending has the shape of the contract", async () => {
   await server.close();
 });
 
-test("api: the reference names every route, its problems and examples, and needs no network", async () => {
+test("api: the reference names every route and its problems, and needs no network", async () => {
   const { server } = await open();
   const response = await server.inject(get("/openapi.json"));
   const reference = response.json() as {

@@ -14,8 +14,8 @@ Times are epoch milliseconds. Every error is an \`application/problem+json\` wit
 
 /** Nothing from elsewhere, and no `upgrade-insecure-requests`: the server speaks plain HTTP. */
 const CONTENT_POLICY =
-  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; " +
-  "base-uri 'none'; frame-ancestors 'none'";
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
+  "object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 export async function registerReference(server: FastifyInstance, version: string): Promise<void> {
   for (const schema of SCHEMAS) server.addSchema(schema);

@@ -1,4 +1,6 @@
-/** A tenant's window as a block of text for people, 80 columns wide: replay, tap and demo show it. */
+/**
+ * A tenant's window as a block of text for people, 80 columns wide: replay, tap and demo show it.
+ */
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import type { TrendItem } from "#model/trending.ts";
 import { COLUMNS, cut, formatCount, harmless, pad, style, widthOf, wrap } from "./terminal.ts";

@@ -25,7 +25,9 @@ import { VERSION } from "./version.ts";
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** Runs one command; resolves with the exit code. Commands that serve end the process themselves. */
+/**
+ * Runs one command; resolves with the exit code. Commands that serve end the process themselves.
+ */
 export async function runCli(args: readonly string[]): Promise<number> {
   stayQuietOnClosedPipes();
   let exitCode = 0;
@@ -39,7 +41,10 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Commander has said what was wrong; of our own errors one line is said here. A bug keeps its stack. */
+/**
+ * Commander has said what was wrong; of our own errors one line is said here. A bug keeps its
+ * stack.
+ */
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
@@ -335,7 +340,8 @@ function configOf(options: ConfigFlags): LoadedConfig {
 }
 
 function example(...lines: readonly string[]): string {
-  return `\nExample${lines.length === 1 ? "" : "s"}:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+  const heading = lines.length === 1 ? "Example" : "Examples";
+  return [`\n${heading}:`, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
 function integerFrom(min: number): (text: string) => number {

@@ -1,10 +1,10 @@
 /**
- * A synthetic community for the demo: four channels in which topics rise and fall. A function of its
- * seed and the time asked for: the same seed, the same talk.
+ * A synthetic community for the demo: four channels in which topics rise and fall. A function of
+ * its seed and the time asked for: the same seed, the same talk.
  *
- * Each channel goes through episodes. An episode has one topic, which swells in its first quarter, holds,
- * and fades in its last third; the rest of the talk is small talk. Sentences come from a small grammar:
- * `{slot}` takes one of the slot's words, and people differ in how much they write.
+ * Each channel goes through episodes. An episode has one topic, which swells in its first quarter,
+ * holds, and fades in its last third; the rest of the talk is small talk. Sentences come from a
+ * small grammar: `{slot}` takes one of the slot's words, and people differ in how much they write.
  */
 import { Random } from "#std/random.ts";
 

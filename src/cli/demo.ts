@@ -1,4 +1,7 @@
-/** `nexuscore demo`: the server with a synthetic community talking to it, and its TL;DRs as they change. */
+/**
+ * `nexuscore demo`: the server with a synthetic community talking to it, and its TL;DRs as they
+ * change.
+ */
 import type { Config } from "#config/options.ts";
 import { WINDOW_MS } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";
@@ -27,7 +30,8 @@ export async function demo(config: Config, seed: number): Promise<void> {
   };
   const talk = async (): Promise<void> => send(client, community.messagesUntil(Date.now()));
   await talk();
-  print(`${style("bold", `NexusCore ${VERSION} demo`)}, seed ${seed}: ${tenants.length} channels talk.
+  const title = style("bold", `NexusCore ${VERSION} demo`);
+  print(`${title}, seed ${seed}: ${tenants.length} channels talk.
 
   API         ${style("cyan", application.url)}
   Reference   ${style("cyan", `${application.url}/docs`)}

@@ -1,4 +1,7 @@
-/** `nexuscore doctor`: whether this machine and installation carry the product, and what to do if not. */
+/**
+ * `nexuscore doctor`: whether this machine and installation carry the product, and what to do if
+ * not.
+ */
 import type { Config } from "#config/options.ts";
 import { constants, readFileSync } from "node:fs";
 import { access, readFile, statfs } from "node:fs/promises";

@@ -1,11 +1,12 @@
 /**
- * IRC logs: `[HH:MM] <nick> text`, `[HH:MM]  * nick action`; `=== …` lines are the server's and skipped.
+ * IRC logs: `[HH:MM] <nick> text`, `[HH:MM]  * nick action`; `=== …` lines are the server's and
+ * skipped.
  *
  * A log knows the minute, at best the day (from its file's name), and nothing more. So:
  * - the messages of one minute are spread evenly over it, in order;
  * - time never runs backwards: a step back of at most an hour is a clock that was set (time stands
- *   still until it has caught up); from 12 to 1 in a log that never showed an hour past 12 is a clock
- *   of 12 hours, and the afternoon goes on; any other step back is the next day.
+ *   still until it has caught up); from 12 to 1 in a log that never showed an hour past 12 is a
+ *   clock of 12 hours, and the afternoon goes on; any other step back is the next day.
  * Times are taken as UTC.
  */
 import type { LogMessage } from "./log-message.ts";

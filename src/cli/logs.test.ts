@@ -165,7 +165,7 @@ test("any name becomes a tenant id", () => {
   );
 });
 
-test("files: formats and tenants are told by name and content, in the order of replay", async (t) => {
+test("files: format and tenant are told by name and content, in the order of replay", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "nexuscore-logs-"));
   t.after(() => rmSync(folder, { recursive: true }));
   mkdirSync(join(folder, "dev"));

@@ -1,4 +1,6 @@
-/** JSONL and CSV logs: records whose fields have our names, or those that others use for the same. */
+/**
+ * JSONL and CSV logs: records whose fields have our names, or those that others use for the same.
+ */
 import { TENANT_ID_BYTES_MAX, TS_MS_MAX } from "#model/limits.ts";
 import { parse } from "csv-parse";
 import type { Readable } from "node:stream";

@@ -1,4 +1,7 @@
-/** `nexuscore replay`: finds or starts a server, replays into it, prints what trended and the totals. */
+/**
+ * `nexuscore replay`: finds or starts a server, replays into it, prints what trended and the
+ * totals.
+ */
 import type { Config } from "#config/options.ts";
 import { openLog, type Log } from "#observe/log.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
@@ -54,7 +57,9 @@ export async function replayCommand(config: Config, command: ReplayCommand): Pro
 
 type Found = { readonly client: Client; readonly application: Application | undefined };
 
-/** The server of --url; else the one at the configured address; else one of our own, for this run. */
+/**
+ * The server of --url; else the one at the configured address; else one of our own, for this run.
+ */
 async function findServer(config: Config, { url, json }: ReplayCommand, log: Log): Promise<Found> {
   if (url !== undefined) {
     const client = new Client(url);
@@ -90,8 +95,11 @@ function report(totals: ReplayTotals, seconds: number, json: boolean): void {
   }
   const { tenants, looks, trendingLooks } = totals;
   const names = tenants.slice(0, 5).join(", ") + (tenants.length > 5 ? ", …" : "");
-  print(`${style("bold", "Replayed")} ${formatCount(events)} events of ${tenants.length === 1 ? "tenant" : `${tenants.length} tenants:`} ${names}
-  accepted ${formatCount(accepted)}, rejected ${formatCount(rejected)}, late ${formatCount(late)}, duplicates ${formatCount(duplicates)}
+  const whose = tenants.length === 1 ? "tenant" : `${tenants.length} tenants:`;
+  const fates = { accepted, rejected, late, duplicates };
+  const counts = Object.entries(fates).map(([fate, count]) => `${fate} ${formatCount(count)}`);
+  print(`${style("bold", "Replayed")} ${formatCount(events)} events of ${whose} ${names}
+  ${counts.join(", ")}
   something trended at ${formatCount(trendingLooks)} of ${formatCount(looks)} looks
   ${seconds.toFixed(1)} s, ${formatCount(eventsPerSecond)} events a second`);
   for (const [code, count] of Object.entries(errors)) say(`  rejected: ${code}, ${count} listed`);

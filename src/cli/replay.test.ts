@@ -53,7 +53,7 @@ const LOG = [
   "[10:03] <cy> later",
 ].join("\n");
 
-test("replay: messages arrive in order, on the log's clock; cards where something trends", async (t) => {
+test("replay: in order, on the log's clock; cards where something trends", async (t) => {
   const { engine, looks, run } = await open(t, { "2008-12-11-#games.txt": LOG });
   const totals = await run();
   assert.deepEqual(totals.tenants, ["games"]);
@@ -104,7 +104,8 @@ test("replay: a paced log waits, and cuts a long silence short", async (t) => {
   const { run } = await open(t, { "chat.jsonl": lines.join("\n") });
   const startedMs = performance.now();
   const totals = await run({ speed: 10_000 });
-  // An hour is the longest silence: 3,602 s at 10,000 times the speed are 0.36 s, 500,000 s were 50.
+  // An hour is the longest silence: 3,602 s at 10,000 times the speed are 0.36 s, 500,000 s were
+  // 50.
   const elapsedMs = performance.now() - startedMs;
   assert.ok(elapsedMs >= 360 && elapsedMs < 20_000, String(elapsedMs));
   assert.equal(totals.accepted, 4);
@@ -130,7 +131,8 @@ test("client: waits when the server is behind, and gives up on what does not pas
 
 test("event stream: whatever the chunks, the same events", async () => {
   const text =
-    ': hi\nretry: 5\n\nid: 7\nevent: trending\ndata: {"a":\r\ndata: "ü🔥"}\r\n\r\ndata\n\ndata:x\n\n';
+    ': hi\nretry: 5\n\nid: 7\nevent: trending\ndata: {"a":\r\n' +
+    'data: "ü🔥"}\r\n\r\ndata\n\ndata:x\n\n';
   const bytes = Buffer.from(text);
   for (const size of [1, 2, 3, 7, bytes.length]) {
     const chunks = (async function* () {

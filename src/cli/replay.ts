@@ -1,6 +1,7 @@
 /**
- * Replays logs: their own time rules, at any speed. Tenants are put on the clock `event`, so the window
- * ends at the newest message; the messages of one tenant are sent in order, one request at a time.
+ * Replays logs: their own time rules, at any speed. Tenants are put on the clock `event`, so the
+ * window ends at the newest message; the messages of one tenant are sent in order, one request at a
+ * time.
  */
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -203,7 +204,10 @@ class Replay {
   }
 }
 
-/** When a message of a log is due. A silence of more than an hour, such as between days, is cut short. */
+/**
+ * When a message of a log is due. A silence of more than an hour, such as between days, is cut
+ * short.
+ */
 class Pace {
   #speed: number;
   #startedMs = performance.now();

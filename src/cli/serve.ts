@@ -57,6 +57,7 @@ function announce({ url }: Application, config: Config, log: Log): void {
     log.info({ url, version: VERSION, shardCount, tenantCountMax, imageBytesMax }, "serving");
     return;
   }
+  const tenants = `${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}`;
   const open = ["127.0.0.1", "::1", "localhost"].includes(httpHost)
     ? ""
     : `\n  ${style("yellow", `Open to the network on ${httpHost}, without a login.`)}\n`;
@@ -64,7 +65,7 @@ function announce({ url }: Application, config: Config, log: Log): void {
 
   API         ${style("cyan", url)}
   Reference   ${style("cyan", `${url}/docs`)}
-  Engine      ${shards(shardCount)}, ${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}
+  Engine      ${shards(shardCount)}, ${tenants}
 ${open}
   Try it:
     curl -H 'content-type: application/json' \\
@@ -80,8 +81,8 @@ function shards(count: number): string {
 }
 
 /**
- * Stops on SIGINT or SIGTERM: what was taken is answered, then the process ends with 0. A second signal
- * ends it at once, and so does a stop that takes longer than STOP_MS_MAX; both end with 1.
+ * Stops on SIGINT or SIGTERM: what was taken is answered, then the process ends with 0. A second
+ * signal ends it at once, and so does a stop that takes longer than STOP_MS_MAX; both end with 1.
  */
 export async function untilStopped(application: Application, log: Log): Promise<never> {
   const grace = closeWithGrace(
@@ -89,7 +90,8 @@ export async function untilStopped(application: Application, log: Log): Promise<
     async ({ err }) => {
       if (err !== undefined) log.fatal({ err }, "a bug: stopping");
       await application.stop();
-      log.info("stopped");
+      if (process.stdout.isTTY) print("Stopped.");
+      else log.info("stopped");
     },
   );
   let firstMs: number | undefined;

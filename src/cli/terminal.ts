@@ -1,4 +1,7 @@
-/** What commands write, and where: results to stdout, talk to stderr, colour only where it is wanted. */
+/**
+ * What commands write, and where: results to stdout, talk to stderr, colour only where it is
+ * wanted.
+ */
 import { styleText } from "node:util";
 
 type Style = Parameters<typeof styleText>[0];
@@ -39,8 +42,8 @@ export function style(format: Style, text: string): string {
 }
 
 /**
- * Whoever reads us may stop reading (`| head`): that is no error. What only prints has nothing left to
- * do then; what serves goes on.
+ * Whoever reads us may stop reading (`| head`): that is no error. What only prints has nothing left
+ * to do then; what serves goes on.
  */
 export function stayQuietOnClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -83,7 +86,7 @@ function pieces(word: string, room: number): string[] {
 
 const SEGMENTER = new Intl.Segmenter();
 const WIDE =
-  /^(?:\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303F\uFF00-\uFF60])/u;
+  /^[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\u3000-\u303F\uFF00-\uFF60]/u;
 
 /** Columns that a terminal gives `text`: two for an ideograph or an emoji. */
 export function widthOf(text: string): number {
@@ -127,5 +130,6 @@ export function formatBytes(bytes: number): string {
     value /= 1024;
     unit += 1;
   }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;
+  const shown = unit === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1));
+  return `${shown} ${units[unit]}`;
 }

@@ -1,4 +1,6 @@
-/** Reads the options: YAML file < environment < flags. Errors name place, value and what is right. */
+/**
+ * Reads the options: YAML file < environment < flags. Errors name place, value and what is right.
+ */
 import {
   allowedWords,
   defaultOf,

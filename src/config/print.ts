@@ -1,7 +1,11 @@
-/** The options as a commented YAML file: all defaults, or what is in force and where it came from. */
+/**
+ * The options as a commented YAML file: all defaults, or what is in force and where it came from.
+ */
 import type { LoadedConfig } from "./load.ts";
 import { allowedWords, defaultOf, OPTION_NAMES, optionSpec, type OptionName } from "./options.ts";
 import { stringify } from "yaml";
+
+const HEAD = "# NexusCore options. Flags win over the environment, it wins over this file.\n\n";
 
 export function printDefaults(): string {
   const blocks = OPTION_NAMES.map((name) => {
@@ -15,7 +19,7 @@ export function printDefaults(): string {
       `${mark}${line(name, defaultOf(name))}${words}\n`
     );
   });
-  return `# NexusCore options. Flags win over the environment, the environment over this file.\n\n${blocks.join("\n")}`;
+  return HEAD + blocks.join("\n");
 }
 
 export function printConfig({ config, origins }: LoadedConfig): string {

@@ -1,9 +1,9 @@
 /**
  * One tenant's window, polled once for all who listen, and only while somebody does.
  *
- * Latest state wins: a listener that is still busy with one update gets the newest one next and never
- * those in between, so a slow listener holds one update, not a queue. One that takes nothing at all
- * for LIVE_STALL_MS_MAX is cut off.
+ * Latest state wins: a listener that is still busy with one update gets the newest one next and
+ * never those in between, so a slow listener holds one update, not a queue. One that takes nothing
+ * at all for LIVE_STALL_MS_MAX is cut off.
  */
 import { LIVE_HEARTBEAT_MS, LIVE_STALL_MS_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";

@@ -1,4 +1,6 @@
-/** `GET /v1/tenants/{tenant}/live`: server-sent events, one `trending` whenever the window changed. */
+/**
+ * `GET /v1/tenants/{tenant}/live`: server-sent events, one `trending` whenever the window changed.
+ */
 import type { EngineDoor } from "#engine/door.ts";
 import { LIVE_CONNECTIONS_MAX, LIVE_POLL_MS, TRENDING_LIMIT_DEFAULT } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
@@ -42,7 +44,9 @@ class LiveHub {
     this.#engine = engine;
   }
 
-  /** Throws the problem of a listener that cannot be served, while there is still a status to send. */
+  /**
+   * Throws the problem of a listener that cannot be served, while there is still a status to send.
+   */
   async admit(tenant: string): Promise<void> {
     if (this.#stopped) throw new Problem("stopping", "The server is stopping.");
     if (this.#connectionCount >= LIVE_CONNECTIONS_MAX) throw liveLimit();
@@ -126,9 +130,9 @@ const SCHEMA = {
   tags: ["trending"],
   operationId: "live",
   summary: "Follow what is trending",
-  description: `Server-sent events: \`trending\` with the answer of the trending route as data, at most once a
-second and only when it changed. \`Last-Event-ID\` is honoured: what was seen is not sent again. A stream
-that cannot go on ends with the event \`problem\`.`,
+  description: `Server-sent events: \`trending\` with the answer of the trending route as data, at
+most once a second and only when it changed. \`Last-Event-ID\` is honoured: what was seen is not
+sent again. A stream that cannot go on ends with the event \`problem\`.`,
   params: TENANT_PARAMS,
   response: {
     200: {

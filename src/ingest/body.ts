@@ -1,9 +1,9 @@
 /**
  * Reads a request's body into memory, decompressing it on the way, within limits.
  *
- * Both what arrives and what comes out of the decoder are counted, so a bomb is stopped at the limit
- * and not when memory is. The decoder is fed by hand and not through `pipeline`, because that would
- * destroy the socket on an error, and with it the answer that says what was wrong.
+ * Both what arrives and what comes out of the decoder are counted, so a bomb is stopped at the
+ * limit and not when memory is. The decoder is fed by hand and not through `pipeline`, because that
+ * would destroy the socket on an error, and with it the answer that says what was wrong.
  */
 import { BODIES_BYTES_MAX, BODY_BYTES_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
@@ -67,8 +67,11 @@ function openDecoder(encoding: string | undefined): Transform | undefined {
   if (name === "identity" || name === "") return undefined;
   const open = Object.hasOwn(DECODERS, name) ? DECODERS[name] : undefined;
   if (open !== undefined) return open();
-  const detail = `There is no decoder for ${JSON.stringify(name)}; use gzip, zstd, br, deflate or none.`;
-  throw new Problem("encodingUnsupported", detail);
+  const known = "gzip, zstd, br, deflate or none";
+  throw new Problem(
+    "encodingUnsupported",
+    `There is no decoder for ${JSON.stringify(name)}; use ${known}.`,
+  );
 }
 
 function tooLarge(what: string): Problem {

@@ -42,7 +42,7 @@ test("CloudEvents: structured mode", async () => {
   assert.equal((await engine.tenant("acme")).eventCount, 1);
 });
 
-test("CloudEvents: binary mode becomes the structured envelope, its attributes decoded", async () => {
+test("CloudEvents: binary mode becomes the structured envelope, decoded", async () => {
   const { headers, body } = HTTP.binary(cloudEvent("m1"));
   const { status, offers } = await post(headers, String(body));
   assert.equal(status, 202);

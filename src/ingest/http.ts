@@ -155,11 +155,13 @@ const CLOUD_EVENT_EXAMPLE = {
 const SCHEMA = {
   tags: ["events"],
   summary: "Send events",
-  description: `One JSON object, an array, NDJSON, or CloudEvents 1.0 (structured, batch, and binary with
-\`ce-*\` headers). \`Content-Encoding\`: gzip, zstd, br or deflate. At most ${BODY_BYTES_MAX} bytes of body,
-as sent and decompressed, ${LINE_BYTES_MAX} an event. One bad event never loses the good ones: of an array or
-NDJSON the bad ones are listed in \`errors\` (the first ${ERRORS_LISTED_MAX}); a single bad event is a problem.
-Without a content type, or as text/plain, an array or an object over several lines is JSON, else NDJSON.`,
+  description: `One JSON object, an array, NDJSON, or CloudEvents 1.0 (structured, batch, and binary
+with \`ce-*\` headers). \`Content-Encoding\`: gzip, zstd, br or deflate. At most
+${BODY_BYTES_MAX} bytes of body, as sent and decompressed, ${LINE_BYTES_MAX} an event.
+
+One bad event never loses the good ones: of an array or NDJSON the bad ones are listed in \`errors\`
+(the first ${ERRORS_LISTED_MAX}); a single bad event is a problem. Without a content type, or as
+text/plain, an array or an object over several lines is JSON, else NDJSON.`,
   body: {
     content: {
       "application/json": {

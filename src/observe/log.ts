@@ -4,8 +4,9 @@ import { pino, type DestinationStream, type Logger } from "pino";
 export type Log = Logger;
 
 /**
- * Lines go to stderr where none is given: stdout is for what a command prints. It is the process's own
- * stream and not pino's faster one, because that retries for ever, blocking, once the reader is gone.
+ * Lines go to stderr where none is given: stdout is for what a command prints. It is the process's
+ * own stream and not pino's faster one, because that retries for ever, blocking, once the reader is
+ * gone.
  */
 export function openLog(level: string, destination: DestinationStream = process.stderr): Log {
   return pino(

@@ -29,6 +29,8 @@ export class FakeEngine implements EngineDoor {
   /** What was offered, in order. */
   readonly offers: Offer[] = [];
   trendingCalls = 0;
+  /** Offers that came in, also those that are held. */
+  offerCalls = 0;
   #tenants = new Map<string, FakeTenant>();
   #problem: Problem | undefined;
   #gate: Promise<void> | undefined;
@@ -49,6 +51,7 @@ export class FakeEngine implements EngineDoor {
   }
 
   async offer(offer: Offer): Promise<OfferAnswer> {
+    this.offerCalls += 1;
     this.#mayFail();
     if (this.stopped) throw new Problem("stopping", "The engine has stopped.");
     await this.#gate;
