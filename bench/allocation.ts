@@ -1,8 +1,8 @@
 /**
- * How much JavaScript allocates: V8's own running total (it only grows, so a collection in between hides
- * nothing). A collection that moves young objects counts them once more, so make none young before
- * measuring: `collectGarbage`. V8 counts whole areas of 256 KiB, so measure over many events. Bytes
- * outside the JavaScript heap (Wasm memory, buffers) are not in it.
+ * How much JavaScript allocates: V8's own running total (it only grows, so a collection in between
+ * hides nothing). A collection that moves young objects counts them once more, so make none young
+ * before measuring: `collectGarbage`. V8 counts whole areas of 256 KiB, so measure over many
+ * events. Bytes outside the JavaScript heap (Wasm memory, buffers) are not in it.
  */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

@@ -4,8 +4,9 @@
  * A scenario does a fixed amount of seeded work, several times, and records two kinds of things:
  * figures (`record`: they differ from run to run; the report shows median, least and greatest) and
  * facts (`fact`: counts that follow from the seed alone). Facts must be the same in every run, and
- * their hash is printed: two reports with one hash did the same work. A fact that differs, or an answer
- * that is not the right one, is a WrongAnswer, and a wrong answer fails the run however fast it was.
+ * their hash is printed: two reports with one hash did the same work. A fact that differs, or an
+ * answer that is not the right one, is a WrongAnswer, and a wrong answer fails the run however fast
+ * it was.
  *
  * Variants are compared in alternation (ABC, BCA, CAB, …), so that a machine that gets slower or
  * busier meanwhile is unfair to all of them alike.
@@ -130,7 +131,9 @@ export async function alternate(rounds: number, variants: readonly Variant[]): P
   }
 }
 
-/** The scenario's parameters with what the caller said; UsageError names what is wrong and right. */
+/**
+ * The scenario's parameters with what the caller said; UsageError names what is wrong and right.
+ */
 export function resolveParameters(
   { name: scenario, parameters: specs }: Pick<Scenario, "name" | "parameters">,
   given: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
 /**
- * The least HTTP/1.1 client that can load a server: one keep-alive connection, one request on its way
- * at a time, requests built beforehand. On a machine with few cores every cycle that the load takes is
- * one that the server does not get; a general client takes several times as many.
+ * The least HTTP/1.1 client that can load a server: one keep-alive connection, one request on its
+ * way at a time, requests built beforehand. On a machine with few cores every cycle that the load
+ * takes is one that the server does not get; a general client takes several times as many.
  */
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";

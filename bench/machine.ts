@@ -21,7 +21,9 @@ export function machine(): Machine {
   };
 }
 
-/** Commit of the sources, with `-dirty` when tracked files differ from it; `unknown` outside git. */
+/**
+ * Commit of the sources, with `-dirty` when tracked files differ from it; `unknown` outside git.
+ */
 export function commit(): string {
   try {
     const hash = git("rev-parse", "--short=12", "HEAD");

@@ -1,4 +1,6 @@
-/** `nexuscore bench`: finds the scenario, runs it, prints one JSON object or a table (DESIGN 5.5). */
+/**
+ * `nexuscore bench`: finds the scenario, runs it, prints one JSON object or a table (DESIGN 5.5).
+ */
 import { stopAllChildren } from "./child.ts";
 import { Bench, type Report, resolveParameters, type Scenario, UsageError } from "./harness.ts";
 import { commit, machine } from "./machine.ts";
@@ -34,9 +36,9 @@ export function listScenarios(): readonly Scenario[] {
 }
 
 /**
- * Runs `scenario`, or prints what there is for `list`. Exit code: 0 done (whatever the figures say),
- * 1 the run failed or an answer was wrong, 2 no such scenario or parameter. With `json` nothing but one
- * JSON object goes to standard output.
+ * Runs `scenario`, or prints what there is for `list`. Exit code: 0 done (whatever the figures
+ * say), 1 the run failed or an answer was wrong, 2 no such scenario or parameter. With `json`
+ * nothing but one JSON object goes to standard output.
  */
 export async function runBench(
   scenario: string,

@@ -1,4 +1,6 @@
-/** A NexusCore server of its own for a run: the whole product as `serve` starts it, on a free port. */
+/**
+ * A NexusCore server of its own for a run: the whole product as `serve` starts it, on a free port.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";

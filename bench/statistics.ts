@@ -1,7 +1,10 @@
 /** What several runs of one quantity say together, and quantiles of many samples. */
 import assert from "node:assert/strict";
 
-/** One result as DESIGN 5.5 prints it. With an even count of runs the median is the middle pair's mean. */
+/**
+ * One result as DESIGN 5.5 prints it. With an even count of runs the median is the middle pair's
+ * mean.
+ */
 export type Summary = {
   readonly median: number;
   readonly min: number;

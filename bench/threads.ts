@@ -1,4 +1,6 @@
-/** CPU and context switches of each thread of a process, from /proc; nothing where there is none. */
+/**
+ * CPU and context switches of each thread of a process, from /proc; nothing where there is none.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 
 export type ThreadUsage = {

@@ -1,10 +1,10 @@
 /**
  * Events to measure with: chat lines, users and tenants, the same for the same seed.
  *
- * Texts are real chat (the IRC logs of the parameter `corpus`) where the logs are there, else made of
- * invented words with Zipf frequencies. Users and tenants are drawn apart from the texts: a few
- * thousand lines have to stand for millions, and one person who says the same line twice is damped by
- * the product, which would make the load easier than it is.
+ * Texts are real chat (the IRC logs of the parameter `corpus`) where the logs are there, else made
+ * of invented words with Zipf frequencies. Users and tenants are drawn apart from the texts: a few
+ * thousand lines have to stand for millions, and one person who says the same line twice is damped
+ * by the product, which would make the load easier than it is.
  */
 import { globSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -22,7 +22,9 @@ const SEEDED_TEXTS = 20_000;
 const SEEDED_WORDS = 5_000;
 const USERS = 20_000;
 
-/** `choice`: `auto`, `seeded`, or a folder with `*.txt` IRC logs of the form `[HH:MM] <nick> text`. */
+/**
+ * `choice`: `auto`, `seeded`, or a folder with `*.txt` IRC logs of the form `[HH:MM] <nick> text`.
+ */
 export function loadCorpus(choice: string, seed: number): Corpus {
   if (choice !== "seeded") {
     const texts = readLogs(choice === "auto" ? IRC_LOGS : resolve(choice));
@@ -98,8 +100,8 @@ export class Zipf {
 }
 
 /**
- * Messages of 4 to 12 different words of plain lower-case letters: whatever cuts text into words cuts
- * these alike, so two systems that count them can be held against each other.
+ * Messages of 4 to 12 different words of plain lower-case letters: whatever cuts text into words
+ * cuts these alike, so two systems that count them can be held against each other.
  */
 export function seededTexts(random: Random, count: number): string[] {
   const words = inventWords(random, SEEDED_WORDS);

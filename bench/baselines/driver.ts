@@ -1,7 +1,7 @@
 /**
  * A router with one worker for each tenant, the worker being a thread or a whole process: draws the
- * events, hands each of them to its tenant as one message, and waits until all are counted. There is no
- * HTTP on this road, so these baselines do less than NexusCore for each event.
+ * events, hands each of them to its tenant as one message, and waits until all are counted. There
+ * is no HTTP on this road, so these baselines do less than NexusCore for each event.
  */
 import { type Usage, usage } from "../children/leash.ts";
 import { EventStream, loadCorpus } from "../workload.ts";

@@ -1,7 +1,7 @@
 /**
- * The server one writes first: node:http, JSON.parse, a Map of windows in the shared heap. Takes one
- * JSON event a request, or NDJSON when the content type says so (the same server with one thing done
- * better: the requests are paid once per body).
+ * The server one writes first: node:http, JSON.parse, a Map of windows in the shared heap. Takes
+ * one JSON event a request, or NDJSON when the content type says so (the same server with one thing
+ * done better: the requests are paid once per body).
  */
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,7 +1,7 @@
 /**
- * What every baseline keeps of one tenant, written the way one writes it first: words counted in a Map
- * for each pane of 5 s, twelve of them for the window, the top of the window by sorting when asked.
- * All words are kept, so its counts are exact.
+ * What every baseline keeps of one tenant, written the way one writes it first: words counted in a
+ * Map for each pane of 5 s, twelve of them for the window, the top of the window by sorting when
+ * asked. All words are kept, so its counts are exact.
  */
 import { PANE_MS, WINDOW_MS } from "#model/limits.ts";
 

@@ -1,4 +1,7 @@
-/** Makes very many tenants in one isolate host and looks at what they cost; see scenarios/density.ts. */
+/**
+ * Makes very many tenants in one isolate host and looks at what they cost; see
+ * scenarios/density.ts.
+ */
 import { PANE_MS } from "#model/limits.ts";
 import { Random } from "#std/random.ts";
 import { allocatedBytes, collectGarbage } from "../allocation.ts";
@@ -29,7 +32,9 @@ export type DensityFigures = {
 
 /** Different batches; a tenant meets one of them twice only after all the others. */
 const POOL_BATCHES = 4_096;
-/** Turns of a measurement that takes too little time for the clock: timed in blocks of this many. */
+/**
+ * Turns of a measurement that takes too little time for the clock: timed in blocks of this many.
+ */
 const BLOCK_TURNS = 64;
 const WARM_BLOCKS = 400;
 
@@ -191,7 +196,9 @@ class Density {
     return { results: this.#results, facts: this.#facts };
   }
 
-  /** Median time of a turn over blocks of turns; checks that a share `missShare` missed its slot. */
+  /**
+   * Median time of a turn over blocks of turns; checks that a share `missShare` missed its slot.
+   */
   #blockUs(blocks: number, turn: (index: number) => void, missShare: number): number {
     const { host } = this.#isolates;
     const missesBefore = host.stats.slotMisses;

@@ -42,7 +42,8 @@ function measure(settings: GuestSettings): GuestFigures {
   const isolates = new Isolates({ slotCount: slots, tenantCountMax: tenants });
   const source = eventSource(settings);
   isolates.slices(tenants, (tenant) => isolates.open(tenant));
-  // The first step gives the tenants their state and lets the compiler see the code: many small turns.
+  // The first step gives the tenants their state and lets the compiler see the code: many small
+  // turns.
   runStep(isolates, buildStep({ ...settings, order: "ungrouped" }, source, START_MS));
   const { stats } = isolates.host;
   const missesBefore = stats.slotMisses;

@@ -1,4 +1,6 @@
-/** The real isolate host with the built-in component, as the benchmarks of single parts drive it. */
+/**
+ * The real isolate host with the built-in component, as the benchmarks of single parts drive it.
+ */
 import { readFileSync } from "node:fs";
 import { IsolateHost } from "#isolate/host.ts";
 import { BATCH_BYTES_MAX } from "#model/limits.ts";

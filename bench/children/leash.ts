@@ -1,6 +1,6 @@
 /**
- * Loaded before the program of every child process of a benchmark: the child ends when the benchmark
- * does, however that ended, and says what it has used so far when it is asked.
+ * Loaded before the program of every child process of a benchmark: the child ends when the
+ * benchmark does, however that ended, and says what it has used so far when it is asked.
  */
 import { readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
@@ -17,7 +17,8 @@ if (isMainThread && process.channel) {
   process.on("message", (message: { type?: string }) => {
     if (message.type === "usage") process.send!({ type: "usage", usage: usage() });
   });
-  // The leash alone keeps no process alive; a child that lives by its messages takes the channel back.
+  // The leash alone keeps no process alive; a child that lives by its messages takes the channel
+  // back.
   process.channel.unref();
 }
 
@@ -31,7 +32,9 @@ export function usage(): Usage {
   };
 }
 
-/** This process's share of memory, what it shares counted in parts; VmRSS where that is not told. */
+/**
+ * This process's share of memory, what it shares counted in parts; VmRSS where that is not told.
+ */
 export function proportionalMb(): number {
   try {
     const rollup = readFileSync("/proc/self/smaps_rollup", "utf8");

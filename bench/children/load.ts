@@ -1,6 +1,7 @@
 /**
  * The load generator, a process of its own: builds all requests beforehand; told to, sends the next
- * part of them over several connections as fast as they are answered, and reports what the answers said.
+ * part of them over several connections as fast as they are answered, and reports what the answers
+ * said.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,9 +12,9 @@ import { EventStream, loadCorpus, type StreamEvent, tenantName } from "../worklo
 export type LoadSettings = {
   readonly port: number;
   /**
-   * `shared`: NDJSON to /v1/events, each event names its tenant. `fixed`: NDJSON to one tenant's route,
-   * each body another tenant. `single`: one JSON event a request to /v1/events. `each`: as `shared`, but
-   * the tenants in turn, so that every one of them gets its share.
+   * `shared`: NDJSON to /v1/events, each event names its tenant. `fixed`: NDJSON to one tenant's
+   * route, each body another tenant. `single`: one JSON event a request to /v1/events. `each`: as
+   * `shared`, but the tenants in turn, so that every one of them gets its share.
    */
   readonly route: "shared" | "fixed" | "single" | "each";
   readonly events: number;

@@ -1,14 +1,17 @@
 /**
- * What turning JSON into batches costs an event: the split on the I/O thread, the parse and the grouping
- * in the shard, all Wasm, beside JSON.parse of the same lines in the same round. Every round measures
- * every part once, each for `milliseconds`; the first round warms up and is not counted.
+ * What turning JSON into batches costs an event: the split on the I/O thread, the parse and the
+ * grouping in the shard, all Wasm, beside JSON.parse of the same lines in the same round. Every
+ * round measures every part once, each for `milliseconds`; the first round warms up and is not
+ * counted.
  *
  *   parseNsPerEvent           NDJSON of one tenant's route, ASCII text
  *   parseJapaneseNsPerEvent   the same with text of three bytes a character
  *   parseNamedNsPerEvent      every line names one of 1,000 tenants
- *   splitNsPerEvent           NDJSON to four shards by the tenant in each line; splitArray: a JSON array
+ *   splitNsPerEvent           NDJSON to four shards by the tenant in each line; splitArray: a JSON
+ *                             array
  *   groupNsPerEvent.N         laying out 20,000 events of N tenants as batches
- *   jsonParseNsPerEvent       Buffer to string to JSON.parse, one line at a time: objects, no batches
+ *   jsonParseNsPerEvent       Buffer to string to JSON.parse, one line at a time: objects, no
+ *                             batches
  */
 import { Batcher } from "#batcher/batcher.ts";
 import { Splitter } from "#batcher/splitter.ts";

@@ -1,8 +1,9 @@
 /**
- * What a tenant costs: `tenants` of them in one isolate host with the built-in component, in a fresh
- * process each run. A batch is `batchBytes` of chat. How each figure is taken:
+ * What a tenant costs: `tenants` of them in one isolate host with the built-in component, in a
+ * fresh process each run. A batch is `batchBytes` of chat. How each figure is taken:
  *
- *   residentMb          VmRSS of the whole process once every tenant is open and has had one message
+ *   residentMb          VmRSS of the whole process once every tenant is open and has had one
+ *                       message
  *   bytesPerColdTenant  bytes of image, of tenants with one message, on average
  *   residentBytesPerColdTenant  growth of VmRSS for each of the last four fifths of the tenants
  *   bytesPerHotTenant   bytes of image after `hotEvents` over 24 panes; median of `hotTenants`
@@ -18,7 +19,7 @@
  */
 import { Child } from "../child.ts";
 import type { DensityFigures, DensitySettings } from "../children/density.ts";
-import type { Bench, Scenario } from "../harness.ts";
+import { type Bench, type Scenario, UsageError } from "../harness.ts";
 import { loadCorpus } from "../workload.ts";
 
 const PROGRAM = new URL("../children/density.ts", import.meta.url);
@@ -57,7 +58,7 @@ async function run(bench: Bench): Promise<void> {
     corpus: bench.text("corpus"),
   };
   if (settings.warmTenants > settings.slots)
-    throw new Error("warmTenants must fit into the slots.");
+    throw new UsageError("warmTenants must fit into the slots.");
   for (let round = 0; round < bench.number("runs"); round++) {
     bench.progress(`density: run ${round + 1}`);
     const { results, facts } = await Child.measure<DensityFigures>(PROGRAM, settings);

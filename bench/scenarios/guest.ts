@@ -1,13 +1,15 @@
 /**
- * What the tenants' own code costs for an event: no HTTP, no JSON, no kernel stage, only turns of the
- * built-in component, with batches made beforehand. `stepEvents` events over `tenants` tenants (Zipf)
- * are handed over either grouped, one batch a tenant, as a shard does it, or ungrouped, one batch an
- * event in the order of the stream. First with a slot for every tenant, then (`few.`) with `fewSlots`, so
- * that images have to move.
+ * What the tenants' own code costs for an event: no HTTP, no JSON, no kernel stage, only turns of
+ * the built-in component, with batches made beforehand. `stepEvents` events over `tenants` tenants
+ * (Zipf) are handed over either grouped, one batch a tenant, as a shard does it, or ungrouped, one
+ * batch an event in the order of the stream. First with a slot for every tenant, then (`few.`) with
+ * `fewSlots`, so that images have to move.
  *
  *   nsPerEventGrouped, nsPerEventUngrouped  chat lines
- *   nsPerTermGrouped    events of one explicit term and a user: no text to cut into words, no quotes
- *   cpuNsPer…           the same, of the thread's CPU time: less what other processes took of the core
+ *   nsPerTermGrouped    events of one explicit term and a user: no text to cut into words, no
+ *                       quotes
+ *   cpuNsPer…           the same, of the thread's CPU time: less what other processes took of the
+ *                       core
  *   paneRollUs          `advance` over one pane boundary, mean over all tenants
  *
  * Grouped or not, with few slots or many, the tenants' windows must be the same: that is checked.

@@ -1,17 +1,17 @@
 /**
- * The whole server, end to end: NDJSON over HTTP on the loopback, from a load generator in a process of
- * its own, on the same cores. Three loads take turns, each on a server just started:
+ * The whole server, end to end: NDJSON over HTTP on the loopback, from a load generator in a
+ * process of its own, on the same cores. Three loads take turns, each on a server just started:
  *
  *   (no prefix)  bodies of many tenants to POST /v1/events
  *   fixed.       bodies of one tenant each to POST /v1/tenants/{tenant}/events
  *   live.        as the first, while `liveTenants` tenants have state and any of them may come next
  *
- * Updates are turns: one tenant's component takes one batch, the fetching of its image included; their
- * quantiles are the shard's own, since it started, first turns and (live.) creations included. Requests
- * are timed by the generator, from the first byte sent to the last received. What the server says it
- * counted must be what it said it accepted, or the run fails.
+ * Updates are turns: one tenant's component takes one batch, the fetching of its image included;
+ * their quantiles are the shard's own, since it started, first turns and (live.) creations
+ * included. Requests are timed by the generator, from the first byte sent to the last received.
+ * What the server says it counted must be what it said it accepted, or the run fails.
  */
-import { type Bench, alternate, expectEqual, type Scenario } from "../harness.ts";
+import { alternate, type Bench, expectEqual, type Scenario, UsageError } from "../harness.ts";
 import type { LoadSettings } from "../children/load.ts";
 import { type LoadRun, loadTarget } from "../served-load.ts";
 import { Server, type ServerStatus } from "../server.ts";
@@ -54,7 +54,7 @@ async function run(bench: Bench): Promise<void> {
   bench.found("corpus", loadCorpus(bench.text("corpus"), bench.number("seed")).name);
   const names = bench.text("loads").split(",");
   const loads = names.map((name) => {
-    if (!Object.hasOwn(LOADS, name)) throw new Error(`There is no load ${name}.`);
+    if (!Object.hasOwn(LOADS, name)) throw new UsageError(`There is no load ${name}.`);
     return { name, run: (round: number) => runLoad(bench, name as LoadName, round) };
   });
   await alternate(bench.number("runs"), loads);
