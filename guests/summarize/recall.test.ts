@@ -56,7 +56,9 @@ function simulate(perSecond: number, skew: number) {
     const top = topOf(sums);
     const least = sums[top.at(-1)!]!;
     wanted += top.length;
-    found += report.items.slice(0, top.length).filter(({ term }) => sums[idOf(term)]! >= least).length;
+    found += report.items
+      .slice(0, top.length)
+      .filter(({ term }) => sums[idOf(term)]! >= least).length;
     for (const { term, countLow, countHigh } of report.items) {
       const truth = sums[idOf(term)]!;
       if (countLow > truth || truth > countHigh) violations++;

@@ -1,8 +1,10 @@
 // What the summarizer counts, against the exact window; fates, clocks, ids, repeats, users.
 import assert from "node:assert/strict";
 import test from "node:test";
+import fc from "fast-check";
 import { Random } from "#std/random.ts";
-import type { BatchEvent } from "#testing/batch.ts";
+import { BATCH_BYTES_MAX } from "#model/limits.ts";
+import { type BatchEvent, writeBatch } from "#testing/batch.ts";
 import { Summarizer } from "./testing/summarizer.ts";
 import { WindowOracle } from "./testing/window-oracle.ts";
 
@@ -90,7 +92,11 @@ function checkReport(guest: Summarizer, oracle: WindowOracle, where: string): nu
     assert.equal(exact, countLow === countHigh, shown);
   }
   const ordered = report.items.map(({ count }) => count);
-  assert.deepEqual(ordered, ordered.toSorted((left, right) => right - left), "by count alone");
+  assert.deepEqual(
+    ordered,
+    ordered.toSorted((left, right) => right - left),
+    "by count alone",
+  );
   if (counts.size <= 16) assert.equal(report.items.length, counts.size, `${where}: all of few`);
   return report.items.length;
 }
@@ -229,7 +235,10 @@ test("users are counted exactly while they are few, and within their error when 
     const { userCount, userCountError } = guest.trending();
     if (users <= 700) assert.deepEqual([userCount, userCountError], [users, 0]);
     else assert.ok(userCountError > 0 && userCountError < 0.06, `${userCountError}`);
-    assert.ok(Math.abs(userCount - users) <= users * userCountError * 4, `${userCount} of ${users}`);
+    assert.ok(
+      Math.abs(userCount - users) <= users * userCountError * 4,
+      `${userCount} of ${users}`,
+    );
     guest.ingest([{ user: "late comer", tsMs: START_MS + 300_000, terms: ["t"] }]);
     assert.equal(guest.trending().userCount, 1);
     assert.equal(guest.trending().userCountError, 0, "exact again after a quiet window");
@@ -252,4 +261,53 @@ test("before anything was said there is nothing to tell", () => {
   assert.deepEqual(report.sentences, [
     { text: "No messages in the last 60 seconds.", eventId: undefined },
   ]);
+});
+
+const textArbitrary = fc.oneof(
+  fc.string({ unit: "grapheme", maxLength: 300 }),
+  fc.string({ unit: "binary", maxLength: 300 }),
+  fc.lorem({ maxCount: 40 }),
+  fc.constantFrom(
+    "",
+    " ",
+    "\u0000",
+    "…".repeat(5000),
+    "👨‍👩‍👧‍👦".repeat(400),
+    "http://a.b/c?d=e",
+    "#a @b",
+  ),
+);
+
+test("no valid batch breaks anything, and what comes back is valid UTF-8", () => {
+  const eventArbitrary = fc.record({
+    tsMs: fc.oneof(fc.integer({ min: START_MS - 70_000, max: START_MS + 70_000 }), fc.double()),
+    weight: fc.integer({ min: 1, max: 1_000_000 }),
+    id: fc.string({ unit: "grapheme", maxLength: 8 }),
+    user: fc.string({ unit: "binary", maxLength: 30 }),
+    text: textArbitrary,
+    terms: fc.array(fc.string({ unit: "binary", maxLength: 10 }), { maxLength: 6 }),
+  });
+  const batchesArbitrary = fc.array(fc.array(eventArbitrary, { maxLength: 12 }), { maxLength: 6 });
+  fc.assert(
+    fc.property(
+      fc.constantFrom("wall" as const, "event" as const),
+      batchesArbitrary,
+      (clock, all) => {
+        const guest = new Summarizer(clock);
+        for (const [index, drawn] of all.entries()) {
+          const events = [...drawn];
+          while (writeBatch(events).byteLength > BATCH_BYTES_MAX) events.pop();
+          const report = guest.ingest(events, START_MS + index * 20_000);
+          assert.equal(report.fates.length, events.length);
+          const { counted, late, duplicate, repeated } = report;
+          assert.equal(counted + late + duplicate + repeated, events.length);
+          for (const order of ["trend", "count"] as const) {
+            const { items, sentences } = guest.trending(50, order);
+            assert.ok(items.length <= 50 && sentences.length >= 1 && sentences.length <= 3);
+          }
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
 });

@@ -24,7 +24,7 @@ export function digest(answer: TrendingReport, ranking: Ranking, exhibits: Exhib
   const sentences = alloc(3 * SENTENCE_BYTES);
   answer.sentencesPtr = <u32>sentences;
   const topics = changetype<Topics>(alloc(offsetof<Topics>()));
-  topics.choose(ranking);
+  topics.choose(ranking, exhibits);
   const headline = openWriter(HEADLINE_BYTES_MAX);
   if (answer.eventCount == 0) headline.literal("No messages in the last 60 seconds.");
   else if (topics.trending) writeTrend(headline, topics);
@@ -55,12 +55,12 @@ class Topics {
   topic1: u32;
   topic2: u32;
 
-  choose(ranking: Ranking): void {
+  choose(ranking: Ranking, exhibits: Exhibits): void {
     this.trending = ranking.count > 0 && ranking.at(0).trending && !ranking.at(0).leftOut;
     for (let rank: u32 = 0; rank < ranking.count && this.count < TOPICS_MAX; rank++) {
       const row = ranking.at(rank);
       if (row.leftOut || row.trending != this.trending) break;
-      if (!this.trending && !isTalk(row)) continue;
+      if (!this.trending && (!isTalk(row) || isSpeaker(row, exhibits))) continue;
       if (!this.overlaps(row)) this.add(row);
     }
   }
@@ -93,6 +93,16 @@ function isTalk(row: Row): bool {
   return (
     row.count >= 2 && row.people >= 2 && row.kind != KIND_MENTION && row.kind != KIND_URL
   );
+}
+
+/** Whether the term is the name of somebody who is quoted: people say whom they speak to. */
+function isSpeaker(row: Row, exhibits: Exhibits): bool {
+  for (let index: u32 = 0; index < exhibits.count; index++) {
+    const quote = exhibits.at(index).quote;
+    if (<u32>quote.userLen == row.termLen && equalIgnoringCase(quote.user, row.term, row.termLen))
+      return true;
+  }
+  return false;
 }
 
 function shareWord(left: Row, right: Row): bool {
@@ -145,7 +155,8 @@ function writeActivity(
   else out.literal(answer.eventCount == 1 ? " event" : " events");
   writePeople(out, answer.userCount, answer.userCountError);
   out.literal(" in the last 60 seconds");
-  if (answer.eventCount > 1) out.literal(", nothing out of the ordinary");
+  const isUsual = answer.eventCount > 1 && state().windows >= WINDOWS_MIN;
+  if (isUsual) out.literal(", nothing out of the ordinary");
   if (topics.count != 0) {
     out.literal("; most mentioned: ");
     writeTopics(out, topics, 0);
@@ -175,8 +186,17 @@ function writeCount(out: Writer, row: Row): void {
 
 function writePeople(out: Writer, people: u32, error: f64): void {
   if (people == 0) return;
-  out.literal(error > 0 ? " by about " : " by ").number(people);
+  if (error > 0) out.literal(" by about ").number(rounded(people, error));
+  else out.literal(" by ").number(people);
   out.literal(people == 1 ? " person" : " people");
+}
+
+/** An estimate with no more digits than it deserves: one where it may be off by a tenth, else two. */
+function rounded(people: u32, error: f64): u32 {
+  let unit: u64 = 1;
+  const digits: u64 = error > 0.1 ? 10 : 100;
+  while (<u64>people >= unit * digits) unit *= 10;
+  return <u32>((<u64>people + unit / 2) / unit * unit);
 }
 
 /** How the count compares with what the window would usually hold. */
@@ -184,7 +204,7 @@ function writeUsual(out: Writer, row: Row): void {
   if (state().windows < WINDOWS_MIN) return;
   const ratio = <f64>row.count / row.expected;
   if (row.expected < 0.75) {
-    out.literal(", where usually there is hardly one");
+    out.literal(", where usually there is less than one");
   } else if (ratio >= 2) {
     out.literal(", about ").number(<u64>(ratio + 0.5)).literal(" times the usual ");
     out.number(<u64>(row.expected + 0.5));
@@ -216,20 +236,25 @@ function worthOf(exhibit: Exhibit, topics: Topics): f64 {
     if (exhibit.shows(topics.at(index))) worth += index == 0 ? 4 : 2;
   }
   if (worth == 0 && topics.trending) return 0;
+  worth += 0.05;
   for (let index: u32 = 0; index < exhibit.rowCount; index++) {
     const row = exhibit.rowAt(index);
     if (row.kind == KIND_MENTION || row.kind == KIND_BIGRAM) continue;
-    worth += min<f64>(<f64>row.count - 1, 4) * 0.25 + 0.08;
+    worth += row.people < 2 ? 0.08 : min<f64>(<f64>row.count, 5) * 0.25;
   }
   const quote = exhibit.quote;
   return worth * readability(quote.text, quote.textLen);
 }
 
+/** Whether it is another person's, and says something that the first does not. */
 function adds(first: Exhibit, second: Exhibit): bool {
   const left = first.quote;
   const right = second.quote;
   if (changetype<usize>(left) == changetype<usize>(right)) return false;
-  return left.userHash == 0 || left.userHash != right.userHash;
+  if (left.userHash != 0 && left.userHash == right.userHash) return false;
+  for (let index: u32 = 0; index < second.rowCount; index++)
+    if (!first.shows(second.rowAt(index))) return true;
+  return second.rowCount == 0;
 }
 
 /** Less for what repeats the first quote, more for what answers it by name. */
@@ -252,8 +277,12 @@ function startsWithName(answer: Quote, asked: Quote): bool {
   const bytes = <u32>asked.userLen;
   const at = answer.text + (answer.textLen > 0 && load<u8>(answer.text) == 0x40 ? 1 : 0);
   if (bytes == 0 || <usize>bytes + at > answer.text + answer.textLen) return false;
+  return equalIgnoringCase(at, asked.user, bytes);
+}
+
+function equalIgnoringCase(left: usize, right: usize, bytes: u32): bool {
   for (let index: u32 = 0; index < bytes; index++)
-    if (lower(load<u8>(at + index)) != lower(load<u8>(asked.user + index))) return false;
+    if (lower(load<u8>(left + index)) != lower(load<u8>(right + index))) return false;
   return true;
 }
 

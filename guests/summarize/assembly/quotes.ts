@@ -99,9 +99,9 @@ export function quoteAt(index: u32): Quote {
 /** Hot: most messages are turned away by the first line. */
 export function offerQuote(candidate: Candidate): void {
   if (candidate.score <= state().quoteScoreLeast) return;
+  judgeAll();
   const place = placeFor(candidate);
-  if (place == null) return;
-  write(place, candidate);
+  if (place != null) write(place, candidate);
   updateLeast();
 }
 
@@ -112,8 +112,8 @@ export function rollQuotes(): void {
     const quote = quoteAt(index);
     if (quote.pane == 0) continue;
     if (quote.pane < oldest) memory.fill(changetype<usize>(quote), 0, QUOTE_BYTES);
-    else quote.score = worthNow(quote);
   }
+  judgeAll();
   updateLeast();
 }
 
@@ -136,6 +136,13 @@ export function shapeOf(textLen: u32): f32 {
   if (textLen < 12) return 0.3;
   if (textLen < 28) return 0.7;
   return textLen <= 240 ? 1 : 0.8;
+}
+
+function judgeAll(): void {
+  for (let index: u32 = 0; index < state().quoteCapacity; index++) {
+    const quote = quoteAt(index);
+    if (quote.pane != 0) quote.score = worthNow(quote);
+  }
 }
 
 function worthNow(quote: Quote): f32 {
@@ -162,9 +169,12 @@ function placeFor(candidate: Candidate): Quote | null {
   const capacity = state().quoteCapacity;
   for (let index: u32 = 0; index < capacity; index++) {
     const quote = quoteAt(index);
-    if (quote.pane == 0 || quote.userHash != candidate.userHash) continue;
-    if (overlap(quote, candidate) * 2 < candidate.termCount) continue;
-    return quote.score < candidate.score ? quote : null;
+    if (quote.pane == 0) continue;
+    const shared = overlap(quote, candidate);
+    const isOwn = quote.userHash == candidate.userHash && candidate.userHash != 0;
+    const isSame = shared == candidate.termCount && shared == <u32>quote.termCount;
+    if (isSame ? shared != 0 : isOwn && shared * 2 > candidate.termCount)
+      return quote.score < candidate.score ? quote : null;
   }
   const place = leastPlace(capacity);
   return place.pane == 0 || place.score < candidate.score ? place : null;

@@ -1,7 +1,7 @@
 // Ranking: the terms of the window in the order in which people want to read them.
 //
 // Order `trend`: first what passes the gates (significance, Poisson tail, three people), by
-// significance * ln(1 + count); then the rest by count; @mentions last, they say who and not what.
+// significance * ln(1 + count); then the rest by count, of equals what more people said; @mentions last, they say who and not what.
 // Left out are terms that one user alone said SHOUT_COUNT times or more, and what says nothing that
 // a neighbour in the list does not: a word that is nearly always part of a listed pair, and a pair that is
 // only now and then what its words are about. Order `count` leaves nothing out.
@@ -172,6 +172,7 @@ function isBefore(left: Row, right: Row, byTrend: bool): bool {
     if (left.trending && left.score != right.score) return left.score > right.score;
   }
   if (left.count != right.count) return left.count > right.count;
+  if (byTrend && left.people != right.people) return left.people > right.people;
   if (left.significance != right.significance) return left.significance > right.significance;
   const leftPane = load<u32>(table().inserted + (left.slot << 2));
   const rightPane = load<u32>(table().inserted + (right.slot << 2));

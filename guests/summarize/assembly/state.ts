@@ -76,7 +76,7 @@ export class State {
   sayingCapacity: u32;
   quotes: u32;
   quoteCapacity: u32;
-  /** The least score among the quotes, 0 while there is room. */
+  /** The least score among the quotes, -1 while there is room. */
   quoteScoreLeast: f32;
 }
 
@@ -265,7 +265,7 @@ function bind(tier: u32): void {
   it.sayingCapacity = capacityOf(tier, KIND_SAYINGS);
   it.quotes = <u32>arrayAt(tier, ARRAY_QUOTES);
   it.quoteCapacity = capacityOf(tier, KIND_QUOTES);
-  it.quoteScoreLeast = 0;
+  it.quoteScoreLeast = -1;
   it.baseline = <u32>arrayAt(tier, ARRAY_BASELINE);
   it.baselineCells = capacityOf(tier, KIND_BASELINE);
   users().hashes = <u32>arrayAt(tier, ARRAY_USERS);

@@ -244,7 +244,11 @@ function addExplicit(turn: Turn, terms: usize, termCount: u32, count: u32): u32 
     const record = turn.record(count);
     at += 2;
     if (bytes != 0) {
-      const kept = min(bytes, KEY_BYTES_MAX);
+      let kept = bytes;
+      if (kept > KEY_BYTES_MAX) {
+        kept = KEY_BYTES_MAX;
+        while (kept > 1 && (load<u8>(at + kept) & 0xc0) == 0x80) kept -= 1;
+      }
       store<u32>(record, <u32>at);
       store<u32>(record, kept, 4);
       store<u32>(record, hash32(at, kept), 8);

@@ -5,14 +5,12 @@ import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "no
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-const OPTIONS = [
-  ...["--runtime", "stub", "--use", "abort=", "-O3", "--noAssert", "--converge"],
-  ...["--initialMemory", "2", "--maximumMemory", "2", "--enable", "simd"],
-];
+const OPTIONS =
+  "--runtime stub --use abort= -O3 --noAssert --converge --initialMemory 2 --maximumMemory 2 --enable simd";
 
 /** A module of the AssemblyScript file, named from the root of the project. */
 export async function compileGuest(entryPath: string): Promise<WebAssembly.Module> {
-  const hash = createHash("sha256").update(entryPath).update(OPTIONS.join(" "));
+  const hash = createHash("sha256").update(entryPath).update(OPTIONS);
   for (const path of globSync("guests/**/assembly/**/*.ts", { cwd: ROOT }).toSorted()) {
     hash.update(path).update(readFileSync(join(ROOT, path)));
   }
@@ -29,7 +27,7 @@ export async function compileGuest(entryPath: string): Promise<WebAssembly.Modul
 async function compile(entryPath: string): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const stderr = asc.createMemoryStream();
-  const options = [entryPath, ...OPTIONS, "--outFile", "result.wasm", "--baseDir", ROOT];
+  const options = [entryPath, ...OPTIONS.split(" "), "--outFile", "result.wasm", "--baseDir", ROOT];
   const { error } = await asc.main(options, {
     stdout: asc.createMemoryStream(),
     stderr,

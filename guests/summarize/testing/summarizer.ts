@@ -34,7 +34,7 @@ export class Summarizer {
   #checks: boolean;
 
   constructor(clock: "wall" | "event", options: { checks: boolean } = { checks: true }) {
-    this.core = new WebAssembly.Instance(module).exports as unknown as Core;
+    this.core = new WebAssembly.Instance(module, {}).exports as unknown as Core;
     this.#base = this.bytes.slice();
     this.#checks = options.checks;
     this.core.configure(clock === "wall" ? 0 : 1);
