@@ -112,6 +112,7 @@ export function word(p: usize, end: usize): usize {
         const attached = attach(s, w, codePoint);
         if (attached != 0) w = attached;
         if (attached != 0 || kind == MARK) {
+          flags |= IS_WIDE;
           last = NOTHING;
           p = after;
           continue;
@@ -212,7 +213,7 @@ function startsApart(p: usize, end: usize): bool {
 function apart(p: usize, end: usize): usize {
   if (load<u8>(p) < 0x3a) return keycap(p, end);
   const isWww = (load<u8>(p, 2) | 0x20) == 0x77 && load<u8>(p, 3) == 0x2e;
-  return isWww ? link(p, end) : 0;
+  return isWww && wordClassAt(p + 4, end) != 0 ? link(p, end) : 0;
 }
 
 function isScheme(p: usize, end: usize, flags: u32): bool {
@@ -302,16 +303,17 @@ function finishRare(s: usize, w: usize, flags: u32, previous: usize): void {
   finish(s, bytes, flags, previous);
 }
 
-/** Whether the word with every repeated byte written once is a stop word: sooo is so. */
+/** Whether the word with every repeated letter written once is a stop word: sooo is so. */
 function isListedOnce(s: usize, bytes: usize): bool {
-  if (bytes > WORD_BYTES_MAX) return false;
+  if (bytes > WORD_BYTES_MAX + 12) return false;
   const copy = load<usize>(STATE, NEXT) + bytes + 64;
   let w = copy;
-  for (let index: usize = 0; index < bytes; index++) {
-    const byte = load<u8>(s + index);
-    if (w > copy && load<u8>(w - 1) == byte) continue;
-    store<u8>(w, byte);
-    w++;
+  let last: u32 = NOTHING;
+  for (let p = s; p < s + bytes;) {
+    const decoded = decode(p, s + bytes);
+    if ((decoded & 0xffffff) != last) w = encode(w, decoded & 0xffffff);
+    last = decoded & 0xffffff;
+    p += decoded >> 24;
   }
   return isListedText(copy, w - copy);
 }
