@@ -1,6 +1,7 @@
 /**
  * `nexuscore bench`: finds the scenario, runs it, prints one JSON object or a table (DESIGN 5.5).
  */
+import { constants } from "node:os";
 import { stopAllChildren } from "./child.ts";
 import { Bench, type Report, resolveParameters, type Scenario, UsageError } from "./harness.ts";
 import { commit, machine } from "./machine.ts";
@@ -12,6 +13,8 @@ import { naive } from "./scenarios/naive.ts";
 import { renderList, renderReport } from "./table.ts";
 
 const SCENARIOS: readonly Scenario[] = [density, ingest, guest, naive, batcher];
+
+const BREAK_OFF_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -84,9 +87,14 @@ async function measure(
   const parameters = resolveParameters(scenario, options.parameters, options.quick ?? false);
   const startedAtMs = Date.now();
   const bench = new Bench(parameters, progress);
+  const breakOff = (signal: NodeJS.Signals): void => {
+    void stopAllChildren().finally(() => process.exit(128 + constants.signals[signal]));
+  };
+  for (const signal of BREAK_OFF_SIGNALS) process.on(signal, breakOff);
   try {
     await scenario.run(bench);
   } finally {
+    for (const signal of BREAK_OFF_SIGNALS) process.off(signal, breakOff);
     await stopAllChildren();
   }
   return {

@@ -1,7 +1,7 @@
 /**
  * A NexusCore server of its own for a run: the whole product as `serve` starts it, on a free port.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ export class Server {
 
   static async start({ shardCount, slotCount }: ServerSettings = {}): Promise<Server> {
     const port = await freePort();
-    const dataFolder = await mkdtemp(join(tmpdir(), "nexuscore-bench-"));
+    const dataFolder = makeDataFolder();
     const child = await Child.start(MAIN, ["serve"], {
       NEXUSCORE_HTTP_PORT: String(port),
       NEXUSCORE_DATA_DIR: dataFolder,
@@ -61,7 +61,7 @@ export class Server {
 
   async stop(): Promise<void> {
     await this.child.stop();
-    await rm(this.#dataFolder, { recursive: true, force: true });
+    removeDataFolder(this.#dataFolder);
   }
 
   async #get<T>(path: string): Promise<T> {
@@ -81,6 +81,23 @@ export class Server {
     await this.child.orDeath(sleep(POLL_MS), "first answer");
     throw new Error(`The server was not ready after ${START_MS_MAX} ms.`);
   }
+}
+
+const dataFolders = new Set<string>();
+let removesAtExit = false;
+
+/** Gone with this process at the latest, if a run is broken off. */
+function makeDataFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "nexuscore-bench-"));
+  dataFolders.add(folder);
+  if (!removesAtExit) process.once("exit", () => dataFolders.forEach(removeDataFolder));
+  removesAtExit = true;
+  return folder;
+}
+
+function removeDataFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  dataFolders.delete(folder);
 }
 
 /** A port that nobody listens on now. */
