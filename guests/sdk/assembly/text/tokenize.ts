@@ -8,8 +8,8 @@
 // text. The rules live where the things are read: word.ts, joint.ts, tag.ts, link.ts, emoji.ts,
 // run.ts; the letters in unicode.ts; the words that do not count in ../../stop-words.
 //
-// Cost: about 3 ns a byte of English chat, bigrams included. Every look ahead is bounded, so time
-// is linear in the text.
+// Cost: 6 to 7 ns a byte of English chat, bigrams included (360 ns for a message of 55 bytes).
+// Every look ahead is bounded, so time is linear in the text.
 import {
   ASCII_CLASSES,
   BREAK,

@@ -39,7 +39,10 @@ const HIGH_BITS: u64 = 0x8080808080808080;
 /** A code point that repeats nothing. */
 const NOTHING: u32 = 0x200000;
 
-/** Reads the word (number, mail address, link) at `p`; returns where the text goes on. Hot. */
+/**
+ * Reads the word (number, mail address, link) at `p`; returns where the text goes on. Hot, and
+ * longer than a function should be: what the loop carries along stays in locals.
+ */
 export function word(p: usize, end: usize): usize {
   const start = p;
   if (startsApart(p, end)) {
@@ -155,6 +158,19 @@ export function word(p: usize, end: usize): usize {
     }
     last = NOTHING;
   }
+  return close(start, p, end, s, w, flags, previous);
+}
+
+/** Takes the word [start, p) of the text, folded to [s, w), for what it is. */
+function close(
+  start: usize,
+  p: usize,
+  end: usize,
+  s: usize,
+  w: usize,
+  flags: u32,
+  previous: usize,
+): usize {
   if ((flags & IS_SCHEME) != 0) {
     const after = link(p + 3, end);
     if (after != 0) return after;
