@@ -240,7 +240,8 @@ function worthOf(exhibit: Exhibit, topics: Topics): f64 {
   for (let index: u32 = 0; index < exhibit.rowCount; index++) {
     const row = exhibit.rowAt(index);
     if (row.kind == KIND_MENTION || row.kind == KIND_BIGRAM) continue;
-    worth += row.people < 2 ? 0.08 : min<f64>(<f64>row.count, 5) * 0.25;
+    if (row.people >= 2) worth += min<f64>(<f64>row.count, 5) * 0.25;
+    else worth += row.count == 1 ? 0.08 : -0.1; // Saying it over and over does not make it news.
   }
   const quote = exhibit.quote;
   return worth * readability(quote.text, quote.textLen);
@@ -252,9 +253,10 @@ function adds(first: Exhibit, second: Exhibit): bool {
   const right = second.quote;
   if (changetype<usize>(left) == changetype<usize>(right)) return false;
   if (left.userHash != 0 && left.userHash == right.userHash) return false;
+  if (second.rowCount != first.rowCount || second.rowCount == 0) return true;
   for (let index: u32 = 0; index < second.rowCount; index++)
     if (!first.shows(second.rowAt(index))) return true;
-  return second.rowCount == 0;
+  return false;
 }
 
 /** Less for what repeats the first quote, more for what answers it by name. */

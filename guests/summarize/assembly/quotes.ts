@@ -131,11 +131,10 @@ export function compactQuotes(capacity: u32): void {
   }
 }
 
-/** How much the length of a message speaks for quoting it: neither a grunt nor a wall of text. */
-export function shapeOf(textLen: u32): f32 {
-  if (textLen < 12) return 0.3;
-  if (textLen < 28) return 0.7;
-  return textLen <= 240 ? 1 : 0.8;
+/** How much the form speaks for quoting it: neither a grunt nor a wall of text, rather a question. */
+export function shapeOf(text: usize, textLen: u32): f32 {
+  const length: f32 = textLen < 12 ? 0.3 : textLen < 28 ? 0.7 : textLen <= 240 ? 1 : 0.8;
+  return textLen != 0 && load<u8>(text + textLen - 1) == 0x3f ? length * 1.25 : length;
 }
 
 function judgeAll(): void {
@@ -149,7 +148,7 @@ function worthNow(quote: Quote): f32 {
   let worth: f32 = 0;
   for (let index: u32 = 0; index < <u32>quote.termCount; index++)
     worth += liftOf(quote.termAt(index));
-  return worth * shapeOf(quote.textLen);
+  return worth * shapeOf(quote.text, quote.textLen);
 }
 
 /** How far a term stands above its usual, by its hash alone: good enough to judge worth. */

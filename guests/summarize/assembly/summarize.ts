@@ -180,7 +180,7 @@ function take(turn: Turn, event: usize): u32 {
   countTerms(turn, count, candidate);
   if (textLen == 0) return FATE_COUNTED;
 
-  candidate.score *= shapeOf(textLen);
+  candidate.score *= shapeOf(text, textLen);
   candidate.eventNumber = it.eventNumber;
   candidate.pane = turn.pane;
   candidate.userHash = turn.userHash;
@@ -304,9 +304,10 @@ function countTerms(turn: Turn, count: u32, candidate: Candidate): void {
     const hash = load<u32>(record, 8);
     const kind = load<u32>(record, 12);
     const slot = countTerm(turn, hash, load<u32>(record), load<u32>(record, 4), kind);
-    if (kind == KIND_MENTION) continue;
+    // A pair weighs through its words; a mention says who and not what.
+    if (kind == KIND_BIGRAM || kind == KIND_MENTION) continue;
     const lift = slotLift(slot, windows);
-    if (lift > 0) candidate.weigh(hash, kind == KIND_BIGRAM ? lift * 0.5 : lift);
+    if (lift > 0) candidate.weigh(hash, lift);
   }
 }
 
