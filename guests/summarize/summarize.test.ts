@@ -221,7 +221,7 @@ test("times that make no sense harm nothing", () => {
   }
 });
 
-test("users are counted exactly while they are few, and within their error when they are many", () => {
+test("few users are counted exactly, many within their error", () => {
   for (const users of [20, 90, 700, 5_000, 60_000]) {
     const guest = new Summarizer("event", { checks: false });
     for (let start = 0; start < users; start += 400) {

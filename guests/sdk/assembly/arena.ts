@@ -1,10 +1,10 @@
 // The arena: all scratch of one call, in the low 64 KiB page, behind the statics.
 //
-// A guest has no allocator and no garbage collector. Parameters, scratch and results are cut from the
-// page one after the other; `reset` at the end of the call (the post-return of what it returned)
-// forgets them all and writes zeros over them, so between calls the low page is byte for byte the page
-// the component started with, and only the high page, the tenant's state, is left to keep.
-// Fresh memory is therefore always zero. A call that wants more than the page holds traps.
+// A guest has no allocator and no garbage collector. Parameters, scratch and results are cut from
+// the page one after the other; `reset` at the end of the call (the post-return of what it
+// returned) forgets them all and writes zeros over them, so between calls the low page is byte for
+// byte the page the component started with, and only the high page, the tenant's state, is left to
+// keep. Fresh memory is therefore always zero. A call that wants more than the page holds traps.
 
 /** First byte of the tenant's state; everything below is statics and scratch. */
 export const STATE_ADDRESS: usize = 0x10000;
@@ -20,7 +20,9 @@ export function alloc(bytes: usize, align: usize = 8): usize {
   return start;
 }
 
-/** Canonical ABI: the host puts parameters here. Growing keeps the bytes and wastes the old place. */
+/**
+ * Canonical ABI: the host puts parameters here. Growing keeps the bytes and wastes the old place.
+ */
 export function cabi_realloc(oldPtr: usize, oldSize: usize, align: usize, newSize: usize): usize {
   const start = alloc(newSize, align == 0 ? 1 : align);
   if (oldPtr != 0) memory.copy(start, oldPtr, min(oldSize, newSize));

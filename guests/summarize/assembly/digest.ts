@@ -1,9 +1,9 @@
 // The TL;DR: one sentence of numbers, then at most two messages as they were said.
 //
 // Every number in it is a number of the report, or rounded from one and called "about". The first
-// sentence names what stands out and how it compares with the usual; if nothing does, it says so and
-// names what was talked about. A quote must be about something (show a listed term), the second must
-// add to the first: another person, other words, rather an answer than the same question again
+// sentence names what stands out and how it compares with the usual; if nothing does, it says so
+// and names what was talked about. A quote must be about something (show a listed term), the second
+// must add to the first: another person, other words, rather an answer than the same question again
 // (maximal marginal relevance). Quotes come in the order in which they were said.
 import { alloc } from "../../sdk/assembly/arena";
 import { openWriter, Writer } from "../../sdk/assembly/writer";
@@ -191,7 +191,9 @@ function writePeople(out: Writer, people: u32, error: f64): void {
   out.literal(people == 1 ? " person" : " people");
 }
 
-/** An estimate with no more digits than it deserves: one where it may be off by a tenth, else two. */
+/**
+ * An estimate with no more digits than it deserves: one where it may be off by a tenth, else two.
+ */
 function rounded(people: u32, error: f64): u32 {
   let unit: u64 = 1;
   const digits: u64 = error > 0.1 ? 10 : 100;

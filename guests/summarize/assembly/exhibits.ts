@@ -1,5 +1,6 @@
-// Exhibits: which quote shows which terms. A quote keeps its text, not its terms, so the text is read
-// again when somebody asks; explicit terms, which no text shows, are known by the hashes it kept.
+// Exhibits: which quote shows which terms. A quote keeps its text, not its terms, so the text is
+// read again when somebody asks; explicit terms, which no text shows, are known by the hashes it
+// kept.
 import { alloc } from "../../sdk/assembly/arena";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
 import {
@@ -95,7 +96,8 @@ function readTerms(exhibit: Exhibit, ranking: Ranking, records: usize, scratch: 
   const quote = exhibit.quote;
   for (let index: u32 = 0; index < <u32>quote.termCount; index++)
     exhibit.addSlot(ranking, table().findHash(quote.termAt(index)));
-  const count = tokenize(quote.text, quote.textLen, records, TERMS_MAX - <u32>quote.termCount, scratch);
+  const room = TERMS_MAX - <u32>quote.termCount;
+  const count = tokenize(quote.text, quote.textLen, records, room, scratch);
   for (let index: u32 = 0; index < count; index++) {
     const record = records + <usize>index * TERM_RECORD_BYTES;
     const slot = table().find(load<u32>(record, 8), load<u32>(record), load<u32>(record, 4));

@@ -1,12 +1,13 @@
 // Quotes: the few messages of the window that the TL;DR may cite, kept as they were said.
 //
-// A message is worth the sum of how far its terms stand above their usual, so a message of the topic of
-// the minute is worth more than small talk. A new message takes a free place, else the place of the
-// user's own lesser quote on the same subject, else that of the least one. Worth is judged anew at
-// every roll, because what its terms are about to become nobody knows when a message comes.
+// A message is worth the sum of how far its terms stand above their usual, so a message of the
+// topic of the minute is worth more than small talk. A new message takes the place of the user's
+// own lesser quote on the same subject, or of anybody's in the same words, else a free place, else
+// that of the least quote. What a message's terms are about to become nobody knows when it comes,
+// so the worth of all quotes is judged anew at every roll and before one is given up.
 //
-// A quote, QUOTE_BYTES: the header below, then id, user and text back to back. Long text is cut at a
-// word, control characters become spaces.
+// A quote, QUOTE_BYTES: the header below, then id, user and text back to back. Long text is cut at
+// a word, control characters become spaces.
 import { QUOTE_BYTES, state, table } from "./state";
 import { expectedOf } from "../../sdk/assembly/sketches/trend";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
@@ -131,7 +132,9 @@ export function compactQuotes(capacity: u32): void {
   }
 }
 
-/** How much the form speaks for quoting it: neither a grunt nor a wall of text, rather a question. */
+/**
+ * How much the form speaks for quoting it: neither a grunt nor a wall of text, rather a question.
+ */
 export function shapeOf(text: usize, textLen: u32): f32 {
   const length: f32 = textLen < 12 ? 0.3 : textLen < 28 ? 0.7 : textLen <= 240 ? 1 : 0.8;
   return textLen != 0 && load<u8>(text + textLen - 1) == 0x3f ? length * 1.25 : length;
@@ -233,7 +236,9 @@ function write(quote: Quote, from: Candidate): void {
   quote.textLen = <u8>putText(quote.text, min(room, TEXT_BYTES_MAX), from.text, from.textLen);
 }
 
-/** Copies UTF-8, white space and controls as one space each run; what is too long is cut at a word. */
+/**
+ * Copies UTF-8, white space and controls as one space each run; what is too long is cut at a word.
+ */
 function putText(to: usize, room: u32, from: usize, bytes: u32): u32 {
   let length: u32 = 0;
   let space: u32 = 0;

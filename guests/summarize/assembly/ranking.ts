@@ -1,10 +1,11 @@
 // Ranking: the terms of the window in the order in which people want to read them.
 //
 // Order `trend`: first what passes the gates (significance, Poisson tail, three people), by
-// significance * ln(1 + count); then the rest by count, of equals what more people said; @mentions last, they say who and not what.
-// Left out are terms that one user alone said SHOUT_COUNT times or more, and what says nothing that
-// a neighbour in the list does not: a word that is nearly always part of a listed pair, and a pair that is
-// only now and then what its words are about. Order `count` leaves nothing out.
+// significance * ln(1 + count); then the rest by count, of equals what more people said; @mentions
+// last, they say who and not what. Left out are terms that one user alone said SHOUT_COUNT times or
+// more, and what says nothing that a neighbour in the list does not: a word that is nearly always
+// part of a listed pair, and a pair that is only now and then what its words are about. Order
+// `count` leaves nothing out.
 import { alloc } from "../../sdk/assembly/arena";
 import {
   allPeople, namedPeople, peopleError,

@@ -4,7 +4,7 @@
 //
 //                     bytes each   cold     warm     busy      hot
 //   header                  304      1        1        1        1
-//   slots of terms          157     16       48       96      256    19 word arrays and the rest
+//   slots of terms          157     16       48       96      256    20 words, 77 bytes
 //   distinct users            5     32      128      256     1024    exact to 3/4 of it
 //   ids                       8     16       64      128      512
 //   sayings                  16      8       16       32      128
@@ -16,9 +16,10 @@
 //
 // A host keeps only the pages that differ from the base, so a quiet tenant costs one page. A table
 // that runs full grows: from cold always, further only where enough happens to pay for it; else it
-// evicts, and its bounds say so. A tenant that has gone quiet shrinks again, terms that left the window
-// first. The tier between warm and hot is there for chats of a message every second or so: 48 slots turn over
-// in seconds there, and 64 KiB for each such chat would be most of a machine's memory.
+// evicts, and its bounds say so. A tenant that has gone quiet shrinks again, terms that left the
+// window first. The tier between warm and hot is there for chats of a message every second or so:
+// 48 slots turn over in seconds there, and 64 KiB for each such chat would be most of a machine's
+// memory.
 //
 // Because the order is the same and no array is smaller in a higher tier, growing moves the arrays
 // from the last to the first and shrinking from the first to the last, in place.
@@ -184,8 +185,8 @@ function capacityOf(tier: u32, kind: u32): u32 {
 }
 
 /**
- * Events in the window from which a full table may grow into the tier. Fewer than the users that the tier
- * below counts exactly, so that as many users never become an estimate for want of a tier.
+ * Events in the window from which a full table may grow into the tier. Fewer than the users that
+ * the tier below counts exactly, so that as many users never become an estimate for want of a tier.
  */
 function eventsToEnter(tier: u32): u32 {
   if (tier == TIER_HOT) return 180;
@@ -281,7 +282,10 @@ function rehash(from: u32, to: u32): void {
   refoldBaseline(it.baseline, capacityOf(from, KIND_BASELINE), capacityOf(to, KIND_BASELINE));
 }
 
-/** A cell serves all hashes that agree in the low bits: widening copies it, narrowing keeps the largest. */
+/**
+ * A cell serves all hashes that agree in the low bits: widening copies it, narrowing keeps the
+ * largest.
+ */
 function refoldBaseline(cells: usize, from: u32, to: u32): void {
   if (from == 0) return;
   for (let cell = from; cell < to; cell++)

@@ -4,10 +4,11 @@
 // (state.ts). Here is the way of an event from the batch into the state; what the window says is
 // report.ts (ranking) and digest.ts (sentences).
 //
-// Time. The window is 12 panes of 5 s. Pane numbers count from PANE_BIAS, so that the first window of
-// all time has panes before it. A tenant on the wall clock is moved by the host's time, and an event
-// ahead of it counts as now; a tenant on the event clock is moved by its newest event. An event older
-// than the window is only counted as late; one for any open pane is counted in that pane.
+// Time. The window is 12 panes of 5 s. Pane numbers count from PANE_BIAS, so that the first window
+// of all time has panes before it. A tenant on the wall clock is moved by the host's time, and an
+// event ahead of it counts as now; a tenant on the event clock is moved by its newest event. An
+// event older than the window is only counted as late; one for any open pane is counted in that
+// pane.
 import { alloc } from "../../sdk/assembly/arena";
 import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch";
 import { equalBytes, mix32 } from "../../sdk/assembly/sketches/bytes";
@@ -194,7 +195,9 @@ function take(turn: Turn, event: usize): u32 {
   return FATE_COUNTED;
 }
 
-/** Finds the pane of an event, moving the window if the clock is the event's; false: it is too old. */
+/**
+ * Finds the pane of an event, moving the window if the clock is the event's; false: it is too old.
+ */
 function place(turn: Turn, tsMs: f64): bool {
   const it = state();
   let pane = paneOf(tsMs);
@@ -236,7 +239,9 @@ function saidBefore(turn: Turn): bool {
   return false;
 }
 
-/** Appends the explicit terms, which lie at `terms`, to the records of the text; returns the sum. */
+/**
+ * Appends the explicit terms, which lie at `terms`, to the records of the text; returns the sum.
+ */
 function addExplicit(turn: Turn, terms: usize, termCount: u32, count: u32): u32 {
   let at = terms;
   for (let index: u32 = 0; index < termCount && count < EVENT_TERMS_MAX; index++) {

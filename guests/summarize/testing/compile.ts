@@ -1,4 +1,6 @@
-/** Compiles AssemblyScript for tests, with the options of the real build; results lie under build/. */
+/**
+ * Compiles AssemblyScript for tests, with the options of the real build; results lie under build/.
+ */
 import asc from "assemblyscript/asc";
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -6,7 +8,8 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const OPTIONS =
-  "--runtime stub --use abort= -O3 --noAssert --converge --initialMemory 2 --maximumMemory 2 --enable simd";
+  "--runtime stub --use abort= -O3 --noAssert --converge " +
+  "--initialMemory 2 --maximumMemory 2 --enable simd";
 
 /** A module of the AssemblyScript file, named from the root of the project. */
 export async function compileGuest(entryPath: string): Promise<WebAssembly.Module> {

@@ -1,6 +1,6 @@
 /**
- * The summarizer's twin: the same window counted exactly, with memory for everything. It knows terms,
- * times and clocks; it does not know ids, repeats or text.
+ * The summarizer's twin: the same window counted exactly, with memory for everything. It knows
+ * terms, times and clocks; it does not know ids, repeats or text.
  */
 const PANE_MS = 5_000;
 const PANES = 12;

@@ -36,8 +36,8 @@ export function saturatingAdd(left: u32, right: u32): u32 {
 }
 
 /**
- * Hot. Copies a key of at most 40 bytes to a place of 40 and writes zeros behind it. Reads 40 bytes at
- * `from` whatever the length: what is beyond a key in the low page is still memory.
+ * Hot. Copies a key of at most 40 bytes to a place of 40 and writes zeros behind it. Reads 40 bytes
+ * at `from` whatever the length: what is beyond a key in the low page is still memory.
  */
 @inline
 export function copyKey40(to: usize, from: usize, bytes: u32): void {

@@ -1,16 +1,16 @@
 // Distinct users of a sliding window: an adaptive sample (Wegman), exact while it fits.
 //
-// The set holds (hash, last pane) of users. When it is full the sampling level rises: at level L only
-// hashes with L trailing zero bits stay, one user in 2^L, and each counts for 2^L. Every pane has its
-// own level; an entry counts by the level of the pane it was last seen in. A rise lifts all panes of
-// the window; when the set has room again only the new pane's level falls. Levels thus never grow from
-// an older pane to a newer one, so a user is in the sample exactly if the pane of the user's last
-// appearance admits the hash, and the estimate has no bias. It is exact again as soon as no pane
-// with a level is left.
+// The set holds (hash, last pane) of users. When it is full the sampling level rises: at level L
+// only hashes with L trailing zero bits stay, one user in 2^L, and each counts for 2^L. Every pane
+// has its own level; an entry counts by the level of the pane it was last seen in. A rise lifts all
+// panes of the window; when the set has room again only the new pane's level falls. Levels thus
+// never grow from an older pane to a newer one, so a user is in the sample exactly if the pane of
+// the user's last appearance admits the hash, and the estimate has no bias. It is exact again as
+// soon as no pane with a level is left.
 //
-// Error: the estimated variance is the sum of 4^L - 2^L over the entries (Horvitz-Thompson); what is
-// reported is its root over the estimate, 0 while exact. About 1.2 / sqrt(capacity * 3/4).
-// Cost: 5 bytes an entry, one probe an event, a pass over the table at each roll.
+// Error: the estimated variance is the sum of 4^L - 2^L over the entries (Horvitz-Thompson); what
+// is reported is its root over the estimate, 0 while exact. About 1.2 / sqrt(capacity * 3/4). Cost:
+// 5 bytes an entry, one probe an event, a pass over the table at each roll.
 import { alloc, mark, release } from "../arena";
 import { PANES } from "./space-saving";
 
@@ -70,7 +70,8 @@ export class DistinctWindow {
   estimate(current: u32): f64 {
     let sum: f64 = 0;
     for (let at: u32 = 0; at < this.capacity; at++)
-      if (load<u32>(this.hashes + (at << 2)) != 0) sum += <f64>(<u64>1 << this.levelAt(at, current));
+      if (load<u32>(this.hashes + (at << 2)) != 0)
+        sum += <f64>(<u64>1 << this.levelAt(at, current));
     return sum;
   }
 
@@ -87,7 +88,9 @@ export class DistinctWindow {
     return variance > 0 ? sqrt<f64>(variance) / sum : 0;
   }
 
-  /** Lays the entries out for another capacity in the same place; a smaller one may raise the level. */
+  /**
+   * Lays the entries out for another capacity in the same place; a smaller one may raise the level.
+   */
   rehash(capacity: u32, current: u32): void {
     if (this.count > limitOf(capacity)) this.raise(current, limitOf(capacity));
     this.rebuild(capacity);
@@ -196,7 +199,9 @@ export class DistinctWindow {
 
   @inline
   private levelOf(pane: u32): u32 {
-    return <u32>load<u8>(changetype<usize>(this) + (pane % PANES), offsetof<DistinctWindow>("level0"));
+    return <u32>load<u8>(
+      changetype<usize>(this) + (pane % PANES), offsetof<DistinctWindow>("level0"),
+    );
   }
 
   @inline
@@ -216,8 +221,8 @@ function limitOf(capacity: u32): u32 {
 //
 //   entry: 27 bits of the user's hash | 1 bit: anonymous | 4 bits: last pane mod 16        0: free
 //
-// Somebody without a name counts as somebody new each time. One level serves all panes; it falls only
-// when the set is nearly empty, so for a window after that the estimate leans low.
+// Somebody without a name counts as somebody new each time. One level serves all panes; it falls
+// only when the set is nearly empty, so for a window after that the estimate leans low.
 
 export const PEOPLE: u32 = 8;
 const PERSON_MASK: u32 = 0xfffffff0;

@@ -1,6 +1,6 @@
-// What was seen lately: sets of WAYS entries chosen by hash; in a set the newest comes first and pushes
-// the oldest out. A look-up reads one cache line or two, and nothing is ever searched for or freed.
-// A set remembers its last WAYS entries, so all of them together remember a little less than
+// What was seen lately: sets of WAYS entries chosen by hash; in a set the newest comes first and
+// pushes the oldest out. A look-up reads one cache line or two, and nothing is ever searched for or
+// freed. A set remembers its last WAYS entries, so all of them together remember a little less than
 // `sets * WAYS` events back for certain, and never claim what was not there.
 import { alloc, mark, release } from "../arena";
 
@@ -87,7 +87,9 @@ export function pushSaying(set: usize, user: u32, fingerprint: u64, pane: u32): 
   store<u32>(set, pane, 12);
 }
 
-/** Lays the sayings out for another capacity in the same place; fewer keep the newest of each set. */
+/**
+ * Lays the sayings out for another capacity in the same place; fewer keep the newest of each set.
+ */
 export function rehashSayings(sayings: usize, from: u32, to: u32): void {
   const start = mark();
   const kept = alloc(min(from, to) * SAYING_BYTES, 16);

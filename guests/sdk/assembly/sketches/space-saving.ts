@@ -1,7 +1,7 @@
 // Heavy hitters of a sliding window: pane-ring Space-Saving with a proven interval for every count.
 //
-// The window is PANES panes; `pane` numbers the current one, `low` = pane - PANES + 1 the oldest. Each
-// of `capacity` slots follows one key and knows
+// The window is PANES panes; `pane` numbers the current one, `low` = pane - PANES + 1 the oldest.
+// Each of `capacity` slots follows one key and knows
 //   own       its events that the slot counted itself and that are still in the window
 //   ring[p]   the same by pane: own = sum of ring
 //   priority  own + credit inherited from the keys that held the slot before; it picks the victim
@@ -9,30 +9,30 @@
 //   inserted  the pane in which the key came in, and insertBound, bound[inserted] at that moment
 // and the table knows bound[p]: the most events that any key without a slot can have had in pane p.
 //
-// The interval. A key came in during pane `inserted`. Before that it had no slot, so at most bound[p]
-// of its events in each earlier pane p, and at most insertBound in `inserted` itself, are not in its
-// ring; everything since is. Hence own <= count <= own + insertBound + sum of bound[low .. inserted-1],
-// and once `inserted` has left the window the count is exact.
+// The interval. A key came in during pane `inserted`. Before that it had no slot, so at most
+// bound[p] of its events in each earlier pane p, and at most insertBound in `inserted` itself, are
+// not in its ring; everything since is. Hence own <= count <= own + insertBound + sum of bound[low
+// .. inserted-1], and once `inserted` has left the window the count is exact.
 //
-// Giving a slot away turns its knowledge into bounds: for a pane p since the insertion, the key had at
-// most ring[p] (+ insertBound in the first one) events there, so bound[p] = max(bound[p], that).
+// Giving a slot away turns its knowledge into bounds: for a pane p since the insertion, the key had
+// at most ring[p] (+ insertBound in the first one) events there, so bound[p] = max(bound[p], that).
 //
-// Late events. One for pane p < inserted is counted in ring[p] like any other: what is *not* in the ring
-// of that pane still happened before the insertion, so bound[p] still covers it and the interval above
-// holds. When the slot is given away, such a pane held at most bound[p] + ring[p], so bound[p] grows by
-// ring[p]. (The plain rule, widening bound[p] on every late event of a key without a slot, is sound
-// too, but a stream that is late by a constant pane would then never get a key in, and the bounds would
-// grow with every event instead of with every eviction.)
+// Late events. One for pane p < inserted is counted in ring[p] like any other: what is *not* in the
+// ring of that pane still happened before the insertion, so bound[p] still covers it and the
+// interval above holds. When the slot is given away, such a pane held at most bound[p] + ring[p],
+// so bound[p] grows by ring[p]. (The plain rule, widening bound[p] on every late event of a key
+// without a slot, is sound too, but a stream that is late by a constant pane would then never get a
+// key in, and the bounds would grow with every event instead of with every eviction.)
 //
-// A table that never evicted has all bounds 0: every count is exact, and moving the slots into a larger
-// table changes nothing. Keys are byte strings of at most KEY_BYTES_MAX, compared byte by byte; the hash
-// only finds them. Counts saturate at OWN_MAX; for a window after that every upper bound is the largest
-// number there is.
+// A table that never evicted has all bounds 0: every count is exact, and moving the slots into a
+// larger table changes nothing. Keys are byte strings of at most KEY_BYTES_MAX, compared byte by
+// byte; the hash only finds them. Counts saturate at OWN_MAX; for a window after that every upper
+// bound is the largest number there is.
 //
-// Cost: 128 bytes a slot with its key; an update is O(1) with the index (capacity > 64), a SIMD scan of
-// the hashes without; an eviction probes some 4 to 9 slots; a roll is one SIMD pass. Ideas: Metwally
-// 2005 (Space-Saving), Manku 2002 (bounds of lossy counting). Checked against an exact count of every
-// key by guests/sdk/space-saving.test.ts.
+// Cost: 109 bytes a slot with its key; an update is O(1) with the index (capacity > 64), a SIMD
+// scan of the hashes without; an eviction probes some 4 to 9 slots; a roll is one SIMD pass. Ideas:
+// Metwally 2005 (Space-Saving), Manku 2002 (bounds of lossy counting). Checked against an exact
+// count of every key by guests/sdk/space-saving.test.ts.
 import { copyKey40, equalBytes, saturatingAdd } from "./bytes";
 
 export const PANES: u32 = 12;
@@ -92,7 +92,9 @@ export class SpaceSaving {
       const needle = i32x4.splat(hash);
       for (let first: u32 = 0; first < this.count; first += 4) {
         const hits = i32x4.bitmask(i32x4.eq(v128.load(this.hashes + (first << 2)), needle));
-        if (hits != 0) return first + <u32>ctz(hits) < this.count ? first + <u32>ctz(hits) : NO_SLOT;
+        if (hits == 0) continue;
+        const slot = first + <u32>ctz(hits);
+        return slot < this.count ? slot : NO_SLOT;
       }
       return NO_SLOT;
     }
@@ -190,7 +192,9 @@ export class SpaceSaving {
     this.unlink(slot);
   }
 
-  /** Evicts a key for good; the last slot moves into the gap, which the caller's own arrays follow. */
+  /**
+   * Evicts a key for good; the last slot moves into the gap, which the caller's own arrays follow.
+   */
   remove(slot: u32): u32 {
     this.evict(slot);
     const last = this.count - 1;

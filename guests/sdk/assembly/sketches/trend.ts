@@ -1,20 +1,21 @@
 // What is usual for a term, and how far from it the window is.
 //
 // The baseline of a term is what it did *before* the window: at every roll the pane that leaves the
-// window is added to faded sums (half-life PANES_HALF_LIFE panes), so a burst cannot explain itself away
-// while it is in the window.
+// window is added to faded sums (half-life PANES_HALF_LIFE panes), so a burst cannot explain itself
+// away while it is in the window.
 //   past      sum of the counts that left, faded
 //   windows   the same sum of the time itself, in windows; one number for the tenant
-//   expected  (1 + past) / (1 + windows): the mean of a Gamma(1, 1) prior after that evidence. A new
-//             tenant expects 1 of anything; one with a long history some 0.12 of a term never seen.
+//   expected  (1 + past) / (1 + windows): the mean of a Gamma(1, 1) prior after that evidence. A
+//             new tenant expects 1 of anything; one with a long history 0.12 of a term never seen.
 //   recent    the count of about one window before the window (an exponential window)
-//   spread    faded sum of (recent - expected)^2: variance = (expected + spread) / (1 + windows), at
-//             least Poisson's, which is `expected`
+//   spread    faded sum of (recent - expected)^2: variance = (expected + spread) / (1 + windows),
+//             at least Poisson's, which is `expected`
 //   significance = (count - max(expected, noise)) / (sigma + noise)     (SigniTrend, KDD'14)
-// A term is out of the ordinary if its count has a Poisson tail below TAIL_MAX *and* a significance of
-// at least SIGNIFICANCE_MIN, which over-dispersed terms fail. Terms that lose their slot leave `past` in
-// a hashed table (two cells each, the larger value stays, the smaller is read): what comes back from
-// there is at least what was put in, so a returning term is never taken for a new one.
+// A term is out of the ordinary if its count has a Poisson tail below TAIL_MAX *and* a significance
+// of at least SIGNIFICANCE_MIN, which over-dispersed terms fail. Terms that lose their slot leave
+// `past` in a hashed table (two cells each, the larger value stays, the smaller is read): what
+// comes back from there is at least what was put in, so a returning term is never taken for a new
+// one.
 
 /** 5 minutes of panes of 5 s. */
 const FADE: f32 = 0.9885140203528962; // 2^(-1/60)
@@ -37,7 +38,9 @@ export function noiseOf(events: f64): f64 {
   return max<f64>(1, events * 0.0005);
 }
 
-export function significanceOf(count: f64, expected: f64, spread: f64, windows: f64, noise: f64): f64 {
+export function significanceOf(
+  count: f64, expected: f64, spread: f64, windows: f64, noise: f64,
+): f64 {
   const variance = max<f64>(expected, (expected + spread) / (1 + windows));
   return (count - max<f64>(expected, noise)) / (sqrt<f64>(variance) + noise);
 }
@@ -53,7 +56,9 @@ export function poissonTailLn(count: f64, expected: f64): f64 {
   return first - ln(1 - expected / (count + 1));
 }
 
-/** One pane leaves: `leaving` are its counts, u32[slots]; `windows` is its value before. Hot, SIMD. */
+/**
+ * One pane leaves: `leaving` are its counts, u32[slots]; `windows` is its value before. Hot, SIMD.
+ */
 export function rollHistory(
   past: usize, recent: usize, spread: usize, leaving: usize, slots: u32, windows: f32,
 ): void {
@@ -126,7 +131,9 @@ export function fadePast(cells: usize, count: u32, panes: u32): void {
     v128.store(cells + at, f32x4.mul(v128.load(cells + at), fade));
 }
 
-/** ln x for finite x > 0, to 1e-12: the exponent plus 2 atanh((m - 1) / (m + 1)) of the mantissa. */
+/**
+ * ln x for finite x > 0, to 1e-12: the exponent plus 2 atanh((m - 1) / (m + 1)) of the mantissa.
+ */
 export function ln(x: f64): f64 {
   const bits = reinterpret<u64>(x);
   let exponent = <i32>(bits >> 52) - 1023;
