@@ -51,6 +51,11 @@ export const CORE_MODULES: readonly {
     configPath: "batcher/asconfig.json",
     outputPath: "batcher/dist/batcher.wasm",
   },
+  {
+    entryPath: "drain/assembly/index.ts",
+    configPath: "drain/asconfig.json",
+    outputPath: "drain/dist/drain.wasm",
+  },
 ];
 
 /** Where the host's descriptors of a world are written. */

@@ -9,7 +9,7 @@ const LAYERS = [
   ["std"],
   ["model"],
   ["observe", "config"],
-  ["isolate", "batcher"],
+  ["isolate", "batcher", "kernel"],
   ["shard"],
   ["engine"],
   ["ingest", "egress", "api"],

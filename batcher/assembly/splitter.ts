@@ -219,7 +219,7 @@ function broken(at: usize): usize {
 /** Shard of the element that `readTenant` read. An illegal tenant is rejected wherever it comes. */
 function tenantShard(): u32 {
   if (fieldKind(TENANT) != KIND_STRING) return 0;
-  return placementHash(fieldStart(TENANT), fieldBytes(TENANT)) % shardCount;
+  return (placementHash(fieldStart(TENANT), fieldBytes(TENANT)) & 255) % shardCount;
 }
 
 function put(shard: u32, start: usize, bytes: u32): void {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
+import type { StageHandle } from "#kernel/stage.ts";
 import { BODY_BYTES_MAX, REQUESTS_WAITING_MAX, RING_BYTES } from "#model/limits.ts";
 import { shardOf } from "#model/placement.ts";
 import { Problem } from "#model/problem.ts";
@@ -37,6 +38,8 @@ export type EngineSettings = {
   readonly tenantCountMax: number;
   /** Runs this component instead of the built-in one. */
   readonly component?: Uint8Array;
+  /** Where datagrams become sums; its shards are these. */
+  readonly stage?: StageHandle | undefined;
 };
 
 /** Starts the shards; resolves once every one of them takes events. */
@@ -55,8 +58,8 @@ export class Engine implements EngineDoor {
   readonly #encoder = new TextEncoder();
   #stopping: Promise<void> | undefined;
 
-  constructor(settings: Required<EngineSettings>) {
-    const { shardCount, component, slotCount, tenantCountMax } = settings;
+  constructor(settings: EngineSettings & { component: Uint8Array }) {
+    const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     assert(shardCount >= 1);
     const tenantsTaken = new SharedArrayBuffer(4);
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
@@ -65,7 +68,7 @@ export class Engine implements EngineDoor {
       { length: shardCount },
       (_, shard) =>
         new ShardThread(
-          { shard, tenantsTaken, tenantCountMax, slotCount, imageBytesMax, component },
+          { shard, tenantsTaken, tenantCountMax, slotCount, imageBytesMax, component, stage },
           this.#waiting,
         ),
     );

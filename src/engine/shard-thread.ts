@@ -27,7 +27,7 @@ export type ShardRecord = {
 export class ShardThread {
   readonly started: Promise<void>;
   ready = false;
-  readonly #settings: Omit<ShardSettings, "ring" | "counters">;
+  readonly #settings: Omit<ShardSettings, "ring" | "counters" | "incarnation">;
   readonly #waiting: Waiting;
   /** Requests that this shard has not answered. */
   readonly #requests = new Set<number>();
@@ -39,7 +39,10 @@ export class ShardThread {
   #counters!: ShardCounters;
   #worker!: Worker;
 
-  constructor(settings: Omit<ShardSettings, "ring" | "counters">, waiting: Waiting) {
+  constructor(
+    settings: Omit<ShardSettings, "ring" | "counters" | "incarnation">,
+    waiting: Waiting,
+  ) {
     this.#settings = settings;
     this.#waiting = waiting;
     this.started = this.#startedWith.promise;
@@ -97,7 +100,8 @@ export class ShardThread {
     const counters = new SharedArrayBuffer(ShardCounters.BYTES);
     this.#ring = new RingWriter(ring);
     this.#counters = new ShardCounters(counters);
-    const workerData: ShardSettings = { ...this.#settings, ring, counters };
+    const incarnation = this.#restartCount;
+    const workerData: ShardSettings = { ...this.#settings, ring, counters, incarnation };
     this.#worker = new Worker(new URL(import.meta.resolve("#shard/worker.ts")), {
       workerData,
       name: `shard-${this.#settings.shard}`,

@@ -3,6 +3,7 @@
  * Events and questions go in through one ring, so a question sees every event before it. Answers come
  * back as messages, one a step. Counters are shared memory that only the shard writes.
  */
+import type { StageHandle } from "#kernel/stage.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder } from "#model/trending.ts";
 import type { ProblemCode } from "#model/problem.ts";
@@ -118,6 +119,9 @@ export type ShardSettings = {
   readonly imageBytesMax: number;
   /** The component that every tenant of this shard runs. */
   readonly component: Uint8Array;
+  /** The kernel stage, and how many threads of this shard there were before. */
+  readonly stage?: StageHandle | undefined;
+  readonly incarnation: number;
 };
 
 const COUNTERS = [

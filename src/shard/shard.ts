@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Batcher } from "#batcher/batcher.ts";
+import type { Drain } from "#kernel/drain.ts";
 import type { IsolateHost } from "#isolate/host.ts";
 import { eventErrorNumber } from "#model/event-error.ts";
 import { BATCH_BYTES_MAX, WINDOW_MS } from "#model/limits.ts";
@@ -49,7 +50,15 @@ export type ShardParts = {
   readonly component: number;
   readonly counters: ShardCounters;
   readonly cap: TenantCap;
+  /** This shard's end of the kernel stage, where there is one. */
+  readonly drain?: Drain | undefined;
 };
+
+/** Where batches lie: what both the batcher and the drain offer. */
+type BatchSource = Pick<
+  Batcher,
+  "memory" | "batchTenant" | "batchByteOffset" | "batchByteCount" | "batchEventCount"
+>;
 
 export class Shard {
   readonly parts: ShardParts;
@@ -59,8 +68,11 @@ export class Shard {
   #answers: Answer[] = [];
   #report = new Uint32Array(4);
   #fates = new Uint8Array(BATCH_BYTES_MAX / EVENT_BYTES_MIN);
+  #source: BatchSource;
   #batch = 0;
   #batchCount = 0;
+  /** A round of the drain has records that are not handed out yet. */
+  #draining = false;
   /** Turns of the host when the batch at hand began. */
   #turnCount = 0;
   /** How the turn of the batch at hand ended, if that is still to be entered. */
@@ -79,6 +91,12 @@ export class Shard {
 
   constructor(parts: ShardParts) {
     this.parts = parts;
+    this.#source = parts.batcher;
+  }
+
+  /** Whether there is more to do than waits in the ring. */
+  get draining(): boolean {
+    return this.#draining || this.parts.drain?.pending === true;
   }
 
   /** Takes what waits, up to a bound; returns the answers that are due. `nowMs`: whole epoch ms. */
@@ -94,6 +112,7 @@ export class Shard {
     }
     this.#flush();
     assert(batcher.eventCount === 0);
+    this.#drainStage();
     this.#sweepIdle();
     this.#count();
     return this.#answers;
@@ -198,15 +217,33 @@ export class Shard {
     const { batcher } = this.parts;
     if (batcher.eventCount > 0) {
       this.#batchCount = batcher.group(this.#nowMs);
-      this.#runBatches();
+      this.#runBatches(batcher);
       batcher.clear();
     }
     this.#requests.takeAnswers(this.#answers);
   }
 
+  /** Hands some of what the kernel stage aggregated to its tenants, and comes back for the rest. */
+  #drainStage(): void {
+    const { drain } = this.parts;
+    if (drain === undefined || !this.draining) return;
+    if (!this.#draining && drain.collect() === 0) return;
+    let status = drain.emit(this.#nowMs);
+    for (; status === "name"; status = drain.emit(this.#nowMs)) {
+      const number = this.ensure(drain.neededName());
+      if (number === -1) drain.refuse();
+      else drain.bind(number);
+    }
+    this.#batchCount = drain.batchCount;
+    this.#runBatches(drain);
+    drain.release();
+    this.#draining = status === "full";
+  }
+
   /** Hands every batch to its tenant, slice by slice, each under the guard. */
-  #runBatches(): void {
+  #runBatches(source: BatchSource): void {
     const { host } = this.parts;
+    this.#source = source;
     this.#batch = 0;
     this.#turnCount = host.stats.turns;
     while (this.#batch < this.#batchCount) {
@@ -222,13 +259,14 @@ export class Shard {
    * that (a failure, late events) leaves the slice first.
    */
   #runSlice(): void {
-    const { host, batcher, counters } = this.parts;
+    const { host, counters } = this.parts;
+    const source = this.#source;
     const { events, repeated, lastEventMs, advancedMs } = this.tenants;
     const report = this.#report;
     let nowMs = performance.now();
     const endMs = nowMs + SLICE_MS;
     while (this.#batch < this.#batchCount && nowMs < endMs) {
-      const tenant = batcher.batchTenant(this.#batch);
+      const tenant = source.batchTenant(this.#batch);
       const outcome = this.#turn(tenant);
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
@@ -248,14 +286,14 @@ export class Shard {
   }
 
   #turn(tenant: number): Outcome {
-    const { host, batcher } = this.parts;
+    const source = this.#source;
     const opened = this.open(tenant);
     if (opened !== "ok") return opened;
-    return host.ingest(
+    return this.parts.host.ingest(
       tenant,
-      batcher.memory,
-      batcher.batchByteOffset(this.#batch),
-      batcher.batchByteCount(this.#batch),
+      source.memory,
+      source.batchByteOffset(this.#batch),
+      source.batchByteCount(this.#batch),
       this.#report,
       this.#fates,
     );
@@ -263,15 +301,16 @@ export class Shard {
 
   /** Either the tenant is to blame, or its turn was over and only the entry is missing, or nothing was. */
   #settleTimeout(): void {
-    const { host, batcher } = this.parts;
+    const { host } = this.parts;
+    const tenant = this.#source.batchTenant(this.#batch);
     if (host.stats.turns > this.#turnCount) this.#settle("ok");
-    else if (host.timedOutTenant === batcher.batchTenant(this.#batch)) this.#settle("exceededTime");
+    else if (host.timedOutTenant === tenant) this.#settle("exceededTime");
   }
 
   /** Enters the turn of the batch at hand, outside the guard, and goes on to the next. */
   #settle(outcome: Outcome): void {
-    const { batcher, host } = this.parts;
-    const tenant = batcher.batchTenant(this.#batch);
+    const { host } = this.parts;
+    const tenant = this.#source.batchTenant(this.#batch);
     if (outcome === "ok") this.#settleCounted(tenant);
     else this.#settleFailure(tenant, outcome);
     this.#unsettled = undefined;
@@ -290,6 +329,8 @@ export class Shard {
     ledger.lastEventMs[tenant] = this.#nowMs;
     ledger.advancedMs[tenant] = this.#nowMs;
     this.#events += report[0]! + report[3]!;
+    // What the kernel stage hands on belongs to no request.
+    if (this.#source !== batcher) return;
     const eventCount = batcher.batchEventCount(this.#batch);
     for (let event = 0; event < eventCount; event++) {
       const fate = this.#fates[event]!;
@@ -304,8 +345,8 @@ export class Shard {
     const { batcher, host } = this.parts;
     const error =
       outcome === "quarantined" ? QUARANTINED : outcome === "refused" ? MEMORY_FULL : GUEST_FAILED;
-    const eventCount = batcher.batchEventCount(this.#batch);
-    for (let event = 0; event < eventCount; event++) {
+    const eventCount = this.#source.batchEventCount(this.#batch);
+    for (let event = 0; this.#source === batcher && event < eventCount; event++) {
       const origin = batcher.eventOrigin(this.#batch, event);
       this.#requests.lost(origin, batcher.eventIndex(this.#batch, event), error);
     }

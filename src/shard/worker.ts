@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Batcher } from "#batcher/batcher.ts";
 import { IsolateHost } from "#isolate/host.ts";
+import { Drain } from "#kernel/drain.ts";
 import { RingReader } from "#std/byte-ring.ts";
 import { ShardCounters, type ShardMessage, type ShardSettings } from "./protocol.ts";
 import { Shard } from "./shard.ts";
@@ -9,12 +10,15 @@ import { TenantCap } from "./tenant-cap.ts";
 
 /** How long the thread sleeps at most; idle tenants are looked after that often. */
 const IDLE_MS = 250;
+/** The same with a kernel stage, whose turns wake nobody. */
+const STAGE_IDLE_MS = 20;
 
 run(workerData as ShardSettings);
 
 function run(settings: ShardSettings): void {
   const ring = new RingReader(settings.ring);
-  const { tenantCountMax } = settings;
+  const { tenantCountMax, stage } = settings;
+  const idleMs = stage === undefined ? IDLE_MS : STAGE_IDLE_MS;
   const host = new IsolateHost({
     slotCount: settings.slotCount,
     imageBytesMax: settings.imageBytesMax,
@@ -28,12 +32,13 @@ function run(settings: ShardSettings): void {
     component: host.admit(settings.component),
     counters: new ShardCounters(settings.counters),
     cap: new TenantCap(settings.tenantsTaken, tenantCountMax),
+    drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
   post({ type: "ready" });
   while (!ring.stopping || ring.bytesUsed > 0) {
     const answers = shard.step(Date.now());
     if (answers.length > 0) post({ type: "answers", answers });
-    if (ring.bytesUsed === 0) ring.wait(IDLE_MS);
+    if (ring.bytesUsed === 0 && !shard.draining) ring.wait(idleMs);
   }
   post({ type: "stopped" });
 }

@@ -1,0 +1,267 @@
+// A shard's half of an epoch: its part of every column's table and log, copied out, emptied, and sorted
+// by sender, tenant, kind and term, so that equal keys meet and the order does not depend on who
+// aggregated what. A round takes ROUND_RECORDS at most; what is left waits for the next.
+//
+// Sorting is a radix sort, least digit first, 11 bits a digit; digits in which all keys agree are left
+// out, which leaves three of five for a hundred thousand tenants of one sender. About 4 ns a pass and
+// record, against 100 and more for the guest's turn, which grouping makes several times cheaper.
+import { tenantEntry, termText } from "./dictionary";
+import {
+  COUNT_SHIFT,
+  METRIC_SHIFT,
+  SENDER_SHIFT,
+  TENANT_BITS,
+  TENANT_SHIFT,
+  TERM_BITS,
+} from "./layout.gen";
+import {
+  ack,
+  ackSet,
+  columnFills,
+  count,
+  cpuCount,
+  epoch,
+  logBits,
+  partBits,
+  partLog,
+  partSlots,
+  senderRoot,
+  shardCounters,
+  shardRegionBytes,
+  shardRegions,
+  slotBits,
+} from "./stage";
+
+export const ROUND_RECORDS: u32 = 131072;
+export const HELD_RECORDS_MAX: u32 = 65536;
+const RECORD_BYTES: usize = 16;
+const HELD_BYTES: usize = 24;
+const DIGIT_BITS: u32 = 11;
+const DIGITS: usize = 2048;
+/** Epochs for which a record waits for its names: 10 s at the usual ten a second. */
+const HELD_EPOCHS: u32 = 100;
+const SHARD_COUNTERS_BYTES: usize = 128;
+
+// Of a shard, u64 each; src/kernel/stage-stats.ts reads them.
+export const DRAINED_RECORDS: usize = 0;
+export const DELIVERED_COUNT: usize = 8;
+export const DELIVERED_EVENTS: usize = 16;
+export const HELD_COUNT: usize = 24;
+export const UNKNOWN_COUNT: usize = 32;
+export const REFUSED_COUNT: usize = 40;
+const ROUNDS: usize = 48;
+
+export let part: u32 = 0;
+export let counters: usize = 0;
+export let incarnation: u32 = 0;
+/** Region of the shard: records, their scratch, digits, held records, output. */
+let scratch: usize = 0;
+let digits: usize = 0;
+let held: usize = 0;
+let heldCount: u32 = 0;
+export let output: usize = 0;
+/** Sorted records of the round. */
+export let records: usize = 0;
+export let recordCount: u32 = 0;
+/** Epoch in which the records at hand were seen first, those from `held` aside. */
+let readEpoch: u32 = 0;
+
+// Where the collection of this epoch stands.
+let collecting: bool = false;
+let column: u32 = 0;
+let inLog: bool = false;
+let position: u32 = 0;
+// Bits in which the keys of the round differ are in one and not in the other.
+let keysOr: u64 = 0;
+let keysAnd: u64 = 0;
+
+export function shardInit(shard: u32, shardIncarnation: u32): void {
+  part = shard;
+  incarnation = shardIncarnation & 0xff;
+  counters = shardCounters + <usize>shard * SHARD_COUNTERS_BYTES;
+  records = shardRegions + <usize>shard * shardRegionBytes;
+  scratch = records + <usize>ROUND_RECORDS * RECORD_BYTES;
+  digits = scratch + <usize>ROUND_RECORDS * RECORD_BYTES;
+  held = digits + DIGITS * 4;
+  output = held + <usize>HELD_RECORDS_MAX * HELD_BYTES;
+  // What a shard that died held is lost, and counted.
+  count(counters + UNKNOWN_COUNT, load<u64>(counters + HELD_COUNT));
+  store<u64>(counters + HELD_COUNT, 0);
+}
+
+/**
+ * Collects a round of what the last turn of the epoch left, once no column writes it any more: the host
+ * asks that first. Returns how many records there are to emit; 0 when the epoch is read.
+ */
+export function collect(): u32 {
+  const now = epoch();
+  recordCount = 0;
+  keysOr = 0;
+  keysAnd = ~(<u64>0);
+  if (!collecting) {
+    if (ack(part) == now) return 0;
+    collecting = true;
+    column = 0;
+    inLog = false;
+    position = 0;
+    readEpoch = now;
+    takeHeld();
+  }
+  const side = (readEpoch + 1) & 1;
+  while (column <= cpuCount && recordCount < ROUND_RECORDS) {
+    if (!inLog) takeSlots(side);
+    else takeLog(side);
+  }
+  if (column > cpuCount) {
+    collecting = false;
+    ackSet(part, readEpoch);
+  }
+  if (recordCount > 0) {
+    count(counters + ROUNDS, 1);
+    sort();
+  }
+  return recordCount;
+}
+
+/** Whether this epoch is read to its end; what was collected may still have to be emitted. */
+export function collected(): bool {
+  return !collecting && ack(part) == epoch();
+}
+
+/** Keeps a record whose names are not known yet, or gives it up. */
+export function hold(key: u64, aggregate: u64): void {
+  const recordsHeld = aggregate >> COUNT_SHIFT;
+  if (heldCount == HELD_RECORDS_MAX) return count(counters + UNKNOWN_COUNT, recordsHeld);
+  const at = held + <usize>heldCount * HELD_BYTES;
+  store<u64>(at, key);
+  store<u64>(at, aggregate, 8);
+  store<u32>(at, readEpoch, 16);
+  heldCount++;
+  count(counters + HELD_COUNT, recordsHeld);
+}
+
+/** Puts the held records in front of the round; those that waited too long are given up. */
+function takeHeld(): void {
+  const waiting = heldCount;
+  heldCount = 0;
+  for (let i: u32 = 0; i < waiting; i++) {
+    const at = held + <usize>i * HELD_BYTES;
+    const key = load<u64>(at);
+    const aggregate = load<u64>(at, 8);
+    const since = load<u32>(at, 16);
+    if (!namesKnown(key) && readEpoch - since < HELD_EPOCHS) {
+      // It stays, at a place that has been read.
+      memory.copy(held + <usize>heldCount * HELD_BYTES, at, HELD_BYTES);
+      heldCount++;
+      continue;
+    }
+    count(counters + HELD_COUNT, -(aggregate >> COUNT_SHIFT));
+    if (!namesKnown(key)) count(counters + UNKNOWN_COUNT, aggregate >> COUNT_SHIFT);
+    else take(key, aggregate);
+  }
+}
+
+/** Whether both indexes of the key are bound. */
+function namesKnown(key: u64): bool {
+  const root = senderRoot(<u32>(key >> SENDER_SHIFT));
+  if (root == 0) return false;
+  const entry = tenantEntry(root, <u32>(key >> TENANT_SHIFT) & ((1 << TENANT_BITS) - 1));
+  if (entry == 0 || atomic.load<u32>(entry) == 0) return false;
+  return termText(root, <u32>key & ((1 << TERM_BITS) - 1)) != 0;
+}
+
+function takeSlots(side: u32): void {
+  const slotCount = <u32>1 << (slotBits - partBits);
+  const start = partSlots(column, side, part);
+  let at = start + (<usize>position << 4);
+  const roomEnd = at + (<usize>(ROUND_RECORDS - recordCount) << 4);
+  const tableEnd = start + (<usize>slotCount << 4);
+  const end = min(roomEnd, tableEnd);
+  let to = records + (<usize>recordCount << 4);
+  const empty = i64x2.splat(0);
+  for (; at < end; at += 16) {
+    const slot = v128.load(at);
+    if (!v128.any_true(slot)) continue;
+    v128.store(to, slot);
+    v128.store(at, empty);
+    const key = i64x2.extract_lane(slot, 0);
+    keysOr |= key;
+    keysAnd &= key;
+    to += 16;
+  }
+  const taken = <u32>((to - records) >> 4) - recordCount;
+  recordCount += taken;
+  count(counters + DRAINED_RECORDS, taken);
+  position = <u32>((at - start) >> 4);
+  if (position < slotCount) return;
+  inLog = true;
+  position = 0;
+}
+
+function takeLog(side: u32): void {
+  const fill = columnFills(column, side) + (<usize>part << 2);
+  const logCount = min(load<u32>(fill), <u32>1 << (logBits - partBits));
+  const taken = min(logCount - position, ROUND_RECORDS - recordCount);
+  const from = partLog(column, side, part) + (<usize>position << 4);
+  const to = records + (<usize>recordCount << 4);
+  for (let i: usize = 0; i < <usize>taken << 4; i += 16) {
+    const record = v128.load(from + i);
+    v128.store(to + i, record);
+    const key = i64x2.extract_lane(record, 0);
+    keysOr |= key;
+    keysAnd &= key;
+  }
+  recordCount += taken;
+  count(counters + DRAINED_RECORDS, taken);
+  position += taken;
+  if (position < logCount) return;
+  store<u32>(fill, 0);
+  inLog = false;
+  position = 0;
+  column++;
+}
+
+function take(key: u64, aggregate: u64): void {
+  const to = records + (<usize>recordCount << 4);
+  store<u64>(to, key);
+  store<u64>(to, aggregate, 8);
+  keysOr |= key;
+  keysAnd &= key;
+  recordCount++;
+}
+
+function sort(): void {
+  const varying = keysOr ^ keysAnd;
+  // Samples of one metric are put in order of value: who received them first is chance.
+  if (((keysOr >> METRIC_SHIFT) & 1) != 0) {
+    for (let shift: u32 = 0; shift < 32; shift += DIGIT_BITS) sortDigit(8, shift);
+  }
+  for (let shift: u32 = 0; shift < 55; shift += DIGIT_BITS) {
+    if (((varying >> shift) & (DIGITS - 1)) != 0) sortDigit(0, shift);
+  }
+}
+
+/** One pass over 11 bits of the word at `offset` of a record; keeps the order of equals. */
+function sortDigit(offset: usize, shift: u32): void {
+  memory.fill(digits, 0, DIGITS * 4);
+  const end = records + (<usize>recordCount << 4);
+  for (let at = records; at < end; at += 16) {
+    const digit = digits + (<usize>((load<u64>(at + offset) >> shift) & (DIGITS - 1)) << 2);
+    store<u32>(digit, load<u32>(digit) + 16);
+  }
+  let to = <u32>scratch;
+  for (let digit = digits; digit < digits + DIGITS * 4; digit += 4) {
+    const bytes = load<u32>(digit);
+    store<u32>(digit, to);
+    to += bytes;
+  }
+  for (let at = records; at < end; at += 16) {
+    const digit = digits + (<usize>((load<u64>(at + offset) >> shift) & (DIGITS - 1)) << 2);
+    const place = load<u32>(digit);
+    v128.store(place, v128.load(at));
+    store<u32>(digit, place + 16);
+  }
+  const sorted = scratch;
+  scratch = records;
+  records = sorted;
+}

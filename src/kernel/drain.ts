@@ -1,0 +1,124 @@
+/**
+ * A shard's end of the stage: its own part of what was aggregated, as batches by tenant in the layout of
+ * guests/sdk/assembly/batch.ts. Fill a round with `collect`; then `emit` until it is done, and hand out
+ * the batches in between. Nothing is allocated a record; a new tenant costs one question.
+ */
+import { CONTROL_BUSY, CONTROL_BYTES, CONTROL_RUNS } from "./layout.gen.ts";
+import { type DrainExports, instantiateDrain } from "./module.ts";
+import type { StageHandle } from "./stage.ts";
+import type { StageLayout } from "./stage-layout.ts";
+
+const BATCH_WORDS = 4;
+/** How long to sleep between two looks at a run of the program that is under way. */
+const PAUSE_MS = 0.05;
+
+export type EmitStatus = "done" | "full" | "name";
+const STATUSES: readonly EmitStatus[] = ["done", "full", "name"];
+
+export class Drain {
+  batchCount = 0;
+  /** All memory, for the batches. */
+  readonly memory: Uint8Array;
+  readonly #drain: DrainExports;
+  readonly #layout: StageLayout;
+  readonly #words: Uint32Array;
+  readonly #shard: number;
+  readonly #pause = new Int32Array(new SharedArrayBuffer(4));
+  /** Epoch whose predecessor no CPU writes any more. */
+  #quietEpoch = 0;
+  #batchWord = 0;
+
+  /** `incarnation`: how many shards of this number there were before. */
+  constructor(handle: StageHandle, { shard, incarnation }: { shard: number; incarnation: number }) {
+    this.#layout = handle.layout;
+    this.#shard = shard;
+    this.memory = new Uint8Array(handle.memory.buffer);
+    this.#words = new Uint32Array(handle.memory.buffer);
+    this.#drain = instantiateDrain(handle.memory);
+    this.#drain.shardInit(shard, incarnation);
+  }
+
+  /** Whether the epoch has turned since this shard read it. */
+  get pending(): boolean {
+    return this.#drain.collected() === 0;
+  }
+
+  /** Takes a round of records out of the tables; returns how many, 0 when all are read. */
+  collect(): number {
+    if (!this.pending) return 0;
+    this.#awaitQuiet();
+    const count = this.#drain.collect();
+    this.#drain.resetOutput();
+    return count;
+  }
+
+  /**
+   * Writes batches. `full`: hand them out, `release`, and go on. `name`: give the tenant `neededName` a
+   * number with `bind`, or `refuse` it, and go on. `done`: hand out the rest, `release`; the round is over.
+   */
+  emit(nowMs: number): EmitStatus {
+    const status = STATUSES[this.#drain.emit(nowMs)]!;
+    this.batchCount = this.#drain.batchCount();
+    this.#batchWord = this.#drain.batchTable() >>> 2;
+    return status;
+  }
+
+  neededName(): string {
+    const at = this.#drain.neededName();
+    return String.fromCharCode(...this.memory.subarray(at + 1, at + 1 + this.memory[at]!));
+  }
+
+  bind(number: number): void {
+    this.#drain.bindTenant(number);
+  }
+
+  refuse(): void {
+    this.#drain.refuseTenant();
+  }
+
+  release(): void {
+    this.#drain.resetOutput();
+    this.batchCount = 0;
+  }
+
+  batchTenant(batch: number): number {
+    return this.#words[this.#batchWord + BATCH_WORDS * batch]!;
+  }
+
+  batchByteOffset(batch: number): number {
+    return this.#words[this.#batchWord + BATCH_WORDS * batch + 1]!;
+  }
+
+  batchByteCount(batch: number): number {
+    return this.#words[this.#batchWord + BATCH_WORDS * batch + 2]!;
+  }
+
+  batchEventCount(batch: number): number {
+    return this.#words[this.#batchWord + BATCH_WORDS * batch + 3]!;
+  }
+
+  /**
+   * Waits until no CPU writes the tables of the epoch before. A run that is under way when the epoch
+   * turns is over in microseconds; see the proof at the head of bpf/aggregate.bpf.c.
+   */
+  #awaitQuiet(): void {
+    const words = new Int32Array(this.memory.buffer);
+    const { cpuCount, kernelControls, shared } = this.#layout;
+    const epoch = Atomics.load(words, shared >>> 2);
+    if (epoch === this.#quietEpoch) return;
+    for (let cpu = 0; cpu < cpuCount; cpu++) {
+      const control = kernelControls + cpu * CONTROL_BYTES;
+      const busy = (control + CONTROL_BUSY) >>> 2;
+      const runs = (control + CONTROL_RUNS) >>> 2;
+      const before = Atomics.load(words, runs);
+      while (Atomics.load(words, busy) !== 0 && Atomics.load(words, runs) === before) {
+        Atomics.wait(this.#pause, 0, 0, PAUSE_MS);
+      }
+    }
+    this.#quietEpoch = epoch;
+  }
+
+  get shard(): number {
+    return this.#shard;
+  }
+}

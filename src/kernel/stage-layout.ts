@@ -1,0 +1,140 @@
+/**
+ * Where everything lies in the one memory of the kernel stage: a shared Wasm memory that the receiver and
+ * all shards see. The arrays that the aggregator writes stand on pages of their own, so that the kernel's
+ * can be mapped over them; without the kernel they are ordinary memory and the same code writes them.
+ */
+import assert from "node:assert/strict";
+import { MESSAGE_BYTES } from "./libc.ts";
+import {
+  CONTROL_BYTES,
+  FILLS_BYTES,
+  PLACEMENTS,
+  SENDER_BYTES,
+  SENDERS,
+  SHARED_BYTES,
+} from "./layout.gen.ts";
+
+const PAGE_BYTES = 4096;
+const WASM_PAGE_BYTES = 64 * 1024;
+/** Words that the Wasm reads, in the order of drain/assembly/stage.ts. */
+const TABLE = 1024;
+const SLOT_BYTES = 16;
+/** As in drain/assembly/collect.ts and batches.ts: two rounds, digits, held records, output, its table. */
+const SHARD_REGION_BYTES =
+  2 * 131_072 * 16 + 2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * 16 + PAGE_BYTES;
+export const SHARD_COUNTERS_BYTES = 128;
+export const RECEIVER_COUNTERS_BYTES = 128;
+const DICTIONARY_PAGE_BYTES = 16 * 1024;
+
+/** Datagrams that one system call may bring, and room for the largest of each. */
+export const RECEIVE_COUNT = 64;
+export const RECEIVE_BYTES = 64 * 1024;
+
+export type StageSizes = {
+  /** CPUs that the kernel may run on; 0: it aggregates nothing. */
+  readonly cpuCount: number;
+  readonly shardCount: number;
+  /** log2 of the slots of a table. */
+  readonly slotBits: number;
+  /** log2 of the records of a log. */
+  readonly logBits: number;
+  /** Memory for what senders call their tenants and terms. */
+  readonly dictionaryBytes: number;
+};
+
+export type StageLayout = StageSizes & {
+  readonly partBits: number;
+  readonly bytes: number;
+  /** Arrays of the kernel, in the order of the maps: shared, sender ids, senders, then one a CPU. */
+  readonly shared: number;
+  readonly senderIds: number;
+  readonly senders: number;
+  readonly kernelControls: number;
+  readonly kernelFills: number;
+  readonly kernelTables: number;
+  readonly kernelLogs: number;
+  readonly userControl: number;
+  readonly receiverCounters: number;
+  readonly acks: number;
+  readonly shardCounters: number;
+  /** Messages, vectors and buffers of recvmmsg. */
+  readonly messages: number;
+  readonly vectors: number;
+  readonly buffers: number;
+  /** 1: the receiver is to end; 2: it has. */
+  readonly stopWord: number;
+  readonly table: readonly number[];
+};
+
+export function layOut(sizes: StageSizes): StageLayout {
+  const { cpuCount, shardCount, slotBits, logBits, dictionaryBytes } = sizes;
+  assert(shardCount >= 1 && shardCount <= PLACEMENTS);
+  const partBits = Math.ceil(Math.log2(shardCount));
+  assert(
+    slotBits - partBits >= 1 && logBits - partBits >= 13,
+    "every part has room for a datagram",
+  );
+  const pageCount = Math.floor(dictionaryBytes / DICTIONARY_PAGE_BYTES);
+  let top = WASM_PAGE_BYTES;
+  const take = (bytes: number): number => {
+    const start = top;
+    top = Math.ceil((top + bytes) / PAGE_BYTES) * PAGE_BYTES;
+    return start;
+  };
+  const shared = take(SHARED_BYTES);
+  const senderIds = take(SENDERS * 8);
+  const senders = take(SENDERS * SENDER_BYTES);
+  const kernelControls = take(cpuCount * CONTROL_BYTES);
+  const kernelFills = take(cpuCount * FILLS_BYTES);
+  const kernelTables = take(cpuCount * 2 * SLOT_BYTES * 2 ** slotBits);
+  const kernelLogs = take(cpuCount * 2 * SLOT_BYTES * 2 ** logBits);
+  const userControl = take(CONTROL_BYTES);
+  const userFills = take(FILLS_BYTES);
+  const userTables = take(2 * SLOT_BYTES * 2 ** slotBits);
+  const userLogs = take(2 * SLOT_BYTES * 2 ** logBits);
+  const receiverCounters = take(RECEIVER_COUNTERS_BYTES);
+  const acks = take(shardCount * 4);
+  const shardCounters = take(shardCount * SHARD_COUNTERS_BYTES);
+  const roots = take(SENDERS * 4);
+  const pageNext = take(pageCount * 4);
+  const messages = take(RECEIVE_COUNT * MESSAGE_BYTES);
+  const vectors = take(RECEIVE_COUNT * 16);
+  const buffers = take(RECEIVE_COUNT * RECEIVE_BYTES);
+  const pool = take(pageCount * DICTIONARY_PAGE_BYTES);
+  const shardRegions = take(shardCount * SHARD_REGION_BYTES);
+  assert(top <= 2 ** 32, "the stage fits a Wasm memory");
+  const table = [
+    ...[cpuCount, slotBits, logBits, partBits, shardCount, shared],
+    ...[kernelControls, kernelFills, kernelTables, kernelLogs],
+    ...[userControl, userFills, userTables, userLogs, senderIds, senders],
+    ...[roots, pageNext, pool, pageCount, receiverCounters, acks, shardCounters],
+    ...[shardRegions, SHARD_REGION_BYTES],
+  ];
+  return {
+    ...sizes,
+    ...{ partBits, shared, senderIds, senders, kernelControls, kernelFills, kernelTables },
+    ...{ kernelLogs, userControl, receiverCounters, acks, shardCounters, messages, vectors },
+    ...{ buffers, stopWord: 64, table, bytes: Math.ceil(top / WASM_PAGE_BYTES) * WASM_PAGE_BYTES },
+  };
+}
+
+/** The memory, with the table in place and every placement in its part. */
+export function createStageMemory(layout: StageLayout): WebAssembly.Memory {
+  const pages = layout.bytes / WASM_PAGE_BYTES;
+  // It must never grow: what is mapped into it would stay behind.
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+/** Writes what the Wasm and the program need to know. After the kernel's arrays are in place. */
+export function fillStageMemory(
+  memory: WebAssembly.Memory,
+  layout: StageLayout,
+  multiplier: bigint,
+): void {
+  const view = new DataView(memory.buffer);
+  layout.table.forEach((word, index) => view.setUint32(TABLE + index * 4, word, true));
+  view.setBigUint64(layout.shared + 8, multiplier | 1n, true);
+  for (let placement = 0; placement < PLACEMENTS; placement++) {
+    view.setUint8(layout.shared + 64 + placement, placement % layout.shardCount);
+  }
+}
