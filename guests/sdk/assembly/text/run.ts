@@ -33,7 +33,7 @@ export function run(p: usize, end: usize, kind: u32): usize {
     p += decoded >> 24;
     if (found == IGNORED) continue;
     if (found == MARK) {
-      const attached = attach(second, w, codePoint);
+      const attached = attach(second, w, codePoint, true);
       if (attached != 0) w = attached;
       continue;
     }

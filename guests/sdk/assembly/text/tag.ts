@@ -3,7 +3,7 @@ import { ASCII_CLASSES, IGNORED, MARK, HAN, CLUSTER, DIGIT, LETTER } from "./tab
 import { hashFolded } from "./hash";
 import { isListedText } from "./listed";
 import { addAside, addWordWithDigits } from "./fingerprint";
-import { attach, classOf, cut, decode, encode, fold, plain } from "./unicode";
+import { attach, classOf, cut, decode, encode, fold, markFollows, plain } from "./unicode";
 import { emitText, KIND_HASHTAG, KIND_MENTION, TERM_BYTES_MAX } from "./terms";
 import { wordClassAt } from "./joint";
 import { STATE, NEXT, unlink } from "./state";
@@ -31,7 +31,7 @@ export function tag(p: usize, after: usize, end: usize, sign: u32): usize {
       codePoint < 0x80 ? <u32>load<u8>(ASCII_CLASSES + <usize>codePoint) : classOf(codePoint);
     const next = p + (decoded >> 24);
     if (kind == IGNORED || kind == MARK) {
-      const attached = kind == MARK ? attach(s + 1, w, codePoint) : 0;
+      const attached = kind == MARK ? attach(s + 1, w, codePoint, markFollows(next, end)) : 0;
       if (attached != 0) w = attached;
       last = 0;
       p = next;
@@ -46,7 +46,7 @@ export function tag(p: usize, after: usize, end: usize, sign: u32): usize {
     p = next;
     repeats = folded == last ? repeats + 1 : 0;
     last = folded;
-    if (repeats > 1 && sign == HASH && kind >= LETTER) continue;
+    if (repeats > 1 && sign == HASH && kind >= LETTER && !markFollows(p, end)) continue;
     w = encode(w, folded);
   }
   if (kinds == 0) return p;

@@ -24,6 +24,7 @@ import {
   FOLD_COUNT,
   FOLD_RUNS,
   MARK_COUNT,
+  MARK,
   MARKS,
   PAIR_COUNT,
   PAIRS,
@@ -192,11 +193,17 @@ export function fold(codePoint: u32, kind: u32): u32 {
   return codePoint + <u32>(<i32>load<i16>(run, 4));
 }
 
+/** Whether a combining mark comes at `p`: the letter before it is another than it seems. */
+export function markFollows(p: usize, end: usize): bool {
+  if (p >= end || load<u8>(p) < 0x80) return false;
+  return classOf(decode(p, end) & 0xffffff) == MARK;
+}
+
 /**
  * Puts a combining mark (or a Hangul vowel or final consonant) onto the last code point of [s, w):
- * returns the new end, or 0 where the two have no composed form.
+ * returns the new end, or 0 where the two have no composed form. `more`: another mark follows.
  */
-export function attach(s: usize, w: usize, mark: u32): usize {
+export function attach(s: usize, w: usize, mark: u32, more: bool): usize {
   if (w == s) return 0;
   let base = w - 1;
   while (base > s && (load<u8>(base) & 0xc0) == 0x80) base--;
@@ -207,6 +214,7 @@ export function attach(s: usize, w: usize, mark: u32): usize {
   // Letters repeated three times and more are written twice, as for composed text.
   const bytes = end - base;
   if (
+    !more &&
     base >= s + 2 * bytes &&
     same(base, base - bytes, bytes) &&
     same(base, base - 2 * bytes, bytes)

@@ -13,7 +13,7 @@ import {
 import { hashFolded } from "./hash";
 import { isListed, isListedText } from "./listed";
 import { addWord, addWordWithDigits } from "./fingerprint";
-import { attach, classOf, cut, decode, encode, fold, plain } from "./unicode";
+import { attach, classOf, cut, decode, encode, fold, markFollows, plain } from "./unicode";
 import { emit, emitText, KIND_BIGRAM, KIND_WORD, TERM_BYTES_MAX } from "./terms";
 import { link } from "./link";
 import { keycap } from "./emoji";
@@ -84,7 +84,7 @@ export function word(p: usize, end: usize): usize {
       flags |= kind;
       const folded = byte | 0x20;
       if (folded == last) {
-        if (++repeats > 1 && kind == LETTER) {
+        if (++repeats > 1 && kind == LETTER && !markFollows(p, end)) {
           flags |= IS_DRAWN_OUT;
           continue;
         }
@@ -112,10 +112,11 @@ export function word(p: usize, end: usize): usize {
         continue;
       }
       if (kind == MARK || (codePoint >= 0x1161 && codePoint < 0x11c3)) {
-        const attached = attach(s, w, codePoint);
-        if (attached != 0) w = attached;
+        const attached = attach(s, w, codePoint, markFollows(after, end));
         if (attached != 0 || kind == MARK) {
-          flags |= IS_WIDE;
+          // Shorter: it was the third of a letter.
+          flags |= attached != 0 && attached < w ? IS_WIDE | IS_DRAWN_OUT : IS_WIDE;
+          if (attached != 0) w = attached;
           last = NOTHING;
           p = after;
           continue;
@@ -129,7 +130,7 @@ export function word(p: usize, end: usize): usize {
       p = after;
       const folded = codePoint < 0x80 ? codePoint | 0x20 : fold(codePoint, kind);
       if (folded == last) {
-        if (++repeats > 1 && kind != DIGIT) {
+        if (++repeats > 1 && kind != DIGIT && !markFollows(p, end)) {
           flags |= IS_DRAWN_OUT;
           continue;
         }
