@@ -48,7 +48,11 @@ export function runOnRuntime(args) {
     );
     process.exit(EXIT_CONFIG);
   }
-  const child = spawn(runtime, [...RUNTIME_FLAGS, ...args], { stdio: "inherit" });
+  // The channel carries nothing. It closes when this process is gone, however it went: a child that
+  // listens for `disconnect` ends too, instead of living on as an orphan.
+  const child = spawn(runtime, [...RUNTIME_FLAGS, ...args], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]) {
     process.on(signal, () => child.kill(signal));
   }
@@ -63,4 +67,5 @@ export function runOnRuntime(args) {
   });
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) runOnRuntime(process.argv.slice(2));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href)
+  runOnRuntime(process.argv.slice(2));

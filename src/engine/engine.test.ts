@@ -5,6 +5,7 @@ import { RING_BYTES } from "#model/limits.ts";
 import { shardOf } from "#model/placement.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
 import { Random } from "#std/random.ts";
+import { commandWeight } from "#testing/hostile-guest.ts";
 import type { BodyFormat, OfferAnswer } from "./door.ts";
 import { type Engine, type EngineSettings, startEngine } from "./engine.ts";
 
@@ -15,7 +16,7 @@ const SETTINGS: EngineSettings = {
   tenantCountMax: 1_000,
 };
 
-const HOSTILE = new URL("../../guests/dist/", import.meta.url);
+const HOSTILE = new URL("../../guests/dist/hostile.component.wasm", import.meta.url);
 
 test("what was accepted is in the answer to the next question", async (t) => {
   const engine = await start(t);
@@ -189,10 +190,11 @@ test("stop answers what was taken, then refuses", async (t) => {
 });
 
 test("a spinning component is stopped, undone, and quarantined; the shard goes on", async (t) => {
-  const component = await readFile(new URL("spin.component.wasm", HOSTILE));
+  const component = await readFile(HOSTILE);
   const engine = await start(t, { component });
+  const spin = { text: "x", weight: commandWeight("spin") };
   for (let strike = 0; strike < 3; strike++) {
-    const answer = await post(engine, "spinner", [{ text: "x" }]);
+    const answer = await post(engine, "spinner", [spin]);
     assert.equal(answer.accepted, 0);
     assert.equal(answer.errors[0]?.code, "guestFailed");
   }

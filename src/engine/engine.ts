@@ -45,7 +45,7 @@ export type EngineSettings = {
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
   const component = settings.component ?? (await readFile(COMPONENT));
-  const engine = new Engine({ ...settings, component });
+  const engine = new Engine({ ...settings, component }, settings.component === undefined);
   await engine.started;
   return engine;
 }
@@ -58,20 +58,18 @@ export class Engine implements EngineDoor {
   readonly #encoder = new TextEncoder();
   #stopping: Promise<void> | undefined;
 
-  constructor(settings: EngineSettings & { component: Uint8Array }) {
+  /** `trusted`: the component is the built-in one. */
+  constructor(settings: EngineSettings & { component: Uint8Array }, trusted: boolean) {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     assert(shardCount >= 1);
     const tenantsTaken = new SharedArrayBuffer(4);
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
     this.#splitter = new Splitter(shardCount);
-    this.#shards = Array.from(
-      { length: shardCount },
-      (_, shard) =>
-        new ShardThread(
-          { shard, tenantsTaken, tenantCountMax, slotCount, imageBytesMax, component, stage },
-          this.#waiting,
-        ),
-    );
+    const limits = { tenantsTaken, tenantCountMax, slotCount, imageBytesMax };
+    this.#shards = Array.from({ length: shardCount }, (_, shard) => {
+      const shardSettings = { shard, ...limits, component, trusted, stage };
+      return new ShardThread(shardSettings, this.#waiting);
+    });
     this.started = Promise.all(this.#shards.map((shard) => shard.started));
   }
 

@@ -16,6 +16,9 @@ import type { Waiting } from "./waiting.ts";
 
 /** Deaths after which a shard is not started again: it would only die once more. */
 const RESTART_COUNT_MAX = 5;
+/** How long one step may take before the shard counts as stuck, and how often that is looked at. */
+const STEP_MS_MAX = 30_000;
+const WATCH_MS = 1_000;
 
 export type ShardRecord = {
   readonly kind: number;
@@ -38,6 +41,9 @@ export class ShardThread {
   #ring!: RingWriter;
   #counters!: ShardCounters;
   #worker!: Worker;
+  #stepCount = 0;
+  #steppedMs = 0;
+  readonly #watch: NodeJS.Timeout;
 
   constructor(
     settings: Omit<ShardSettings, "ring" | "counters" | "incarnation">,
@@ -47,6 +53,8 @@ export class ShardThread {
     this.#waiting = waiting;
     this.started = this.#startedWith.promise;
     this.#start();
+    this.#watch = setInterval(() => this.#endIfStuck(performance.now()), WATCH_MS);
+    this.#watch.unref();
   }
 
   /** Whether `recordCount` records with `byteCount` bytes in all have room now. */
@@ -125,6 +133,20 @@ export class ShardThread {
     }
   }
 
+  /** The last resort against a step that never ends: a bug of ours, since guests have their guard. */
+  #endIfStuck(nowMs: number): void {
+    const stepCount = this.#counters.get("stepCount");
+    const isIdle = this.#ring.bytesUsed === 0;
+    if (isIdle || stepCount !== this.#stepCount || this.#steppedMs === 0) {
+      this.#stepCount = stepCount;
+      this.#steppedMs = nowMs;
+    } else if (nowMs - this.#steppedMs > STEP_MS_MAX) {
+      this.#steppedMs = 0;
+      this.#die(new Error(`a step took over ${STEP_MS_MAX} ms`));
+      void this.#worker.terminate();
+    }
+  }
+
   /** A bug: its tenants' windows are gone. Who waits is told; the shard starts empty. */
   #die(error: unknown): void {
     process.emitWarning(error instanceof Error ? error : String(error), {
@@ -143,6 +165,7 @@ export class ShardThread {
   #end(): void {
     this.ready = false;
     if (this.#stopping) {
+      clearInterval(this.#watch);
       this.#waiting.fail(this.#requests);
       this.#stopped.resolve();
     } else if (this.#restartCount < RESTART_COUNT_MAX) {

@@ -119,12 +119,16 @@ export type ShardSettings = {
   readonly imageBytesMax: number;
   /** The component that every tenant of this shard runs. */
   readonly component: Uint8Array;
+  /** The component is ours: it needs no time guard. */
+  readonly trusted: boolean;
   /** The kernel stage, and how many threads of this shard there were before. */
   readonly stage?: StageHandle | undefined;
   readonly incarnation: number;
 };
 
 const COUNTERS = [
+  /** Steps begun: stands still when the shard is stuck. */
+  "stepCount",
   "tenantCount",
   "eventCount",
   "rejectedCount",

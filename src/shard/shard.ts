@@ -101,9 +101,10 @@ export class Shard {
 
   /** Takes what waits, up to a bound; returns the answers that are due. `nowMs`: whole epoch ms. */
   step(nowMs: number): readonly Answer[] {
-    const { ring, batcher } = this.parts;
+    const { ring, batcher, counters } = this.parts;
     this.#answers = [];
     this.#nowMs = nowMs;
+    counters.set("stepCount", counters.get("stepCount") + 1);
     for (let count = 0; count < STEP_RECORDS_MAX && ring.next(); count++) {
       this.#record.read(ring.view, ring.payloadOffset);
       if (ring.kind === RECORD_QUESTION) this.#answerRecord();

@@ -23,6 +23,7 @@ function run(settings: ShardSettings): void {
     slotCount: settings.slotCount,
     imageBytesMax: settings.imageBytesMax,
     tenantCountMax,
+    guarded: !settings.trusted,
   });
   const shard = new Shard({
     shard: settings.shard,

@@ -33,8 +33,12 @@ export type Command = keyof typeof COMMANDS;
 
 /** A batch of one event that is a command. */
 export function commandBatch(command: Command, argument = 0): Uint8Array {
-  const weight = ((0xbad << 20) | (COMMANDS[command] << 12) | argument) >>> 0;
-  return writeBatch([{ weight, tsMs: 4, text: "" }], 0);
+  return writeBatch([{ weight: commandWeight(command, argument), tsMs: 4, text: "" }], 0);
+}
+
+/** Weight of the event that is the command; as JSON it takes arguments below 4,096. */
+export function commandWeight(command: Command, argument = 0): number {
+  return (1 << 19) | (COMMANDS[command] << 12) | argument;
 }
 
 /** No text begins with U+FEFF: jco, the oracle, loses it there. */

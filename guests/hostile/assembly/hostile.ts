@@ -1,8 +1,9 @@
 // A guest that behaves until told otherwise: it tallies what it is given, keeps a few texts, and reports
 // numbers that follow from every byte it ever saw, so that any disturbance of its memory shows.
 //
-// A batch is a command when the weight of its first event is 0xBAD in the top 12 bits: bits 12-19 say
-// what, bits 0-11 with which argument. No real batch weighs that much.
+// A batch is a command when bit 19 of the weight of its first event is set: bits 12-18 say what, bits 0-11
+// with which argument. WEIGHT_MAX still allows it, so that a command can come as JSON; batches that are
+// meant well weigh less.
 import { IngestReport, Sentence, TrendItem, TrendingReport, ORDER_COUNT } from "./world.gen";
 import { INGEST_REPORT_BYTES, SENTENCE_BYTES, TRENDING_REPORT_BYTES } from "./world.gen";
 import { TREND_ITEM_BYTES } from "./world.gen";
@@ -12,7 +13,7 @@ import { ADVANCE_SPIN, ADVANCE_TRAP, TRENDING_RECURSE, TRENDING_SPIN, TRENDING_T
 import { twistIngest, twistTrending } from "./lie";
 import { FOUND, RECURSE, SPIN, TRAP, perform } from "./misdeed";
 
-const COMMAND: u32 = 0xbad;
+const COMMAND: u32 = 1;
 /** Commands above the misdeeds of misdeed.ts. */
 const ARM_ARENA: u32 = 64;
 const ARM_TRENDING: u32 = 65;
@@ -39,8 +40,8 @@ export function configure(clock: u32): void {
 export function ingest(batch: usize, bytes: usize): usize {
   const count = load<u32>(batch);
   const weight = count > 0 ? load<u32>(batch + BATCH_HEADER_BYTES + 4) : 0;
-  const isCommand = weight >> 20 == COMMAND;
-  const command = (weight >> 12) & 0xff;
+  const isCommand = weight >> 19 == COMMAND;
+  const command = (weight >> 12) & 0x7f;
   const argument = weight & 0xfff;
   if (isCommand && command < ARM_ARENA) perform(command, argument);
   for (let at: usize = 0; at < bytes; at++) {
