@@ -33,6 +33,7 @@ export async function registerReference(server: FastifyInstance, version: string
         { name: "trending", description: "What comes out" },
         { name: "tenants", description: "Who is there" },
         { name: "health", description: "Whether it runs" },
+        { name: "system", description: "What the machine does underneath" },
       ],
     },
     refResolver: {
@@ -43,7 +44,11 @@ export async function registerReference(server: FastifyInstance, version: string
   await server.register(fastifySwaggerUi, {
     routePrefix: "/docs",
     staticCSP: CONTENT_POLICY,
-    theme: { title: "NexusCore API" },
+    theme: {
+      title: "NexusCore API",
+      // The bar on top holds another project's logo and a box for other people's documents.
+      css: [{ filename: "nexuscore.css", content: ".swagger-ui .topbar { display: none; }" }],
+    },
     uiConfig: { docExpansion: "list", tryItOutEnabled: true, validatorUrl: null },
   });
   server.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
