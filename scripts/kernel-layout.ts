@@ -1,7 +1,7 @@
 /**
- * Writes what TypeScript and AssemblyScript know of the kernel's structures from bpf/aggregate.h, the
- * one definition, and assertions that stop the C compiler when it sees another layout than this script.
- * `--check` writes nothing and fails when a file is out of date.
+ * Writes what TypeScript and AssemblyScript know of the kernel's structures from bpf/aggregate.h,
+ * the one definition, and assertions that stop the C compiler when it sees another layout than
+ * this script. `--check` writes nothing and fails when a file is out of date.
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";

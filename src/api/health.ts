@@ -2,17 +2,36 @@
 import type { EngineDoor } from "#engine/door.ts";
 import { Problem } from "#model/problem.ts";
 import { problemResponses } from "#model/schemas.ts";
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import type { FastifyPluginAsync } from "fastify";
 
 /** By this a client knows that the server on a port is ours. */
 export const PRODUCT = "nexuscore";
+
+/** How event datagrams are taken: by which path, and what the kernel's lacks. */
+export const DatagramFactsSchema = Type.Union([
+  Type.Object({ status: Type.Literal("off"), reason: Type.String() }),
+  Type.Object({
+    status: Type.Literal("on"),
+    host: Type.String(),
+    port: Type.Integer(),
+    path: Type.Union([Type.Literal("kernel"), Type.Literal("user")]),
+    missing: Type.Array(Type.String()),
+    receive: Type.Union([Type.Literal("recvmmsg"), Type.Literal("dgram")]),
+    cpuCount: Type.Integer(),
+    slotCount: Type.Integer(),
+    logRecordCount: Type.Integer(),
+  }),
+]);
+
+export type DatagramFacts = Static<typeof DatagramFactsSchema>;
 
 export type HealthOptions = {
   readonly engine: EngineDoor;
   readonly version: string;
   readonly startedAtMs: number;
   readonly stopping: () => boolean;
+  readonly datagrams: DatagramFacts;
 };
 
 const ReadySchema = Type.Object({
@@ -22,6 +41,7 @@ const ReadySchema = Type.Object({
   startedAtMs: Type.Number(),
   tenantCount: Type.Integer(),
   eventCount: Type.Integer(),
+  datagrams: DatagramFactsSchema,
   shards: Type.Array(Type.Object({}, { additionalProperties: true })),
 });
 
@@ -69,6 +89,7 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
           startedAtMs,
           tenantCount: sum("tenantCount"),
           eventCount: sum("eventCount"),
+          datagrams: options.datagrams,
           shards,
         });
       },

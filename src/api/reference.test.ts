@@ -111,6 +111,7 @@ test("api: the reference names every route and its problems, and needs no networ
   assert.deepEqual(routes.toSorted(), [
     "GET /livez",
     "GET /readyz",
+    "GET /v1/system/kernel",
     "GET /v1/tenants",
     "GET /v1/tenants/{tenant}",
     "GET /v1/tenants/{tenant}/live",

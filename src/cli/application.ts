@@ -1,5 +1,6 @@
 /** The running product: engine and HTTP together. Used by serve, demo and replay. */
-import { healthRoutes } from "#api/health.ts";
+import { type DatagramFacts, healthRoutes } from "#api/health.ts";
+import { kernelRoutes } from "#api/kernel.ts";
 import { buildServer } from "#api/server.ts";
 import { tenantRoutes } from "#api/tenants.ts";
 import { trendingRoutes } from "#api/trending.ts";
@@ -7,6 +8,8 @@ import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import { eventRoutes } from "#ingest/http.ts";
+import type { UdpIngest } from "#ingest/udp.ts";
+import type { Stage } from "#kernel/stage.ts";
 import type { Log } from "#observe/log.ts";
 import type { FastifyInstance } from "fastify";
 import { urlHost } from "./url.ts";
@@ -15,6 +18,8 @@ import { VERSION } from "./version.ts";
 export type Application = {
   readonly url: string;
   readonly engine: EngineDoor;
+  /** Event datagrams; or, in words, why none are taken. */
+  readonly udp: UdpIngest | string;
   /** Refuses new events, answers what is in flight, closes the streams, ends the engine. */
   stop(): Promise<void>;
 };
@@ -25,9 +30,17 @@ export type AssembledServer = {
 };
 
 /** The server before it listens: all routes on one engine. Tests inject into it. */
-export async function assembleServer(engine: EngineDoor, log: Log): Promise<AssembledServer> {
+export async function assembleServer(
+  engine: EngineDoor,
+  log: Log,
+  udp: UdpIngest | string = "not started",
+): Promise<AssembledServer> {
   let stopping = false;
-  const health = { engine, version: VERSION, startedAtMs: Date.now(), stopping: () => stopping };
+  const health = {
+    ...{ engine, version: VERSION, startedAtMs: Date.now() },
+    stopping: () => stopping,
+    datagrams: datagramFacts(udp),
+  };
   const server = await buildServer({
     log,
     version: VERSION,
@@ -38,6 +51,7 @@ export async function assembleServer(engine: EngineDoor, log: Log): Promise<Asse
       liveRoutes(engine),
       tenantRoutes(engine),
       healthRoutes(health),
+      kernelRoutes(health.datagrams, typeof udp === "string" ? undefined : () => udp.stats()),
     ],
   });
   return { server, beginStop: () => void (stopping = true) };
@@ -46,28 +60,76 @@ export async function assembleServer(engine: EngineDoor, log: Log): Promise<Asse
 export async function startApplication(config: Config, log: Log): Promise<Application> {
   // Loaded here, so that commands that need no engine do not wait for one.
   const { startEngine } = await import("#engine/engine.ts");
-  const { shardCount, slotCount, imageBytesMax, tenantCountMax } = config;
-  const engine = await startEngine({ shardCount, slotCount, imageBytesMax, tenantCountMax });
+  const { openStage } = await import("#kernel/stage.ts");
+  const { shardCount, slotCount, imageBytesMax, tenantCountMax, kernelStage } = config;
+  const path = kernelStage === "off" ? "user" : undefined;
+  const stage = openStage({ shardCount, ...(path === undefined ? {} : { path }) });
   try {
-    return await openApplication(engine, config, log);
+    const engine = await startEngine({
+      ...{ shardCount, slotCount, imageBytesMax, tenantCountMax },
+      stage: stage.handle,
+    });
+    try {
+      return await openApplication({ engine, stage, config, log });
+    } catch (error) {
+      await engine.stop();
+      throw error;
+    }
   } catch (error) {
-    await engine.stop();
+    stage.close();
     throw error;
   }
 }
 
-async function openApplication(engine: EngineDoor, config: Config, log: Log): Promise<Application> {
-  const { server, beginStop } = await assembleServer(engine, log);
-  await server.listen({ host: config.httpHost, port: config.httpPort });
+async function openApplication(parts: {
+  readonly engine: EngineDoor;
+  readonly stage: Stage;
+  readonly config: Config;
+  readonly log: Log;
+}): Promise<Application> {
+  const { engine, stage, config, log } = parts;
+  const udp = await openUdp(stage, config, log);
+  const { server, beginStop } = await assembleServer(engine, log, udp);
+  try {
+    await server.listen({ host: config.httpHost, port: config.httpPort });
+  } catch (error) {
+    if (typeof udp !== "string") await udp.stop();
+    throw error;
+  }
   const address = server.server.address();
   const port = typeof address === "object" ? address?.port : config.httpPort;
   return {
-    url: `http://${urlHost(config.httpHost)}:${port}`,
-    engine,
+    ...{ url: `http://${urlHost(config.httpHost)}:${port}`, engine, udp },
     stop: async () => {
       beginStop();
       await server.close();
+      if (typeof udp !== "string") await udp.stop();
       await engine.stop();
+      stage.close();
     },
   };
+}
+
+/** Without its port the server goes on, over HTTP alone, and says so. */
+async function openUdp(stage: Stage, config: Config, log: Log): Promise<UdpIngest | string> {
+  const { udpHost: host, udpPort: port, turnMs } = config;
+  try {
+    const { startUdpIngest } = await import("#ingest/udp.ts");
+    return await startUdpIngest(stage, { host, port, turnMs });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const place = `${host}:${port}`;
+    const reason =
+      code === "EADDRINUSE"
+        ? `UDP ${place} is taken by another program; choose another with --udp-port`
+        : `UDP ${place} cannot be had: ${message}`;
+    log.warn({ udpHost: host, udpPort: port, code }, `no event datagrams: ${reason}`);
+    return reason;
+  }
+}
+
+function datagramFacts(udp: UdpIngest | string): DatagramFacts {
+  if (typeof udp === "string") return { status: "off", reason: udp };
+  const { host, port, facts } = udp;
+  return { status: "on", host, port, ...facts, missing: [...facts.missing] };
 }

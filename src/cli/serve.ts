@@ -51,10 +51,12 @@ export async function startOrExplain(config: Config, log: Log): Promise<Applicat
   }
 }
 
-function announce({ url }: Application, config: Config, log: Log): void {
+function announce({ url, udp }: Application, config: Config, log: Log): void {
   const { shardCount, tenantCountMax, imageBytesMax, httpHost } = config;
   if (!process.stdout.isTTY) {
-    log.info({ url, version: VERSION, shardCount, tenantCountMax, imageBytesMax }, "serving");
+    const datagrams = datagramWords(udp);
+    const engine = { shardCount, tenantCountMax, imageBytesMax };
+    log.info({ url, version: VERSION, ...engine, datagrams }, "serving");
     return;
   }
   const tenants = `${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}`;
@@ -66,6 +68,7 @@ function announce({ url }: Application, config: Config, log: Log): void {
   API         ${style("cyan", url)}
   Reference   ${style("cyan", `${url}/docs`)}
   Engine      ${shards(shardCount)}, ${tenants}
+  Datagrams   ${datagramWords(udp)}
 ${open}
   Try it:
     curl -H 'content-type: application/json' \\
@@ -74,6 +77,15 @@ ${open}
     curl ${url}/v1/tenants/acme/trending
 
   Ctrl-C stops.`);
+}
+
+/** Which path event datagrams take, and why not the other. */
+function datagramWords(udp: Application["udp"]): string {
+  if (typeof udp === "string") return `off: ${udp}`;
+  const { host, port, facts } = udp;
+  const place = `udp://${urlHost(host)}:${port}`;
+  if (facts.path === "kernel") return `${place}, aggregated in the kernel (eBPF)`;
+  return `${place}, aggregated in user space; the kernel path lacks: ${facts.missing.join(", ")}`;
 }
 
 function shards(count: number): string {

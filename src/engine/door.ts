@@ -45,7 +45,10 @@ export type ShardStats = {
 
 /** Every method that fails does so with a `Problem` (model/problem.ts). */
 export interface EngineDoor {
-  /** Resolves once the events are in the tenants' windows. Problems: busy, malformedJson, stopping. */
+  /**
+   * Resolves once the events are in the tenants' windows. Problems: busy, malformedJson,
+   * stopping.
+   */
   offer(offer: Offer): Promise<OfferAnswer>;
   /** Problems: tenantUnknown, tenantQuarantined, guestFailed. */
   trending(tenant: string, options: { limit: number; order: TrendOrder }): Promise<TrendingReport>;
@@ -53,7 +56,10 @@ export interface EngineDoor {
   tenants(options: { offset: number; limit: number; prefix: string }): Promise<TenantList>;
   /** Problem: tenantUnknown. */
   tenant(tenant: string): Promise<TenantStatus>;
-  /** Creates the tenant, or releases it from quarantine. Changing the clock starts its window anew. */
+  /**
+   * Creates the tenant, or releases it from quarantine. Changing the clock starts its window
+   * anew.
+   */
   putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus>;
   stats(): readonly ShardStats[];
   /** Whether events are taken now. */

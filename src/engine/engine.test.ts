@@ -156,7 +156,7 @@ test("an unknown tenant, and a body that is no JSON, are problems", async (t) =>
   await rejects(offer(engine, { tenant: "a", body: "5", format: "json" }), "malformedJson");
 });
 
-test("a full ring answers busy at once, and takes again when the shard has caught up", async (t) => {
+test("a full ring answers busy, and takes again when the shard has caught up", async (t) => {
   const engine = await start(t, { shardCount: 1 });
   const line = `${JSON.stringify({ user: "u", text: "words ".repeat(600) })}\n`;
   const body = line.repeat(Math.floor((7 * 1024 * 1024) / line.length));
@@ -208,7 +208,7 @@ test("a spinning component is stopped, undone, and quarantined; the shard goes o
   assert.equal(released.state, "live");
 });
 
-test("one shard and two shards, few slots and many, give every tenant the same answer", async (t) => {
+test("one shard or two, few slots or many: every tenant has the same answer", async (t) => {
   const seed = Number(process.env["SEED"] ?? 5);
   const random = new Random(seed);
   const words = "river stone cloud ember maple orbit quartz saffron tundra velvet".split(" ");

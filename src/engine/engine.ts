@@ -1,6 +1,6 @@
 /**
- * All shards of a process, seen from the I/O thread: which shard a tenant is on, whether there is room,
- * and which answer belongs to which request. Knows no protocol and parses no event.
+ * All shards of a process, seen from the I/O thread: which shard a tenant is on, whether there is
+ * room, and which answer belongs to which request. Knows no protocol and parses no event.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

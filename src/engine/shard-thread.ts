@@ -1,4 +1,7 @@
-/** One shard as the I/O thread holds it: its ring, its worker, its counters; started again if it dies. */
+/**
+ * One shard as the I/O thread holds it: its ring, its worker, its counters; started again if it
+ * dies.
+ */
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
 import { RING_BYTES } from "#model/limits.ts";
@@ -133,7 +136,9 @@ export class ShardThread {
     }
   }
 
-  /** The last resort against a step that never ends: a bug of ours, since guests have their guard. */
+  /**
+   * The last resort against a step that never ends: a bug of ours, since guests have their guard.
+   */
   #endIfStuck(nowMs: number): void {
     const stepCount = this.#counters.get("stepCount");
     const isIdle = this.#ring.bytesUsed === 0;

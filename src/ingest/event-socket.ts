@@ -1,4 +1,7 @@
-/** The event socket on Linux: made by hand, so that the filter is in place before the first datagram. */
+/**
+ * The event socket on Linux: made by hand, so that the filter is in place before the first
+ * datagram.
+ */
 import { findFfi, type Libc, loadLibc, socketAddress } from "#kernel/libc.ts";
 
 /** What waits for the receiver; with the kernel stage only what its logs cannot take. */

@@ -1,7 +1,8 @@
 /**
- * A shard's end of the stage: its own part of what was aggregated, as batches by tenant in the layout of
- * guests/sdk/assembly/batch.ts. Fill a round with `collect`; then `emit` until it is done, and hand out
- * the batches in between. Nothing is allocated a record; a new tenant costs one question.
+ * A shard's end of the stage: its own part of what was aggregated, as batches by tenant in the
+ * layout of guests/sdk/assembly/batch.ts. Fill a round with `collect`; then `emit` until it is
+ * done, and hand out the batches in between. Nothing is allocated a record; a new tenant costs
+ * one question.
  */
 import { CONTROL_BUSY, CONTROL_BYTES, CONTROL_RUNS } from "./layout.gen.ts";
 import { type DrainExports, instantiateDrain } from "./module.ts";
@@ -53,8 +54,9 @@ export class Drain {
   }
 
   /**
-   * Writes batches. `full`: hand them out, `release`, and go on. `name`: give the tenant `neededName` a
-   * number with `bind`, or `refuse` it, and go on. `done`: hand out the rest, `release`; the round is over.
+   * Writes batches. `full`: hand them out, `release`, and go on. `name`: give the tenant
+   * `neededName` a number with `bind`, or `refuse` it, and go on. `done`: hand out the rest,
+   * `release`; the round is over.
    */
   emit(nowMs: number): EmitStatus {
     const status = STATUSES[this.#drain.emit(nowMs)]!;
@@ -98,8 +100,8 @@ export class Drain {
   }
 
   /**
-   * Waits until no CPU writes the tables of the epoch before. A run that is under way when the epoch
-   * turns is over in microseconds; see the proof at the head of bpf/aggregate.bpf.c.
+   * Waits until no CPU writes the tables of the epoch before. A run that is under way when the
+   * epoch turns is over in microseconds; see the proof at the head of bpf/aggregate.bpf.c.
    */
   #awaitQuiet(): void {
     const words = new Int32Array(this.memory.buffer);

@@ -1,6 +1,7 @@
 /**
- * Loads a built BPF object through the distribution's libbpf and node:ffi: no native addon, no compiler
- * on the user's machine. Loading needs CAP_BPF and CAP_PERFMON; attaching to a socket needs nothing.
+ * Loads a built BPF object through the distribution's libbpf and node:ffi: no native addon, no
+ * compiler on the user's machine. Loading needs CAP_BPF and CAP_PERFMON; attaching to a socket
+ * needs nothing.
  */
 import { errorName, type Ffi } from "./libc.ts";
 

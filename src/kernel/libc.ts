@@ -1,6 +1,6 @@
 /**
- * The few calls of the C library that Node has no door for, through node:ffi. Linux only; elsewhere,
- * and where Node was built without FFI, `loadLibc` says why there are none.
+ * The few calls of the C library that Node has no door for, through node:ffi. Linux only;
+ * elsewhere, and where Node was built without FFI, `loadLibc` says why there are none.
  */
 import assert from "node:assert/strict";
 import type * as Ffi from "node:ffi";
@@ -19,7 +19,6 @@ const POLLIN = 1;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
-const MAP_POPULATE = 0x8000;
 const MSGHDR_BYTES = 56;
 /** struct mmsghdr: a msghdr, then the bytes received. */
 export const MESSAGE_BYTES = 64;
@@ -159,7 +158,7 @@ export function loadLibc(ffi: Ffi) {
 
     /** Puts the memory of `fd` where `address` is. */
     mapAt(address: bigint, bytes: number, fd: number): void {
-      const flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+      const flags = MAP_SHARED | MAP_FIXED;
       const mapped = calls.mmap(address, BigInt(bytes), PROT_READ_WRITE, flags, fd, 0n);
       if (mapped !== address) throw new SystemError("mmap", errno());
     },

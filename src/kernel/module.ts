@@ -1,4 +1,7 @@
-/** The user-space half in Wasm, drain/dist/drain.wasm: compiled once a thread, over the shared memory. */
+/**
+ * The user-space half in Wasm, drain/dist/drain.wasm: compiled once a thread, over the shared
+ * memory.
+ */
 import { readFileSync } from "node:fs";
 
 /** What drain/assembly/index.ts exports. */

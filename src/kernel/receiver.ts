@@ -1,6 +1,6 @@
 /**
- * The receiving end of the stage, for one thread: reads what the kernel leaves to the socket (or, without
- * the kernel, everything), turns the epoch, and forgets senders that went silent.
+ * The receiving end of the stage, for one thread: reads what the kernel leaves to the socket (or,
+ * without the kernel, everything), turns the epoch, and forgets senders that went silent.
  */
 import { type DrainExports, instantiateDrain } from "./module.ts";
 import { findFfi, type Libc, loadLibc, messageBytes, writeMessages } from "./libc.ts";
@@ -38,8 +38,9 @@ export class Receiver {
   }
 
   /**
-   * Turns the epoch if every shard has read the one before; returns whether it did. Until it can, the
-   * tables fill, then the logs, then the socket's buffer: only what comes after that is lost, and counted.
+   * Turns the epoch if every shard has read the one before; returns whether it did. Until it can,
+   * the tables fill, then the logs, then the socket's buffer: only what comes after that is lost,
+   * and counted.
    */
   turn(): boolean {
     if (this.#drain.flipReady() === 0) return false;

@@ -1,7 +1,8 @@
 /**
- * Where everything lies in the one memory of the kernel stage: a shared Wasm memory that the receiver and
- * all shards see. The arrays that the aggregator writes stand on pages of their own, so that the kernel's
- * can be mapped over them; without the kernel they are ordinary memory and the same code writes them.
+ * Where everything lies in the one memory of the kernel stage: a shared Wasm memory that the
+ * receiver and all shards see. The arrays that the aggregator writes stand on pages of their own,
+ * so that the kernel's can be mapped over them; without the kernel they are ordinary memory and
+ * the same code writes them.
  */
 import assert from "node:assert/strict";
 import { MESSAGE_BYTES } from "./libc.ts";
@@ -19,7 +20,10 @@ const WASM_PAGE_BYTES = 64 * 1024;
 /** Words that the Wasm reads, in the order of drain/assembly/stage.ts. */
 const TABLE = 1024;
 const SLOT_BYTES = 16;
-/** As in drain/assembly/collect.ts and batches.ts: two rounds, digits, held records, output, its table. */
+/**
+ * As in drain/assembly/collect.ts and batches.ts: two rounds, digits, held records, output, its
+ * table.
+ */
 const SHARD_REGION_BYTES =
   2 * 131_072 * 16 + 2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * 16 + PAGE_BYTES;
 export const SHARD_COUNTERS_BYTES = 128;
@@ -45,7 +49,9 @@ export type StageSizes = {
 export type StageLayout = StageSizes & {
   readonly partBits: number;
   readonly bytes: number;
-  /** Arrays of the kernel, in the order of the maps: shared, sender ids, senders, then one a CPU. */
+  /**
+   * Arrays of the kernel, in the order of the maps: shared, sender ids, senders, then one a CPU.
+   */
   readonly shared: number;
   readonly senderIds: number;
   readonly senders: number;

@@ -55,7 +55,10 @@ export type StageStats = {
   /** Aggregated by the kernel, and by its twin in user space. */
   readonly kernel: { readonly datagrams: number; readonly records: number };
   readonly user: { readonly datagrams: number; readonly records: number };
-  /** Good datagrams that the kernel left to the socket: its log was full, or the program ran twice. */
+  /**
+   * Good datagrams that the kernel left to the socket: its log was full, or the program ran
+   * twice.
+   */
   readonly passed: { readonly datagrams: number; readonly records: number };
   /** Of those, lost on the way through the socket's buffer. */
   readonly passedLostRecords: number;

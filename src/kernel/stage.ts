@@ -1,7 +1,8 @@
 /**
  * The kernel stage: where event datagrams become sums. `openStage` tries the kernel (an eBPF socket
- * filter, loaded through libbpf) and takes the same code in Wasm where that is not to be had; which of
- * the two, and what is missing, is in `facts`. What the stage is to do is the same either way.
+ * filter, loaded through libbpf) and takes the same code in Wasm where that is not to be had;
+ * which of the two, and what is missing, is in `facts`. What the stage is to do is the same
+ * either way.
  *
  *   socket -> [ filter ]  -> columns of the CPUs  \
  *          -> receiver.ts -> column of user space  > one shared memory -> drain.ts, one a shard

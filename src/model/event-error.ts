@@ -28,9 +28,18 @@ export const EVENT_ERRORS = [
   { code: "tenantIllegal", message: "A tenant id is a string of 1 to 64 of A-Z a-z 0-9 . _ : -" },
   { code: "tenantMismatch", message: "The event names another tenant than the address." },
   { code: "tenantLimit", message: `All ${TENANT_COUNT_MAX} tenants are taken.` },
-  { code: "tenantQuarantined", message: "The tenant's component failed too often; see its status." },
-  { code: "idInvalid", message: `id is a string of 1 to ${EVENT_ID_BYTES_MAX} bytes, no controls.` },
-  { code: "userInvalid", message: `user is a string of 1 to ${USER_BYTES_MAX} bytes, no controls.` },
+  {
+    code: "tenantQuarantined",
+    message: "The tenant's component failed too often; see its status.",
+  },
+  {
+    code: "idInvalid",
+    message: `id is a string of 1 to ${EVENT_ID_BYTES_MAX} bytes, no controls.`,
+  },
+  {
+    code: "userInvalid",
+    message: `user is a string of 1 to ${USER_BYTES_MAX} bytes, no controls.`,
+  },
   {
     code: "conversationInvalid",
     message: `conversation is a string of 1 to ${CONVERSATION_BYTES_MAX} bytes, no controls.`,

@@ -1,7 +1,7 @@
 /**
  * The door of a shard: what crosses between the I/O thread and a shard's thread, and nothing else.
- * Events and questions go in through one ring, so a question sees every event before it. Answers come
- * back as messages, one a step. Counters are shared memory that only the shard writes.
+ * Events and questions go in through one ring, so a question sees every event before it. Answers
+ * come back as messages, one a step. Counters are shared memory that only the shard writes.
  */
 import type { StageHandle } from "#kernel/stage.ts";
 import type { Clock } from "#model/tenant.ts";
@@ -11,7 +11,10 @@ import type { RingWriter } from "#std/byte-ring.ts";
 import { LATENCY_HISTOGRAM_BYTES, LatencyHistogram } from "#std/latency-histogram.ts";
 import { OUTCOMES } from "#model/outcome.ts";
 
-/** Kinds of ring records. `lines`: NDJSON. `elements`: as the splitter writes them. `question`: JSON. */
+/**
+ * Kinds of ring records. `lines`: NDJSON. `elements`: as the splitter writes them. `question`:
+ * JSON.
+ */
 export const RECORD_LINES = 1;
 export const RECORD_ELEMENTS = 2;
 export const RECORD_QUESTION = 3;

@@ -37,7 +37,9 @@ export class RequestLedger {
     return entry;
   }
 
-  /** The last record of the request has been parsed; its answer is due at the next `takeAnswers`. */
+  /**
+   * The last record of the request has been parsed; its answer is due at the next `takeAnswers`.
+   */
   close(request: Request): void {
     request.complete = true;
     this.#complete.push(request);

@@ -1,7 +1,7 @@
 /**
- * All tenants of one thread. A state machine: it never waits, reads no clock but the one that times a
- * turn, and opens no socket. A step takes what waits in the ring, groups the events by tenant, and
- * calls each tenant's component once for its whole group.
+ * All tenants of one thread. A state machine: it never waits, reads no clock but the one that
+ * times a turn, and opens no socket. A step takes what waits in the ring, groups the events by
+ * tenant, and calls each tenant's component once for its whole group.
  */
 import assert from "node:assert/strict";
 import type { Batcher } from "#batcher/batcher.ts";
@@ -256,8 +256,8 @@ export class Shard {
 
   /**
    * Turns until the slice is over. The guard may end it at any call and in any loop, never within a
-   * straight line: so a turn and its entry in the books are one straight line, and what needs more than
-   * that (a failure, late events) leaves the slice first.
+   * straight line: so a turn and its entry in the books are one straight line, and what needs
+   * more than that (a failure, late events) leaves the slice first.
    */
   #runSlice(): void {
     const { host, counters } = this.parts;
@@ -300,7 +300,10 @@ export class Shard {
     );
   }
 
-  /** Either the tenant is to blame, or its turn was over and only the entry is missing, or nothing was. */
+  /**
+   * Either the tenant is to blame, or its turn was over and only the entry is missing, or nothing
+   * was.
+   */
   #settleTimeout(): void {
     const { host } = this.parts;
     const tenant = this.#source.batchTenant(this.#batch);

@@ -1,7 +1,7 @@
 /**
  * The limit on tenants, shared by all shards. A shard claims room before it parses, since any event
- * may bring a new tenant, and gives back what it did not use: the limit is never exceeded, and near it
- * a shard may be refused only while another's claim is out.
+ * may bring a new tenant, and gives back what it did not use: the limit is never exceeded, and
+ * near it a shard may be refused only while another's claim is out.
  */
 export class TenantCap {
   readonly countMax: number;

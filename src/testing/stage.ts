@@ -1,6 +1,7 @@
 /**
- * A kernel stage under test, one thread: send datagrams, turn the epoch, see what each tenant would get.
- * Three ways in, which must not differ: the kernel's filter, recvmmsg, and one datagram at a time.
+ * A kernel stage under test, one thread: send datagrams, turn the epoch, see what each tenant
+ * would get. Three ways in, which must not differ: the kernel's filter, recvmmsg, and one
+ * datagram at a time.
  */
 import assert from "node:assert/strict";
 import { findFfi, type Libc, loadLibc, socketAddress, writeMessages } from "#kernel/libc.ts";
@@ -88,7 +89,10 @@ export class TestStage implements Disposable {
     return count;
   }
 
-  /** Turns the epoch and drains every shard, as the threads would; what each tenant gets, in order. */
+  /**
+   * Turns the epoch and drains every shard, as the threads would; what each tenant gets, in
+   * order.
+   */
   turn(nowMs: number = NOW_MS): TenantBatch[] {
     if (this.#way !== "dgram") this.read();
     assert(this.receiver.turn(), "every shard has read the last epoch");

@@ -1,6 +1,7 @@
 /**
- * The kernel stage from socket to batches, three ways in: the eBPF filter, recvmmsg, and one datagram at
- * a time. What needs a privilege or a kernel feature is skipped where it is missing, with its name.
+ * The kernel stage from socket to batches, three ways in: the eBPF filter, recvmmsg, and one
+ * datagram at a time. What needs a privilege or a kernel feature is skipped where it is missing,
+ * with its name.
  */
 import assert from "node:assert/strict";
 import test from "node:test";

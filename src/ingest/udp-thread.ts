@@ -1,0 +1,138 @@
+/**
+ * The thread that reads event datagrams: waits at the socket, takes what waits, turns the epoch.
+ */
+import { createSocket, type Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
+import { isIPv6 } from "node:net";
+import { parentPort, workerData } from "node:worker_threads";
+import { findFfi, loadLibc, pollRequest } from "#kernel/libc.ts";
+import { Receiver } from "#kernel/receiver.ts";
+import { openEventSocket } from "./event-socket.ts";
+import type { UdpMessage, UdpSettings } from "./udp.ts";
+
+/** A turn that must wait for a shard is tried again so much later. */
+const RETRY_MS = 2;
+/** Reads between two looks at the clock. */
+const READS_MAX = 16;
+/** How long the end waits for the shards. */
+const STOP_MS_MAX = 3_000;
+const FORGET_MS = 1_000;
+/** node:dgram tells nothing of a stop; so often its loop looks for itself. */
+const LOOK_MS = 20;
+
+/** Says when to turn the epoch, and does. */
+class Turns {
+  readonly #receiver: Receiver;
+  readonly #turnMs: number;
+  #nextMs: number;
+  #forgetMs = 0;
+
+  constructor(receiver: Receiver, turnMs: number) {
+    this.#receiver = receiver;
+    this.#turnMs = turnMs;
+    this.#nextMs = performance.now() + turnMs;
+  }
+
+  /** Milliseconds until there is something to do. */
+  get dueMs(): number {
+    return Math.max(0, this.#nextMs - performance.now());
+  }
+
+  tick(): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#nextMs) return;
+    // Shards that are behind keep the turn waiting: that is the back pressure.
+    if (!this.#receiver.turn()) this.#nextMs = nowMs + RETRY_MS;
+    else this.#nextMs = Math.max(this.#nextMs + this.#turnMs, nowMs);
+    if (nowMs < this.#forgetMs) return;
+    this.#forgetMs = nowMs + FORGET_MS;
+    this.#receiver.forgetIdleSenders();
+  }
+
+  /** Gives the shards both tables, as far as they take them in time. */
+  finish(): void {
+    const endMs = performance.now() + STOP_MS_MAX;
+    for (let turns = 0; turns < 3 && performance.now() < endMs; pause(RETRY_MS)) {
+      if (this.#receiver.turn()) turns += 1;
+    }
+  }
+}
+
+try {
+  await run(workerData as UdpSettings);
+} catch (error) {
+  const { message, code = "" } = error as NodeJS.ErrnoException;
+  post({ type: "failed", message, code });
+}
+
+async function run(settings: UdpSettings): Promise<void> {
+  const receiver = new Receiver(settings.stage);
+  const turns = new Turns(receiver, settings.turnMs);
+  const { memory, layout } = settings.stage;
+  const stopWord = new Int32Array(memory.buffer, layout.stopWord, 1);
+  const stopping = (): boolean => Atomics.load(stopWord, 0) !== 0;
+  const { address: host } = await lookup(settings.host);
+  const numeric = { ...settings, host };
+  if (settings.receive === "recvmmsg") runWithLibc(numeric, receiver, turns, stopping);
+  else await runWithDgram(numeric, receiver, turns, stopping);
+  turns.finish();
+}
+
+function runWithLibc(
+  { host, port, stage }: UdpSettings,
+  receiver: Receiver,
+  turns: Turns,
+  stopping: () => boolean,
+): void {
+  const socket = openEventSocket({ host, port, programFd: stage.programFd });
+  const libc = loadLibc(findFfi()!);
+  const reader = receiver.readSocket(socket.fd);
+  const request = pollRequest(socket.fd);
+  post({ type: "listening", port: socket.port });
+  while (!stopping()) {
+    if (libc.waitReadable(request, Math.ceil(turns.dueMs))) {
+      let readCount = 0;
+      while (readCount < READS_MAX && reader.read() > 0) readCount += 1;
+      // Nothing could be taken: the logs are full until the shards have read theirs.
+      if (readCount === 0) pause(RETRY_MS);
+    }
+    turns.tick();
+  }
+  while (reader.read() > 0) turns.tick();
+  socket.close();
+}
+
+async function runWithDgram(
+  { host, port }: UdpSettings,
+  receiver: Receiver,
+  turns: Turns,
+  stopping: () => boolean,
+): Promise<void> {
+  const socket: Socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
+  socket.on("message", (datagram) => {
+    if (receiver.room === 0) turns.tick();
+    // Without room it is lost, and the gap in its sender's sequence says so.
+    if (receiver.room > 0) receiver.take(datagram);
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind(port, host, resolve);
+  });
+  post({ type: "listening", port: socket.address().port });
+  const ended = Promise.withResolvers<void>();
+  const timer = setInterval(() => {
+    turns.tick();
+    if (stopping()) ended.resolve();
+  }, LOOK_MS);
+  await ended.promise;
+  clearInterval(timer);
+  socket.close();
+}
+
+function post(message: UdpMessage): void {
+  parentPort!.postMessage(message);
+}
+
+function pause(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+}

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import test, { type TestContext } from "node:test";
+import { type Engine, startEngine } from "#engine/engine.ts";
+import { openStage, type StagePath } from "#kernel/stage.ts";
+import { Problem } from "#model/problem.ts";
+import { tenantIndexes, termEntry, TestSender, weightRecord } from "#testing/datagrams.ts";
+import { wayMissing } from "#testing/stage.ts";
+import { startUdpIngest, type UdpIngest } from "./udp.ts";
+
+const PATHS: readonly StagePath[] = ["kernel", "user"];
+const [ACME, GLOBEX] = tenantIndexes(["acme", "globex"]) as [number, number];
+const NAMES = [
+  [ACME, "acme"],
+  [GLOBEX, "globex"],
+  termEntry(0, "pizza"),
+  termEntry(1, "soup"),
+] as const;
+
+for (const path of PATHS) {
+  const skip = path === "kernel" ? wayMissing("kernel") : false;
+
+  test(`${path}: records are in the tenants' windows, on whatever shard`, { skip }, async (t) => {
+    const { engine, udp } = await start(t, path);
+    assert.equal(udp.facts.path, path);
+    const sender = new TestSender(5n);
+    await send(
+      udp,
+      sender.dictionary(NAMES),
+      sender.records([weightRecord(ACME, 0, 3), weightRecord(GLOBEX, 1, 2)]),
+      sender.records([weightRecord(ACME, 0, 4), weightRecord(ACME, 1, 1)]),
+    );
+    await settled(udp, 4);
+    assert.deepEqual(await counts(engine, "acme"), [
+      ["pizza", 7],
+      ["soup", 1],
+    ]);
+    assert.deepEqual(await counts(engine, "globex"), [["soup", 2]]);
+  });
+
+  test(`${path}: a stop hands on what was taken`, { skip }, async (t) => {
+    const { engine, udp } = await start(t, path, { turnMs: 1_000 });
+    const sender = new TestSender(5n);
+    await send(udp, sender.dictionary(NAMES));
+    for (let i = 0; i < 50; i++) await send(udp, sender.records([weightRecord(ACME, 0, 1)]));
+    await udp.stop();
+    const { kernel, user, shards } = udp.stats();
+    assert.equal(kernel.records + user.records, 50);
+    assert.equal(shards.deliveredCount, 50);
+    assert.deepEqual(await counts(engine, "acme"), [["pizza", 50]]);
+  });
+
+  test(`${path}: a port that is taken is an error with its code`, { skip }, async (t) => {
+    const { udp } = await start(t, path);
+    const stage = openStage({ shardCount: 1, path, logBits: 14 });
+    t.after(() => stage.close());
+    const { host, port } = udp;
+    await assert.rejects(startUdpIngest(stage, { host, port, turnMs: 10 }), { code: "EADDRINUSE" });
+  });
+}
+
+test("a name that leaves the machine's addresses is an error", async (t) => {
+  const stage = openStage({ shardCount: 1, path: "user", logBits: 14 });
+  t.after(() => stage.close());
+  const failed = startUdpIngest(stage, { host: "192.0.2.1", port: 0, turnMs: 10 });
+  await assert.rejects(failed, { code: "EADDRNOTAVAIL" });
+});
+
+async function start(
+  t: TestContext,
+  path: StagePath,
+  { turnMs = 10 } = {},
+): Promise<{ engine: Engine; udp: UdpIngest }> {
+  const dictionaryBytes = 4 * 1024 * 1024;
+  const stage = openStage({ shardCount: 2, path, logBits: 16, dictionaryBytes });
+  const engine = await startEngine({
+    ...{ shardCount: 2, slotCount: 8, imageBytesMax: 64 * 1024 * 1024, tenantCountMax: 1_000 },
+    stage: stage.handle,
+  });
+  const udp = await startUdpIngest(stage, { host: "localhost", port: 0, turnMs });
+  t.after(async () => {
+    await udp.stop();
+    await engine.stop();
+    stage.close();
+  });
+  return { engine, udp };
+}
+
+async function send(udp: UdpIngest, ...datagrams: readonly Uint8Array[]): Promise<void> {
+  const socket = createSocket("udp4");
+  for (const datagram of datagrams) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.send(datagram, udp.port, "127.0.0.1", () => resolve());
+    await promise;
+  }
+  socket.close();
+  await once(socket, "close");
+}
+
+/**
+ * Until so many records are with their tenants; a test that waits in vain is ended by its runner.
+ */
+async function settled(udp: UdpIngest, recordCount: number): Promise<void> {
+  while (udp.stats().shards.deliveredCount < recordCount) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function counts(engine: Engine, tenant: string): Promise<[string, number][]> {
+  for (;;) {
+    try {
+      const { items } = await engine.trending(tenant, { limit: 10, order: "count" });
+      return items.map(({ term, count }) => [term, count]);
+    } catch (error) {
+      // Handed to the shard, not yet to the tenant.
+      if (!(error instanceof Problem) || error.code !== "tenantUnknown") throw error;
+    }
+  }
+}
