@@ -2,6 +2,7 @@
  * `/v1/system/kernel`: how event datagrams are taken, and the books of every record and refusal.
  */
 import type { StageStats } from "#kernel/stage-stats.ts";
+import { problemResponses } from "#model/schemas.ts";
 import type { FastifyPluginAsync } from "fastify";
 import { Type } from "typebox";
 import { type DatagramFacts, DatagramFactsSchema } from "./health.ts";
@@ -23,7 +24,10 @@ export function kernelRoutes(
           tags: ["system"],
           operationId: "systemKernel",
           summary: "Event datagrams: path, records, loss and refusals by reason",
-          response: { 200: { ...KernelSchema, description: "Counted since the start" } },
+          response: {
+            200: { ...KernelSchema, description: "Counted since the start" },
+            ...problemResponses("stopping"),
+          },
         },
       },
       async (_request, reply) =>

@@ -1,6 +1,6 @@
 /**
- * Where a tenant lives. The splitter computes the same in Wasm (batcher/assembly/tenants.ts), so that
- * a tenant's events meet in one shard whichever way they came in.
+ * Where a tenant lives. The splitter computes the same in Wasm (batcher/assembly/tenants.ts), so
+ * that a tenant's events meet in one shard whichever way they came in.
  */
 
 /** Hash of a legal tenant id: FNV-1a over its bytes, then the finalizer of MurmurHash3. */
@@ -16,8 +16,9 @@ export function tenantHash(tenant: string): number {
 }
 
 /**
- * Shard of a legal tenant id, in [0, shardCount). Only the lowest byte of the hash decides: it stands
- * in the tenant's index in event datagrams, so that the kernel knows the shard without the name.
+ * Shard of a legal tenant id, in [0, shardCount). Only the lowest byte of the hash decides: it
+ * stands in the tenant's index in event datagrams, so that the kernel knows the shard without the
+ * name.
  */
 export function shardOf(tenant: string, shardCount: number): number {
   return (tenantHash(tenant) & 255) % shardCount;
