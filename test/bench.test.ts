@@ -251,7 +251,7 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
   ],
   ingest: [
     "eventsPerSecond updateP50Us updateP99Us updateP999Us requestP50Ms",
-    "fixed.eventsPerSecond live.eventsPerSecond live.updateP999Us live.residentMb",
+    "mixed.eventsPerSecond live.eventsPerSecond live.updateP999Us live.residentMb",
   ],
   guest: [
     "nsPerEventGrouped nsPerEventUngrouped nsPerTermGrouped paneRollUs",

@@ -2,9 +2,9 @@
  * The whole server, end to end: NDJSON over HTTP on the loopback, from a load generator in a
  * process of its own, on the same cores. Three loads take turns, each on a server just started:
  *
- *   (no prefix)  bodies of many tenants to POST /v1/events
- *   fixed.       bodies of one tenant each to POST /v1/tenants/{tenant}/events
- *   live.        as the first, while `liveTenants` tenants have state and any of them may come next
+ *   (no prefix)  bodies of one tenant each to POST /v1/tenants/{tenant}/events, the usual road
+ *   mixed.       bodies of many tenants to POST /v1/events: turns of a few events each
+ *   live.        as mixed, while `liveTenants` tenants have state and any of them may come next
  *
  * Updates are turns: one tenant's component takes one batch, the fetching of its image included;
  * their quantiles are the shard's own, since it started, first turns and (live.) creations
@@ -34,8 +34,8 @@ export const ingest: Scenario = {
     seed: { full: 1, quick: 1, sentence: "of everything drawn" },
     corpus: { full: "auto", quick: "seeded", sentence: "auto, seeded, or a folder of IRC logs" },
     loads: {
-      full: "shared,fixed,live",
-      quick: "shared,fixed,live",
+      full: "own,mixed,live",
+      quick: "own,mixed,live",
       sentence: "which loads to run",
     },
   },
@@ -43,8 +43,8 @@ export const ingest: Scenario = {
 };
 
 const LOADS = {
-  shared: { prefix: "", route: "shared" },
-  fixed: { prefix: "fixed.", route: "fixed" },
+  own: { prefix: "", route: "fixed" },
+  mixed: { prefix: "mixed.", route: "shared" },
   live: { prefix: "live.", route: "shared" },
 } as const;
 
