@@ -41,8 +41,8 @@ export type IsolateHostOptions = {
   readonly turnMsMax?: number;
   readonly strikeCountMax?: number;
   /**
-   * Whether slices run under a time guard, the default. Only a host that runs no component but our own
-   * goes without: a guard costs 0.1 ms, which is most of the cost of a lone event.
+   * Whether slices run under a time guard, the default. Only a host that runs no component but our
+   * own goes without: a guard costs 0.1 ms, which is most of the cost of a lone event.
    */
   readonly guarded?: boolean;
   /** CPU time of this thread in ms; for tests. */

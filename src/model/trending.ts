@@ -1,4 +1,4 @@
-/** What a tenant's component reports of its window; the shapes of wit/summarizer.wit in TypeScript. */
+/** What a tenant's component reports of its window: the shapes of wit/summarizer.wit. */
 export type TrendItem = {
   readonly term: string;
   readonly count: number;

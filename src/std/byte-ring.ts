@@ -128,7 +128,7 @@ export class RingReader extends Ring {
     this.#recordUnits = 0;
   }
 
-  /** Sleeps until something is written, the writer stops, or the time is over. Blocks the thread. */
+  /** Blocks the thread until something is written, the writer stops, or the time is over. */
   wait(timeoutMs: number): void {
     const head = this.control[HEAD]!;
     if (!this.stopping) Atomics.wait(this.control, TAIL, head, timeoutMs);
