@@ -57,6 +57,17 @@ test("every dependency has its line in docs/dependencies.md, at an exact version
   assert(!readFileSync("package-lock.json", "utf8").includes('"hasInstallScript": true'));
 });
 
+test("the lock holds every platform's package, so that npm ci works on each and off each", () => {
+  const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter((name) => !isLocked(packages, path, name)),
+  );
+  // An install from a registry that lacks some drops them from the lock without a word.
+  assert.deepEqual(missing, []);
+});
+
 const seeded = [
   ["isolate/isolate.ts", `import { step } from "#shard/shard.ts";`, "isolate may not import shard"],
   [
@@ -81,6 +92,14 @@ for (const [path, line, ...want] of seeded) {
     const errors = want.map((message) => `src/${path}:1: ${message}`);
     assert.deepEqual(got, errors);
   });
+}
+
+/** Whether a package at `path` finds `name` as Node would: beside it, or further up. */
+function isLocked(packages: object, path: string, name: string): boolean {
+  for (let at = path; ; at = at.slice(0, Math.max(at.lastIndexOf("/node_modules/"), 0))) {
+    if (Object.hasOwn(packages, `${at === "" ? "" : `${at}/`}node_modules/${name}`)) return true;
+    if (at === "") return false;
+  }
 }
 
 function tidyFile(path: string, text: string): string[] {
