@@ -37,6 +37,8 @@ const POOL_BATCHES = 4_096;
  */
 const BLOCK_TURNS = 64;
 const WARM_BLOCKS = 400;
+/** After this the windows of all tenants are empty. */
+const QUIET_MS = 10 * 60_000;
 
 serveMeasurement(measure);
 
@@ -47,6 +49,7 @@ function measure(settings: DensitySettings): DensityFigures {
   bench.missTurns();
   bench.updates();
   bench.hotTenants();
+  bench.quiet();
   return bench.figures();
 }
 
@@ -97,8 +100,8 @@ class Density {
     isolates.host.commitAll();
     this.#put("tenants", tenants, "tenants");
     this.#put("residentMb", residentBytes() / 2 ** 20, "MiB");
-    this.#put("bytesPerColdTenant", isolates.host.stats.imageBytes / tenants, "bytes");
-    this.#put("residentBytesPerColdTenant", grownBytes / (tenants - settled), "bytes");
+    this.#put("bytesPerNewTenant", isolates.host.stats.imageBytes / tenants, "bytes");
+    this.#put("residentBytesPerNewTenant", grownBytes / (tenants - settled), "bytes");
     this.#put("createUs", quantile(created, 0.5) * 1000, "us");
     this.#put("createP99Us", quantile(created, 0.99) * 1000, "us");
     this.#facts["eventsCreated"] = isolates.counted + isolates.repeated;
@@ -130,7 +133,7 @@ class Density {
     this.#put("slotMissUs", this.#blockUs(blocks, miss, 1), "us");
     const start = warmTenants + blocks * BLOCK_TURNS;
     const revive = (turn: number): void => {
-      isolates.ingest((start + turn) % tenants, this.#pool, turn % POOL_BATCHES);
+      isolates.ingest((start + turn) % tenants, this.#first, turn % POOL_BATCHES);
     };
     this.#put("reviveUs", this.#blockUs(blocks, revive, 1), "us");
   }
@@ -190,6 +193,16 @@ class Density {
     }
     this.#put("bytesPerHotTenant", median(sizes), "bytes");
     this.#put("bytesPerHotTenantMax", Math.max(...sizes), "bytes");
+  }
+
+  /** Everybody falls silent: what a tenant takes that has had its say. */
+  quiet(): void {
+    const { tenants, hotTenants } = this.#settings;
+    const { host } = this.#isolates;
+    const count = tenants + hotTenants;
+    this.#isolates.slices(count, (tenant) => host.advance(tenant, START_MS + QUIET_MS));
+    host.commitAll();
+    this.#put("bytesPerColdTenant", host.stats.imageBytes / count, "bytes");
   }
 
   figures(): DensityFigures {

@@ -4,14 +4,15 @@
  *
  *   residentMb          VmRSS of the whole process once every tenant is open and has had one
  *                       message
- *   bytesPerColdTenant  bytes of image, of tenants with one message, on average
- *   residentBytesPerColdTenant  growth of VmRSS for each of the last four fifths of the tenants
+ *   bytesPerNewTenant   bytes of image, of tenants with one message, on average
+ *   residentBytesPerNewTenant  growth of VmRSS for each of the last four fifths of the tenants
+ *   bytesPerColdTenant  bytes of image once everybody, the hot ones too, has been silent for 10 min
  *   bytesPerHotTenant   bytes of image after `hotEvents` over 24 panes; median of `hotTenants`
  *   createUs            `open` of a new tenant, its configuration included; each timed, median
  *   slotHitUs           a turn without events of a tenant in its slot: the call itself
  *   slotMissUs          the same turn of a tenant at rest: its image put into a slot, another's out
  *   warmBatchUs         a turn with one batch, `warmTenants` in turn, all in their slots
- *   reviveUs            a turn with one batch of a tenant at rest, from rest to answer
+ *   reviveUs            a turn with one message for a tenant at rest, from rest to answer
  *   updateP50Us …       a turn with one batch, tenants by Zipf's law, misses included, each timed
  *   allocatedBytesPerEvent  JavaScript heap that the same turns took, from V8's own total
  *
