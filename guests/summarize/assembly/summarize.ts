@@ -9,7 +9,7 @@
 // event ahead of it counts as now; a tenant on the event clock is moved by its newest event. An
 // event older than the window is only counted as late; one for any open pane is counted in that
 // pane.
-import { alloc } from "../../sdk/assembly/arena";
+import { alloc, mark, STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch";
 import { equalBytes, mix32 } from "../../sdk/assembly/sketches/bytes";
 import { addPerson, personOf, rollPeople } from "../../sdk/assembly/sketches/distinct-window";
@@ -93,17 +93,20 @@ export function paneEndMs(pane: u32): f64 {
   return <f64>(pane - PANE_BIAS + 1) * PANE_MS;
 }
 
-/** Scratch of one call and what is known of the event at hand. */
+/**
+ * Scratch of one call and what is known of the event at hand.
+ *
+ * Every event of a batch uses the same place, as much of it as it needs: what the tokenizer folds,
+ * the records of the terms, and where terms may repeat the table that finds out. `reset` writes
+ * zeros over all that was used, so what is not used costs nothing; nothing here relies on zeros.
+ */
 @unmanaged
 class Turn {
   /** TERM_RECORD_BYTES each: terms of the event, from its text first. */
   records: u32;
-  /** u16[SEEN_ENTRIES]: record + 1 by hash, to count a term once a message. */
-  seen: u32;
   candidate: u32;
   /** The tokenizer's; the last thing in the arena, so that it can be widened in place. */
   scratch: u32;
-  scratchLen: u32;
   pane: u32;
   weight: u32;
   userHash: u32;
@@ -111,10 +114,9 @@ class Turn {
   tsMs: f64;
 
   open(): void {
-    this.records = <u32>alloc(<usize>EVENT_TERMS_MAX * TERM_RECORD_BYTES, 16);
-    this.seen = <u32>alloc(SEEN_ENTRIES << 1, 16);
     this.candidate = <u32>alloc(offsetof<Candidate>(), 16);
     this.scratch = <u32>alloc(0, 16);
+    this.records = this.scratch;
   }
 
   @inline
@@ -130,16 +132,19 @@ class Turn {
       while ((load<u8>(text + bytes) & 0xc0) == 0x80) bytes -= 1;
     }
     const wanted = <u32>scratchBytes(bytes, TEXT_TERMS_MAX);
-    if (wanted > this.scratchLen) {
-      alloc(wanted - this.scratchLen, 1);
-      this.scratchLen = wanted;
-    }
-    return tokenize(text, bytes, this.records, TEXT_TERMS_MAX, this.scratch);
+    this.records = (this.scratch + wanted + 15) & ~15;
+    if (this.record(EVENT_TERMS_MAX) > STATE_ADDRESS) unreachable();
+    const count = tokenize(text, bytes, this.records, TEXT_TERMS_MAX, this.scratch);
+    this.use(this.record(count));
+    return count;
+  }
+
+  /** The arena reaches to `end` at least. */
+  use(end: usize): void {
+    const top = mark();
+    if (end > top) alloc(end - top, 1);
   }
 }
-
-/** At least twice EVENT_TERMS_MAX. */
-const SEEN_ENTRIES: u32 = 512;
 
 /** One event; returns its fate. */
 function take(turn: Turn, event: usize): u32 {
@@ -167,6 +172,7 @@ function take(turn: Turn, event: usize): u32 {
   );
 
   let count: u32 = 0;
+  turn.records = turn.scratch;
   if (textLen != 0) {
     count = turn.readText(text, textLen);
     if (userLen != 0 && count != 0 && saidBefore(turn)) return FATE_REPEATED;
@@ -244,6 +250,7 @@ function saidBefore(turn: Turn): bool {
  */
 function addExplicit(turn: Turn, terms: usize, termCount: u32, count: u32): u32 {
   let at = terms;
+  turn.use(turn.record(min(count + termCount, EVENT_TERMS_MAX)));
   for (let index: u32 = 0; index < termCount && count < EVENT_TERMS_MAX; index++) {
     const bytes = <u32>load<u8>(at) | (<u32>load<u8>(at, 1) << 8);
     const record = turn.record(count);
@@ -269,11 +276,13 @@ function addExplicit(turn: Turn, terms: usize, termCount: u32, count: u32): u32 
 function dropRepeated(turn: Turn, count: u32): u32 {
   let mask: u32 = 31;
   while (mask + 1 < count * 2) mask = mask * 2 + 1;
-  memory.fill(turn.seen, 0, (mask + 1) << 1);
+  const seen = turn.record(count);
+  turn.use(seen + ((mask + 1) << 1));
+  memory.fill(seen, 0, (mask + 1) << 1);
   let kept: u32 = 0;
   for (let index: u32 = 0; index < count; index++) {
     const record = turn.record(index);
-    if (!isFirst(turn, kept, record, mask)) continue;
+    if (!isFirst(turn, seen, kept, record, mask)) continue;
     if (kept != index) v128.store(turn.record(kept), v128.load(record));
     kept += 1;
   }
@@ -282,14 +291,14 @@ function dropRepeated(turn: Turn, count: u32): u32 {
 
 /** Whether no kept record is the same term; notes that it is about to be kept as number `next`. */
 @inline
-function isFirst(turn: Turn, next: u32, record: usize, mask: u32): bool {
+function isFirst(turn: Turn, seen: usize, next: u32, record: usize, mask: u32): bool {
   const hash = load<u32>(record, 8);
   const bytes = load<u32>(record, 4);
   let at = hash & mask;
   while (true) {
-    const entry = <u32>load<u16>(turn.seen + (at << 1));
+    const entry = <u32>load<u16>(seen + (at << 1));
     if (entry == 0) {
-      store<u16>(turn.seen + (at << 1), <u16>(next + 1));
+      store<u16>(seen + (at << 1), <u16>(next + 1));
       return true;
     }
     const other = turn.record(entry - 1);

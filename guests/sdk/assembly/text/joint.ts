@@ -3,7 +3,7 @@
 import { ASCII_CLASSES, LETTER, DIGIT } from "./tables.gen";
 import { classOf, decode, plain } from "./unicode";
 import { isListedText } from "./listed";
-import { STATE, NEXT } from "./state";
+import { LABEL, STATE } from "./state";
 
 /** Added to the class bits of a word's characters. */
 export const HAS_APOSTROPHE: u32 = 0x100;
@@ -155,7 +155,7 @@ export function startsPath(p: usize, end: usize): bool {
 
 /** Whether a label is listed with the mark in front: "." for a domain, "/" for a file ending. */
 export function isEnding(label: usize, bytes: usize, mark: u32): bool {
-  const copy = load<usize>(STATE, NEXT) + 512;
+  const copy = STATE + LABEL;
   store<u8>(copy, mark);
   for (let index: usize = 0; index < bytes; index++) {
     store<u8>(copy + 1 + index, load<u8>(label + index) | 0x20);

@@ -1,9 +1,9 @@
-// What one tokenize call remembers: 96 bytes of static memory, because a guest has no wasm globals
+// What one tokenize call remembers: 120 bytes of static memory, because a guest has no wasm globals
 // that change. `tokenize` fills it, and clears it before it returns: nothing of a text stays behind
 // but its fingerprint.
 
-export const STATE: usize = memory.data(96, 8);
-export const STATE_BYTES: usize = 96;
+export const STATE: usize = memory.data(120, 8);
+export const STATE_BYTES: usize = 120;
 
 /** Where the term records go, how many there are, how many fit. */
 export const OUT: usize = 0;
@@ -33,6 +33,8 @@ export const LANES: usize = 56;
 export const LANES_ASIDE: usize = 72;
 /** Bit 0: the text has words; bit 1: it has what stands in for them. */
 export const SEEN: usize = 88;
+/** A label with its mark in front, 13 bytes at most, and what a hash of it may read behind. */
+export const LABEL: usize = 96;
 
 /** What comes next makes no bigram with what came before. */
 @inline
