@@ -4,6 +4,7 @@
 import { tenantEntry, termText } from "./dictionary";
 import {
   counters,
+  delivered,
   DELIVERED_COUNT,
   DELIVERED_EVENTS,
   hold,
@@ -72,7 +73,7 @@ export function resetOutput(): void {
 }
 
 /**
- * Writes batches until all records of the round are done (0), the output is full (1), or a tenant needs
+ * Writes batches until all sorted records are done (0), the output is full (1), or a tenant needs
  * its number (2): then `neededName`, `bindTenant` or `refuseTenant`, and `emit` again.
  */
 export function emit(nowMs: f64): u32 {
@@ -100,6 +101,7 @@ export function emit(nowMs: f64): u32 {
     else writeWeight(record, key, term, nowMs);
   }
   closeBatch();
+  delivered();
   cursor = 0;
   runKey = -1;
   refusedRun = -1;
@@ -116,7 +118,7 @@ export function bindTenant(number: u32): void {
   store<u32>(nameEntry, (incarnation << 24) | (number + 1), 4);
 }
 
-/** There is no room for the tenant that was asked for: its records of this round are refused. */
+/** There is no room for the tenant that was asked for: its records at hand are refused. */
 export function refuseTenant(): void {
   refusedRun = load<u64>(records + (<usize>cursor << 4)) >> TENANT_SHIFT;
 }

@@ -1,6 +1,8 @@
-// A shard's half of an epoch: its part of every column's table and log, copied out, emptied, and sorted
-// by sender, tenant, kind and term, so that equal keys meet and the order does not depend on who
-// aggregated what. A round takes ROUND_RECORDS at most; what is left waits for the next.
+// A shard's half of an epoch: its part of every column's table and log, copied out and emptied. Records
+// of several epochs gather in a buffer; when the shard wants them they are sorted by sender, tenant,
+// kind and term, so that equal keys meet and become one, and the order does not depend on who aggregated
+// what. While the sorted ones are handed out, the next gather in the other of two buffers; sorting uses
+// both, so it waits until all is handed out.
 //
 // Sorting is a radix sort, least digit first, 11 bits a digit; digits in which all keys agree are left
 // out, which leaves three of five for a hundred thousand tenants of one sender. About 4 ns a pass and
@@ -9,6 +11,7 @@ import { tenantEntry, termText } from "./dictionary";
 import {
   COUNT_SHIFT,
   METRIC_SHIFT,
+  ONE,
   SENDER_SHIFT,
   TENANT_BITS,
   TENANT_SHIFT,
@@ -17,6 +20,7 @@ import {
 import {
   ack,
   ackSet,
+  bufferRecords,
   columnFills,
   count,
   cpuCount,
@@ -32,7 +36,6 @@ import {
   slotBits,
 } from "./stage";
 
-export const ROUND_RECORDS: u32 = 131072;
 export const HELD_RECORDS_MAX: u32 = 65536;
 const RECORD_BYTES: usize = 16;
 const HELD_BYTES: usize = 24;
@@ -54,16 +57,19 @@ const ROUNDS: usize = 48;
 export let part: u32 = 0;
 export let counters: usize = 0;
 export let incarnation: u32 = 0;
-/** Region of the shard: records, their scratch, digits, held records, output. */
-let scratch: usize = 0;
+/** Region of the shard: two buffers of records, digits, held records, output. */
+let capacity: u32 = 0;
+/** Records that gather. */
+let pending: usize = 0;
+let pendingCount: u32 = 0;
 let digits: usize = 0;
 let held: usize = 0;
 let heldCount: u32 = 0;
 export let output: usize = 0;
-/** Sorted records of the round. */
+/** Sorted records that are handed out. */
 export let records: usize = 0;
 export let recordCount: u32 = 0;
-/** Epoch in which the records at hand were seen first, those from `held` aside. */
+/** Epoch whose predecessor is read. */
 let readEpoch: u32 = 0;
 
 // Where the collection of this epoch stands.
@@ -71,17 +77,18 @@ let collecting: bool = false;
 let column: u32 = 0;
 let inLog: bool = false;
 let position: u32 = 0;
-// Bits in which the keys of the round differ are in one and not in the other.
+// Bits in which the keys of the buffer differ are in one and not in the other.
 let keysOr: u64 = 0;
-let keysAnd: u64 = 0;
+let keysAnd: u64 = -1;
 
 export function shardInit(shard: u32, shardIncarnation: u32): void {
   part = shard;
   incarnation = shardIncarnation & 0xff;
   counters = shardCounters + <usize>shard * SHARD_COUNTERS_BYTES;
+  capacity = bufferRecords;
   records = shardRegions + <usize>shard * shardRegionBytes;
-  scratch = records + <usize>ROUND_RECORDS * RECORD_BYTES;
-  digits = scratch + <usize>ROUND_RECORDS * RECORD_BYTES;
+  pending = records + <usize>capacity * RECORD_BYTES;
+  digits = pending + <usize>capacity * RECORD_BYTES;
   held = digits + DIGITS * 4;
   output = held + <usize>HELD_RECORDS_MAX * HELD_BYTES;
   // What a shard that died held is lost, and counted.
@@ -90,16 +97,13 @@ export function shardInit(shard: u32, shardIncarnation: u32): void {
 }
 
 /**
- * Collects a round of what the last turn of the epoch left, once no column writes it any more: the host
- * asks that first. Returns how many records there are to emit; 0 when the epoch is read.
+ * Gathers what the last turn of the epoch left, once no column writes it any more: the host asks that
+ * first. Returns how many records have gathered; `collected` says whether the buffer had room for all.
  */
 export function collect(): u32 {
   const now = epoch();
-  recordCount = 0;
-  keysOr = 0;
-  keysAnd = ~(<u64>0);
   if (!collecting) {
-    if (ack(part) == now) return 0;
+    if (ack(part) == now) return pendingCount;
     collecting = true;
     column = 0;
     inLog = false;
@@ -108,7 +112,7 @@ export function collect(): u32 {
     takeHeld();
   }
   const side = (readEpoch + 1) & 1;
-  while (column <= cpuCount && recordCount < ROUND_RECORDS) {
+  while (column <= cpuCount && pendingCount < capacity) {
     if (!inLog) takeSlots(side);
     else takeLog(side);
   }
@@ -116,14 +120,38 @@ export function collect(): u32 {
     collecting = false;
     ackSet(part, readEpoch);
   }
-  if (recordCount > 0) {
-    count(counters + ROUNDS, 1);
+  return pendingCount;
+}
+
+/** Sorts what has gathered and joins equal keys; nothing may be being handed out. */
+export function compact(): u32 {
+  if (pendingCount > 1) {
     sort();
+    join();
   }
+  return pendingCount;
+}
+
+/** Begins to hand out what has gathered; returns how many records that are. */
+export function deliver(): u32 {
+  compact();
+  const sorted = pending;
+  pending = records;
+  records = sorted;
+  recordCount = pendingCount;
+  pendingCount = 0;
+  keysOr = 0;
+  keysAnd = -1;
+  if (recordCount > 0) count(counters + ROUNDS, 1);
   return recordCount;
 }
 
-/** Whether this epoch is read to its end; what was collected may still have to be emitted. */
+/** All that was handed out is done with. */
+export function delivered(): void {
+  recordCount = 0;
+}
+
+/** Whether this epoch is read to its end. */
 export function collected(): bool {
   return !collecting && ack(part) == epoch();
 }
@@ -140,7 +168,7 @@ export function hold(key: u64, aggregate: u64): void {
   count(counters + HELD_COUNT, recordsHeld);
 }
 
-/** Puts the held records in front of the round; those that waited too long are given up. */
+/** Takes up the held records whose names have come; those that waited too long are given up. */
 function takeHeld(): void {
   const waiting = heldCount;
   heldCount = 0;
@@ -149,14 +177,15 @@ function takeHeld(): void {
     const key = load<u64>(at);
     const aggregate = load<u64>(at, 8);
     const since = load<u32>(at, 16);
-    if (!namesKnown(key) && readEpoch - since < HELD_EPOCHS) {
+    const known = namesKnown(key);
+    if ((!known && readEpoch - since < HELD_EPOCHS) || pendingCount == capacity) {
       // It stays, at a place that has been read.
       memory.copy(held + <usize>heldCount * HELD_BYTES, at, HELD_BYTES);
       heldCount++;
       continue;
     }
     count(counters + HELD_COUNT, -(aggregate >> COUNT_SHIFT));
-    if (!namesKnown(key)) count(counters + UNKNOWN_COUNT, aggregate >> COUNT_SHIFT);
+    if (!known) count(counters + UNKNOWN_COUNT, aggregate >> COUNT_SHIFT);
     else take(key, aggregate);
   }
 }
@@ -174,10 +203,10 @@ function takeSlots(side: u32): void {
   const slotCount = <u32>1 << (slotBits - partBits);
   const start = partSlots(column, side, part);
   let at = start + (<usize>position << 4);
-  const roomEnd = at + (<usize>(ROUND_RECORDS - recordCount) << 4);
+  const roomEnd = at + (<usize>(capacity - pendingCount) << 4);
   const tableEnd = start + (<usize>slotCount << 4);
   const end = min(roomEnd, tableEnd);
-  let to = records + (<usize>recordCount << 4);
+  let to = pending + (<usize>pendingCount << 4);
   const empty = i64x2.splat(0);
   for (; at < end; at += 16) {
     const slot = v128.load(at);
@@ -189,8 +218,8 @@ function takeSlots(side: u32): void {
     keysAnd &= key;
     to += 16;
   }
-  const taken = <u32>((to - records) >> 4) - recordCount;
-  recordCount += taken;
+  const taken = <u32>((to - pending) >> 4) - pendingCount;
+  pendingCount += taken;
   count(counters + DRAINED_RECORDS, taken);
   position = <u32>((at - start) >> 4);
   if (position < slotCount) return;
@@ -201,9 +230,9 @@ function takeSlots(side: u32): void {
 function takeLog(side: u32): void {
   const fill = columnFills(column, side) + (<usize>part << 2);
   const logCount = min(load<u32>(fill), <u32>1 << (logBits - partBits));
-  const taken = min(logCount - position, ROUND_RECORDS - recordCount);
+  const taken = min(logCount - position, capacity - pendingCount);
   const from = partLog(column, side, part) + (<usize>position << 4);
-  const to = records + (<usize>recordCount << 4);
+  const to = pending + (<usize>pendingCount << 4);
   for (let i: usize = 0; i < <usize>taken << 4; i += 16) {
     const record = v128.load(from + i);
     v128.store(to + i, record);
@@ -211,7 +240,7 @@ function takeLog(side: u32): void {
     keysOr |= key;
     keysAnd &= key;
   }
-  recordCount += taken;
+  pendingCount += taken;
   count(counters + DRAINED_RECORDS, taken);
   position += taken;
   if (position < logCount) return;
@@ -222,12 +251,12 @@ function takeLog(side: u32): void {
 }
 
 function take(key: u64, aggregate: u64): void {
-  const to = records + (<usize>recordCount << 4);
+  const to = pending + (<usize>pendingCount << 4);
   store<u64>(to, key);
   store<u64>(to, aggregate, 8);
   keysOr |= key;
   keysAnd &= key;
-  recordCount++;
+  pendingCount++;
 }
 
 function sort(): void {
@@ -244,24 +273,47 @@ function sort(): void {
 /** One pass over 11 bits of the word at `offset` of a record; keeps the order of equals. */
 function sortDigit(offset: usize, shift: u32): void {
   memory.fill(digits, 0, DIGITS * 4);
-  const end = records + (<usize>recordCount << 4);
-  for (let at = records; at < end; at += 16) {
+  const end = pending + (<usize>pendingCount << 4);
+  for (let at = pending; at < end; at += 16) {
     const digit = digits + (<usize>((load<u64>(at + offset) >> shift) & (DIGITS - 1)) << 2);
     store<u32>(digit, load<u32>(digit) + 16);
   }
-  let to = <u32>scratch;
+  let to = <u32>records;
   for (let digit = digits; digit < digits + DIGITS * 4; digit += 4) {
     const bytes = load<u32>(digit);
     store<u32>(digit, to);
     to += bytes;
   }
-  for (let at = records; at < end; at += 16) {
+  for (let at = pending; at < end; at += 16) {
     const digit = digits + (<usize>((load<u64>(at + offset) >> shift) & (DIGITS - 1)) << 2);
     const place = load<u32>(digit);
     v128.store(place, v128.load(at));
     store<u32>(digit, place + 16);
   }
-  const sorted = scratch;
-  scratch = records;
-  records = sorted;
+  const sorted = records;
+  records = pending;
+  pending = sorted;
+}
+
+/** Adds up neighbours of one key, as far as count and sum hold them; samples stay single. */
+function join(): void {
+  const end = pending + (<usize>pendingCount << 4);
+  let to = pending;
+  for (let at = pending + 16; at < end; at += 16) {
+    const key = load<u64>(at);
+    const aggregate = load<u64>(at, 8);
+    if (key == load<u64>(to) && ((key >> METRIC_SHIFT) & 1) == 0) {
+      const before = load<u64>(to, 8);
+      const counted = (before >> COUNT_SHIFT) + (aggregate >> COUNT_SHIFT);
+      const summed = (before & (ONE - 1)) + (aggregate & (ONE - 1));
+      if (counted >> (64 - COUNT_SHIFT) == 0 && summed < ONE) {
+        store<u64>(to, (counted << COUNT_SHIFT) | summed, 8);
+        continue;
+      }
+    }
+    to += 16;
+    store<u64>(to, key);
+    store<u64>(to, aggregate, 8);
+  }
+  pendingCount = <u32>((to - pending) >> 4) + 1;
 }

@@ -5,7 +5,7 @@
 import { attachStage } from "./stage";
 
 export { evictSenders, flip, flipReady, receive, room } from "./receive";
-export { collect, collected, shardInit } from "./collect";
+export { collect, collected, compact, deliver, shardInit } from "./collect";
 export {
   batchCount,
   batchTable,

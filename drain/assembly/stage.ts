@@ -31,6 +31,8 @@ export let receiverCounters: usize = 0;
 export let shardCounters: usize = 0;
 export let shardRegions: usize = 0;
 export let shardRegionBytes: usize = 0;
+/** Records of one of a shard's two buffers. */
+export let bufferRecords: u32 = 0;
 let acks: usize = 0;
 let shared: usize = 0;
 let kernelControls: usize = 0;
@@ -66,6 +68,7 @@ export function attachStage(): void {
   shardCounters = word(22);
   shardRegions = word(23);
   shardRegionBytes = word(24);
+  bufferRecords = word(25);
 }
 
 function word(index: usize): u32 {

@@ -73,7 +73,8 @@ async function start(
   { turnMs = 10 } = {},
 ): Promise<{ engine: Engine; udp: UdpIngest }> {
   const dictionaryBytes = 4 * 1024 * 1024;
-  const stage = openStage({ shardCount: 2, path, logBits: 16, dictionaryBytes });
+  const small = { logBits: 16, bufferRecords: 65_536, dictionaryBytes };
+  const stage = openStage({ shardCount: 2, path, ...small });
   const engine = await startEngine({
     ...{ shardCount: 2, slotCount: 8, imageBytesMax: 64 * 1024 * 1024, tenantCountMax: 1_000 },
     stage: stage.handle,

@@ -1,8 +1,9 @@
 /**
  * A shard's end of the stage: its own part of what was aggregated, as batches by tenant in the
- * layout of guests/sdk/assembly/batch.ts. Fill a round with `collect`; then `emit` until it is
- * done, and hand out the batches in between. Nothing is allocated a record; a new tenant costs
- * one question.
+ * layout of guests/sdk/assembly/batch.ts. `collect` empties the tables whenever the epoch has
+ * turned and gathers; `deliver` begins to hand out what has gathered; then `emit` until it is
+ * done, and hand out the batches in between, while `collect` goes on. Nothing is allocated a
+ * record; a new tenant costs one question.
  */
 import { CONTROL_BUSY, CONTROL_BYTES, CONTROL_RUNS } from "./layout.gen.ts";
 import { type DrainExports, instantiateDrain } from "./module.ts";
@@ -18,12 +19,13 @@ const STATUSES: readonly EmitStatus[] = ["done", "full", "name"];
 
 export class Drain {
   batchCount = 0;
+  /** Records that wait for `deliver`. */
+  gathered = 0;
   /** All memory, for the batches. */
   readonly memory: Uint8Array;
   readonly #drain: DrainExports;
   readonly #layout: StageLayout;
   readonly #words: Uint32Array;
-  readonly #shard: number;
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
   /** Epoch whose predecessor no CPU writes any more. */
   #quietEpoch = 0;
@@ -32,7 +34,6 @@ export class Drain {
   /** `incarnation`: how many shards of this number there were before. */
   constructor(handle: StageHandle, { shard, incarnation }: { shard: number; incarnation: number }) {
     this.#layout = handle.layout;
-    this.#shard = shard;
     this.memory = new Uint8Array(handle.memory.buffer);
     this.#words = new Uint32Array(handle.memory.buffer);
     this.#drain = instantiateDrain(handle.memory);
@@ -44,13 +45,23 @@ export class Drain {
     return this.#drain.collected() === 0;
   }
 
-  /** Takes a round of records out of the tables; returns how many, 0 when all are read. */
-  collect(): number {
-    if (!this.pending) return 0;
+  /** Empties the tables as far as there is room for what is in them. */
+  collect(): void {
+    if (!this.pending) return;
     this.#awaitQuiet();
-    const count = this.#drain.collect();
+    this.gathered = this.#drain.collect();
+  }
+
+  /** Joins what has gathered of one key, to make room; not while something is handed out. */
+  compact(): void {
+    this.gathered = this.#drain.compact();
+  }
+
+  /** Begins to hand out what has gathered; returns how many records that are. */
+  deliver(): number {
+    this.gathered = 0;
     this.#drain.resetOutput();
-    return count;
+    return this.#drain.deliver();
   }
 
   /**
@@ -118,9 +129,5 @@ export class Drain {
       }
     }
     this.#quietEpoch = epoch;
-  }
-
-  get shard(): number {
-    return this.#shard;
   }
 }

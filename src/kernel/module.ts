@@ -17,6 +17,8 @@ export type DrainExports = {
   shardInit(shard: number, incarnation: number): void;
   collect(): number;
   collected(): number;
+  compact(): number;
+  deliver(): number;
   emit(nowMs: number): number;
   resetOutput(): void;
   batchCount(): number;

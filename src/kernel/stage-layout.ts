@@ -20,12 +20,8 @@ const WASM_PAGE_BYTES = 64 * 1024;
 /** Words that the Wasm reads, in the order of drain/assembly/stage.ts. */
 const TABLE = 1024;
 const SLOT_BYTES = 16;
-/**
- * As in drain/assembly/collect.ts and batches.ts: two rounds, digits, held records, output, its
- * table.
- */
-const SHARD_REGION_BYTES =
-  2 * 131_072 * 16 + 2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * 16 + PAGE_BYTES;
+/** As in drain/assembly/collect.ts and batches.ts: digits, held records, output, its table. */
+const SHARD_REGION_BYTES = 2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * SLOT_BYTES + PAGE_BYTES;
 export const SHARD_COUNTERS_BYTES = 128;
 export const RECEIVER_COUNTERS_BYTES = 128;
 const DICTIONARY_PAGE_BYTES = 16 * 1024;
@@ -42,6 +38,8 @@ export type StageSizes = {
   readonly slotBits: number;
   /** log2 of the records of a log. */
   readonly logBits: number;
+  /** Records that a shard gathers before it must hand them out; it has two such buffers. */
+  readonly bufferRecords: number;
   /** Memory for what senders call their tenants and terms. */
   readonly dictionaryBytes: number;
 };
@@ -73,7 +71,8 @@ export type StageLayout = StageSizes & {
 };
 
 export function layOut(sizes: StageSizes): StageLayout {
-  const { cpuCount, shardCount, slotBits, logBits, dictionaryBytes } = sizes;
+  const { cpuCount, shardCount, slotBits, logBits, bufferRecords, dictionaryBytes } = sizes;
+  const shardRegionBytes = 2 * bufferRecords * SLOT_BYTES + SHARD_REGION_BYTES;
   assert(shardCount >= 1 && shardCount <= PLACEMENTS);
   const partBits = Math.ceil(Math.log2(shardCount));
   assert(
@@ -107,14 +106,14 @@ export function layOut(sizes: StageSizes): StageLayout {
   const vectors = take(RECEIVE_COUNT * 16);
   const buffers = take(RECEIVE_COUNT * RECEIVE_BYTES);
   const pool = take(pageCount * DICTIONARY_PAGE_BYTES);
-  const shardRegions = take(shardCount * SHARD_REGION_BYTES);
+  const shardRegions = take(shardCount * shardRegionBytes);
   assert(top <= 2 ** 32, "the stage fits a Wasm memory");
   const table = [
     ...[cpuCount, slotBits, logBits, partBits, shardCount, shared],
     ...[kernelControls, kernelFills, kernelTables, kernelLogs],
     ...[userControl, userFills, userTables, userLogs, senderIds, senders],
     ...[roots, pageNext, pool, pageCount, receiverCounters, acks, shardCounters],
-    ...[shardRegions, SHARD_REGION_BYTES],
+    ...[shardRegions, shardRegionBytes, bufferRecords],
   ];
   return {
     ...sizes,

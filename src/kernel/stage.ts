@@ -33,6 +33,8 @@ const LOG_BITS_OLD = 18;
 /** The logs take this share of the machine's memory at most. */
 const LOG_MEMORY_SHARE = 1 / 64;
 const DICTIONARY_BYTES = 128 * 1024 * 1024;
+/** 32 MiB: 1.5 s of the tail of two million events a second. */
+const BUFFER_RECORDS = 2_097_152;
 
 export type StagePath = "kernel" | "user";
 
@@ -54,6 +56,7 @@ export type StageOptions = {
   readonly path?: StagePath;
   readonly slotBits?: number;
   readonly logBits?: number;
+  readonly bufferRecords?: number;
   readonly dictionaryBytes?: number;
   /** Of the hashes; drawn at random, so that nobody can aim keys at one slot. Tests set it. */
   readonly multiplier?: bigint;
@@ -191,6 +194,7 @@ function sizesOf(options: StageOptions, cpuCount: number): StageSizes {
     shardCount: options.shardCount,
     slotBits: options.slotBits ?? Math.max(SLOT_BITS, partBits + 9),
     logBits: options.logBits ?? Math.max(logBits, partBits + 13),
+    bufferRecords: options.bufferRecords ?? BUFFER_RECORDS,
     dictionaryBytes: options.dictionaryBytes ?? DICTIONARY_BYTES,
   };
 }

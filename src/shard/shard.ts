@@ -31,6 +31,12 @@ const STEP_RECORDS_MAX = 64;
 /** Idle tenants that are told the time in one step. */
 const SWEEP_TENANTS_MAX = 32;
 
+/** Rest after a delivery of the kernel stage, in units of what it took, and the longest. */
+const DELIVERY_REST = 5;
+const DELIVERY_MS_MAX = 5_000;
+/** What joining must leave of a full buffer at most, or it is handed out. */
+const ROOM_SHARE = 0.7;
+
 const FATE_LATE = 1;
 const FATE_DUPLICATE = 2;
 const EVENT_BYTES_MIN = 32;
@@ -71,8 +77,11 @@ export class Shard {
   #source: BatchSource;
   #batch = 0;
   #batchCount = 0;
-  /** A round of the drain has records that are not handed out yet. */
+  /** Some of a delivery of the drain is not handed out yet. */
   #draining = false;
+  /** When the next delivery is due, and how long this one took so far. */
+  #deliverMs = 0;
+  #deliveryMs = 0;
   /** Turns of the host when the batch at hand began. */
   #turnCount = 0;
   /** How the turn of the batch at hand ended, if that is still to be entered. */
@@ -96,7 +105,9 @@ export class Shard {
 
   /** Whether there is more to do than waits in the ring. */
   get draining(): boolean {
-    return this.#draining || this.parts.drain?.pending === true;
+    const { drain, ring } = this.parts;
+    if (drain === undefined) return false;
+    return this.#draining || drain.pending || (ring.stopping && drain.gathered > 0);
   }
 
   /** Takes what waits, up to a bound; returns the answers that are due. `nowMs`: whole epoch ms. */
@@ -224,11 +235,44 @@ export class Shard {
     this.#requests.takeAnswers(this.#answers);
   }
 
-  /** Hands some of what the kernel stage aggregated to its tenants, and comes back for the rest. */
+  /**
+   * Empties the tables of the kernel stage, and hands what gathered to the tenants, some of it a
+   * step. A tenant's turn costs most of what there is to pay, and next to nothing more for more
+   * records: so the next delivery waits in proportion to what the last one took, and under load
+   * fewer and larger batches are handed out; without it they are handed out at once.
+   */
   #drainStage(): void {
-    const { drain } = this.parts;
-    if (drain === undefined || !this.draining) return;
-    if (!this.#draining && drain.collect() === 0) return;
+    const { drain, ring } = this.parts;
+    if (drain === undefined) return;
+    const startMs = performance.now();
+    drain.collect();
+    if (!this.#draining) {
+      if (drain.gathered === 0) return;
+      const due = startMs >= this.#deliverMs || ring.stopping;
+      if (!due && !drain.pending) return;
+      if (!due && this.#makeRoom(drain)) return;
+      drain.deliver();
+      this.#draining = true;
+      this.#deliveryMs = 0;
+    }
+    this.#emit(drain);
+    const doneMs = performance.now();
+    this.#deliveryMs += doneMs - startMs;
+    const restMs = Math.min(this.#deliveryMs * DELIVERY_REST, DELIVERY_MS_MAX);
+    if (!this.#draining) this.#deliverMs = doneMs + restMs;
+  }
+
+  /** Whether joining equal keys made room enough to go on gathering. */
+  #makeRoom(drain: Drain): boolean {
+    const before = drain.gathered;
+    drain.compact();
+    if (drain.gathered > before * ROOM_SHARE) return false;
+    drain.collect();
+    return !drain.pending;
+  }
+
+  /** As many batches as the output takes. */
+  #emit(drain: Drain): void {
     let status = drain.emit(this.#nowMs);
     for (; status === "name"; status = drain.emit(this.#nowMs)) {
       const number = this.ensure(drain.neededName());

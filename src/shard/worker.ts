@@ -36,7 +36,7 @@ function run(settings: ShardSettings): void {
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
   post({ type: "ready" });
-  while (!ring.stopping || ring.bytesUsed > 0) {
+  while (!ring.stopping || ring.bytesUsed > 0 || shard.draining) {
     const answers = shard.step(Date.now());
     if (answers.length > 0) post({ type: "answers", answers });
     if (ring.bytesUsed === 0 && !shard.draining) ring.wait(idleMs);

@@ -47,7 +47,8 @@ export class TestStage implements Disposable {
   constructor(way: Way, options: Partial<StageOptions> = {}) {
     this.#way = way;
     const path = way === "kernel" ? "kernel" : "user";
-    const small = { shardCount: 2, logBits: 17, dictionaryBytes: 8 * 1024 * 1024 };
+    const dictionaryBytes = 8 * 1024 * 1024;
+    const small = { shardCount: 2, logBits: 17, bufferRecords: 65_536, dictionaryBytes };
     this.stage = openStage({ ...small, multiplier: 0x9e3779b97f4a7c15n, ...options, path });
     assert.equal(this.stage.facts.path, path, this.stage.facts.missing.join(", "));
     const { handle } = this.stage;
@@ -101,8 +102,9 @@ export class TestStage implements Disposable {
 
   drainShard(drain: Drain, nowMs: number = NOW_MS): TenantBatch[] {
     const batches: TenantBatch[] = [];
-    while (drain.pending) {
-      if (drain.collect() === 0) continue;
+    while (drain.pending || drain.gathered > 0) {
+      drain.collect();
+      if (drain.deliver() === 0) continue;
       let status = drain.emit(nowMs);
       for (; status !== "done"; status = drain.emit(nowMs)) {
         if (status === "full") this.#take(drain, batches);
