@@ -18,7 +18,9 @@ export type BpfMap = {
 export type BpfObject = {
   readonly programFd: (name: string) => number;
   readonly map: (name: string) => BpfMap;
-  /** Gives programs and maps back to the kernel, unless a socket or a mapping still holds them. */
+  /** Attaches every program to the place that its section names. */
+  readonly attachAll: () => void;
+  /** Detaches what `attachAll` attached. Gives programs and maps back to the kernel, unless a socket or a mapping still holds them. */
   readonly close: () => void;
 };
 
@@ -47,7 +49,9 @@ export function loadBpf(ffi: Ffi, { object: bytes, maps, constants }: LoadOption
   bpf.libbpf_set_print(0n);
   const object = bpf.bpf_object__open_mem(bytes, BigInt(bytes.length), 0n);
   if (object === 0n) throw new BpfError("bpf_object__open_mem", ffi.getInt32(bpf.errno(), 0));
+  const links: bigint[] = [];
   const close = (): void => {
+    for (const link of links.splice(0)) bpf.bpf_link__destroy(link);
     bpf.bpf_object__close(object);
     lib.close();
   };
@@ -74,6 +78,16 @@ export function loadBpf(ffi: Ffi, { object: bytes, maps, constants }: LoadOption
     check("bpf_object__load", bpf.bpf_object__load(object));
     return {
       close,
+      attachAll: () => {
+        for (let program = 0n; ;) {
+          program = bpf.bpf_object__next_program(object, program);
+          if (program === 0n) return;
+          const link = bpf.bpf_program__attach(program);
+          const name = ffi.toString(bpf.bpf_program__name(program)) ?? "";
+          if (link === 0n) throw new BpfError(`attach ${name}`, ffi.getInt32(bpf.errno(), 0));
+          links.push(link);
+        }
+      },
       programFd: (name) => bpf.bpf_program__fd(bpf.bpf_object__find_program_by_name(object, name)),
       map: (name) => ({
         fd: bpf.bpf_map__fd(find(name)),
@@ -93,6 +107,7 @@ function check(step: string, result: number): void {
 
 function openLibbpf(ffi: Ffi) {
   const { functions, lib } = ffi.dlopen(LIBBPF, {
+    bpf_link__destroy: { arguments: ["pointer"], return: "int32" },
     bpf_map__fd: { arguments: ["pointer"], return: "int32" },
     bpf_map__max_entries: { arguments: ["pointer"], return: "uint32" },
     bpf_map__name: { arguments: ["pointer"], return: "pointer" },
@@ -104,8 +119,11 @@ function openLibbpf(ffi: Ffi) {
     bpf_object__find_program_by_name: { arguments: ["pointer", "string"], return: "pointer" },
     bpf_object__load: { arguments: ["pointer"], return: "int32" },
     bpf_object__next_map: { arguments: ["pointer", "pointer"], return: "pointer" },
+    bpf_object__next_program: { arguments: ["pointer", "pointer"], return: "pointer" },
     bpf_object__open_mem: { arguments: ["buffer", "uint64", "pointer"], return: "pointer" },
+    bpf_program__attach: { arguments: ["pointer"], return: "pointer" },
     bpf_program__fd: { arguments: ["pointer"], return: "int32" },
+    bpf_program__name: { arguments: ["pointer"], return: "pointer" },
     libbpf_set_print: { arguments: ["pointer"], return: "pointer" },
   });
   const { functions: libc } = ffi.dlopen(null, {

@@ -16,7 +16,9 @@ const SO_RCVBUFFORCE = 33;
 const SO_ATTACH_BPF = 50;
 const MSG_DONTWAIT = 0x40;
 const POLLIN = 1;
+const PROT_READ = 1;
 const PROT_READ_WRITE = 3;
+const MAP_FAILED = 2n ** 64n - 1n;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
 const MSGHDR_BYTES = 56;
@@ -71,23 +73,7 @@ export function findFfi(): Ffi | undefined {
 export type Libc = ReturnType<typeof loadLibc>;
 
 export function loadLibc(ffi: Ffi) {
-  // dlopen(null) resolves in the process itself: glibc and musl alike.
-  const { functions: calls } = ffi.dlopen(null, {
-    __errno_location: { arguments: [], return: "pointer" },
-    bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
-    close: { arguments: ["int32"], return: "int32" },
-    connect: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
-    getsockname: { arguments: ["int32", "buffer", "buffer"], return: "int32" },
-    mmap: {
-      arguments: ["pointer", "uint64", "int32", "int32", "int32", "int64"],
-      return: "pointer",
-    },
-    poll: { arguments: ["buffer", "uint64", "int32"], return: "int32" },
-    recvmmsg: { arguments: ["int32", "pointer", "uint32", "int32", "pointer"], return: "int32" },
-    sendmmsg: { arguments: ["int32", "pointer", "uint32", "int32"], return: "int32" },
-    setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
-    socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
-  });
+  const calls = openCalls(ffi);
   const errno = (): number => ffi.getInt32(calls.__errno_location(), 0);
   const check = (call: string, result: number): number => {
     if (result < 0) throw new SystemError(call, errno());
@@ -163,10 +149,38 @@ export function loadLibc(ffi: Ffi) {
       if (mapped !== address) throw new SystemError("mmap", errno());
     },
 
+    /** The memory of `fd`, to read, wherever there is room; until the process ends. */
+    map(fd: number, bytes: number): ArrayBuffer {
+      const mapped = calls.mmap(0n, BigInt(bytes), PROT_READ, MAP_SHARED, fd, 0n);
+      if (mapped === MAP_FAILED) throw new SystemError("mmap", errno());
+      return ffi.toArrayBuffer(mapped, bytes, false);
+    },
+
     close(fd: number): void {
       calls.close(fd);
     },
   };
+}
+
+function openCalls(ffi: Ffi) {
+  // dlopen(null) resolves in the process itself: glibc and musl alike.
+  const { functions } = ffi.dlopen(null, {
+    __errno_location: { arguments: [], return: "pointer" },
+    bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
+    close: { arguments: ["int32"], return: "int32" },
+    connect: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
+    getsockname: { arguments: ["int32", "buffer", "buffer"], return: "int32" },
+    mmap: {
+      arguments: ["pointer", "uint64", "int32", "int32", "int32", "int64"],
+      return: "pointer",
+    },
+    poll: { arguments: ["buffer", "uint64", "int32"], return: "int32" },
+    recvmmsg: { arguments: ["int32", "pointer", "uint32", "int32", "pointer"], return: "int32" },
+    sendmmsg: { arguments: ["int32", "pointer", "uint32", "int32"], return: "int32" },
+    setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
+    socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
+  });
+  return functions;
 }
 
 /** struct pollfd: wait until `fd` can be read. */
