@@ -52,7 +52,8 @@ export const DELIVERED_EVENTS: usize = 16;
 export const HELD_COUNT: usize = 24;
 export const UNKNOWN_COUNT: usize = 32;
 export const REFUSED_COUNT: usize = 40;
-const ROUNDS: usize = 48;
+const DELIVERIES: usize = 48;
+const DRAINED_COUNT: usize = 56;
 
 export let part: u32 = 0;
 export let counters: usize = 0;
@@ -142,7 +143,7 @@ export function deliver(): u32 {
   pendingCount = 0;
   keysOr = 0;
   keysAnd = -1;
-  if (recordCount > 0) count(counters + ROUNDS, 1);
+  if (recordCount > 0) count(counters + DELIVERIES, 1);
   return recordCount;
 }
 
@@ -208,9 +209,11 @@ function takeSlots(side: u32): void {
   const end = min(roomEnd, tableEnd);
   let to = pending + (<usize>pendingCount << 4);
   const empty = i64x2.splat(0);
+  let counted: u64 = 0;
   for (; at < end; at += 16) {
     const slot = v128.load(at);
     if (!v128.any_true(slot)) continue;
+    counted += <u64>i64x2.extract_lane(slot, 1) >> COUNT_SHIFT;
     v128.store(to, slot);
     v128.store(at, empty);
     const key = i64x2.extract_lane(slot, 0);
@@ -221,6 +224,7 @@ function takeSlots(side: u32): void {
   const taken = <u32>((to - pending) >> 4) - pendingCount;
   pendingCount += taken;
   count(counters + DRAINED_RECORDS, taken);
+  count(counters + DRAINED_COUNT, counted);
   position = <u32>((at - start) >> 4);
   if (position < slotCount) return;
   inLog = true;
@@ -233,8 +237,10 @@ function takeLog(side: u32): void {
   const taken = min(logCount - position, capacity - pendingCount);
   const from = partLog(column, side, part) + (<usize>position << 4);
   const to = pending + (<usize>pendingCount << 4);
+  let counted: u64 = 0;
   for (let i: usize = 0; i < <usize>taken << 4; i += 16) {
     const record = v128.load(from + i);
+    counted += <u64>i64x2.extract_lane(record, 1) >> COUNT_SHIFT;
     v128.store(to + i, record);
     const key = i64x2.extract_lane(record, 0);
     keysOr |= key;
@@ -242,6 +248,7 @@ function takeLog(side: u32): void {
   }
   pendingCount += taken;
   count(counters + DRAINED_RECORDS, taken);
+  count(counters + DRAINED_COUNT, counted);
   position += taken;
   if (position < logCount) return;
   store<u32>(fill, 0);

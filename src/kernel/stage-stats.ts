@@ -46,7 +46,8 @@ const SHARD = [
   "heldCount",
   "unknownCount",
   "tenantLimitCount",
-  "rounds",
+  "deliveries",
+  "drainedCount",
 ] as const;
 
 export type StageStats = {
@@ -70,7 +71,10 @@ export type StageStats = {
   readonly refusedDatagrams: Readonly<Record<(typeof REFUSED_REASONS)[number], number>>;
   readonly refusedRecords: Readonly<Record<(typeof RECORD_REFUSED_REASONS)[number], number>>;
   readonly receiver: Readonly<Record<(typeof RECEIVER)[number], number>>;
-  /** Sums over the shards. Records count once for each time they were sent. */
+  /**
+   * Sums over the shards. `…Records` are slots and log entries, `…Count` the records that were sent:
+   * of those drained, what is not delivered, held, unknown or refused waits for the next delivery.
+   */
   readonly shards: Readonly<Record<(typeof SHARD)[number], number>>;
   /** Sums over all senders that are known now. */
   readonly senders: {

@@ -30,11 +30,12 @@ const LOG_BITS_MAX = 21;
 const LOG_BITS_MIN = 16;
 /** Before Linux 6.0 a value of an array is 4 MiB at most: 2^18 records. */
 const LOG_BITS_OLD = 18;
-/** The logs take this share of the machine's memory at most. */
-const LOG_MEMORY_SHARE = 1 / 64;
+/** Logs, and buffers of the shards, each take this share of the machine's memory at most. */
+const MEMORY_SHARE = 1 / 64;
 const DICTIONARY_BYTES = 128 * 1024 * 1024;
-/** 32 MiB: 1.5 s of the tail of two million events a second. */
-const BUFFER_RECORDS = 2_097_152;
+/** 64 MiB: a second of the tail of six million events a second, for each shard. */
+const BUFFER_RECORDS_MAX = 4_194_304;
+const BUFFER_RECORDS_MIN = 131_072;
 
 export type StagePath = "kernel" | "user";
 
@@ -185,16 +186,18 @@ function mapArrays(parts: {
 }
 
 function sizesOf(options: StageOptions, cpuCount: number): StageSizes {
-  const logBytes = (totalmem() * LOG_MEMORY_SHARE) / ((cpuCount + 1) * 2);
+  const logBytes = (totalmem() * MEMORY_SHARE) / ((cpuCount + 1) * 2);
   const fitting = Math.floor(Math.log2(logBytes / 16));
   const partBits = Math.ceil(Math.log2(options.shardCount));
+  const bufferFitting = Math.floor((totalmem() * MEMORY_SHARE) / (options.shardCount * 32));
+  const bufferRecords = Math.max(BUFFER_RECORDS_MIN, Math.min(BUFFER_RECORDS_MAX, bufferFitting));
   const logBits = Math.min(LOG_BITS_MAX, Math.max(LOG_BITS_MIN, fitting));
   return {
     cpuCount,
     shardCount: options.shardCount,
     slotBits: options.slotBits ?? Math.max(SLOT_BITS, partBits + 9),
     logBits: options.logBits ?? Math.max(logBits, partBits + 13),
-    bufferRecords: options.bufferRecords ?? BUFFER_RECORDS,
+    bufferRecords: options.bufferRecords ?? bufferRecords,
     dictionaryBytes: options.dictionaryBytes ?? DICTIONARY_BYTES,
   };
 }
