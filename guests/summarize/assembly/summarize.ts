@@ -389,10 +389,11 @@ function rollOne(): void {
   const it = state();
   const slots = table();
   const next = slots.pane + 1;
-  rollHistory(it.past, it.recent, it.spread, slots.cell(next, 0), slots.capacity, it.windows);
+  const leaving = slots.cell(next, 0);
+  rollPeople(it.people, it.peopleLevels, leaving, slots.isWhole, slots.count, next);
+  rollHistory(it.past, it.recent, it.spread, leaving, slots.capacity, it.windows);
   fadePast(it.baseline, it.baselineCells, 1);
   if (next - PANES >= it.firstPane) it.windows = rollWindows(it.windows);
   slots.roll(1);
   store<u32>(paneEventsAt(next), 0);
-  rollPeople(it.people, it.peopleLevels, slots.count, next);
 }

@@ -116,9 +116,46 @@ export class DistinctWindow {
 
   /** Drops what has left the window or the sample, by backward-shift deletion. */
   private purge(current: u32): void {
-    for (let at: u32 = 0; at < this.capacity; at++) {
-      while (load<u32>(this.hashes + (at << 2)) != 0 && !this.stays(at, current)) this.drop(at);
+    const sampled = this.isSampled();
+    for (let first: u32 = 0; first < this.capacity; first += 16) {
+      let at = first;
+      while (true) {
+        // What a drop moves up may be old as well, so the rest is looked at again behind it.
+        const left = (sampled ? this.used(first) : this.old(first, current)) >> (at - first);
+        if (left == 0) break;
+        at += <u32>ctz(left);
+        while (load<u32>(this.hashes + (at << 2)) != 0 && !this.stays(at, current)) this.drop(at);
+        at += 1;
+        if (at == first + 16) break;
+      }
     }
+  }
+
+  /** Whether any pane has a level. */
+  private isSampled(): bool {
+    for (let pane: u32 = 0; pane < PANES; pane++) if (this.levelOf(pane) != 0) return true;
+    return false;
+  }
+
+  /** A bit for each of 16 entries that is not free. */
+  @inline
+  private used(first: u32): u32 {
+    const entries = this.hashes + (first << 2);
+    const zero = i32x4.splat(0);
+    return 0xffff & ~(
+      <u32>i32x4.bitmask(i32x4.eq(v128.load(entries), zero)) |
+      (<u32>i32x4.bitmask(i32x4.eq(v128.load(entries, 16), zero)) << 4) |
+      (<u32>i32x4.bitmask(i32x4.eq(v128.load(entries, 32), zero)) << 8) |
+      (<u32>i32x4.bitmask(i32x4.eq(v128.load(entries, 48), zero)) << 12)
+    );
+  }
+
+  /** A bit for each of 16 entries that was last seen before the window. */
+  @inline
+  private old(first: u32, current: u32): u32 {
+    const ages = i8x16.sub(i8x16.splat(<i8>current), v128.load(this.panes + first));
+    const old = <u32>i8x16.bitmask(i8x16.ge_u(ages, i8x16.splat(<i8>PANES)));
+    return old == 0 ? 0 : old & this.used(first);
   }
 
   @inline
@@ -267,11 +304,18 @@ export function addPerson(
   }
 }
 
-/** Drops from `sets` sets the people last seen in the pane that has just left the window. */
-export function rollPeople(entries: usize, levels: usize, sets: u32, current: u32): void {
+/**
+ * Drops from `sets` sets the people last seen in the pane that leaves the window as `current`
+ * comes. `leaving` are that pane's counts, u32[sets]: where `areWhole`, a set without a level for
+ * which nothing was counted then has nobody to drop.
+ */
+export function rollPeople(
+  entries: usize, levels: usize, leaving: usize, areWhole: bool, sets: u32, current: u32,
+): void {
   const gone = i32x4.splat(<i32>((current - PANES) & 0xf));
   const paneMask = i32x4.splat(0xf);
   for (let set: u32 = 0; set < sets; set++) {
+    if (areWhole && (load<u32>(leaving + (set << 2)) | <u32>load<u8>(levels + set)) == 0) continue;
     const at = entries + set * (PEOPLE << 2);
     const first = v128.load(at);
     const second = v128.load(at, 16);

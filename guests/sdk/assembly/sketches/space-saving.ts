@@ -235,7 +235,7 @@ export class SpaceSaving {
   /** At most this many events of the key are in the window. At least `own` are. */
   upper(slot: u32): u32 {
     const own = load<u32>(this.own + (slot << 2));
-    if (this.saturatedPane != 0 && this.saturatedPane >= this.low) return 0xffffffff;
+    if (!this.isWhole) return 0xffffffff;
     const inserted = load<u32>(this.inserted + (slot << 2));
     if (inserted < this.low) return own;
     let sum = <u64>own + <u64>load<u32>(this.insertBound + (slot << 2));
@@ -245,7 +245,7 @@ export class SpaceSaving {
 
   /** At most this many events of any one key without a slot are in the window. */
   upperUntracked(): u32 {
-    if (this.saturatedPane != 0 && this.saturatedPane >= this.low) return 0xffffffff;
+    if (!this.isWhole) return 0xffffffff;
     let sum: u64 = 0;
     for (let pane = this.low; pane <= this.pane; pane++) sum += <u64>load<u32>(this.boundAt(pane));
     return <u32>min<u64>(sum, 0xffffffff);
@@ -256,6 +256,12 @@ export class SpaceSaving {
     if (this.index == 0) return;
     memory.fill(this.index, 0, (this.indexMask + 1) << 1);
     for (let slot: u32 = 0; slot < this.count; slot++) this.link(slot);
+  }
+
+  /** Whether every event added in the window was counted in full. */
+  @inline
+  get isWhole(): bool {
+    return this.saturatedPane == 0 || this.saturatedPane < this.low;
   }
 
   /** The oldest pane of the window. Pane numbers start high enough for this never to wrap. */
