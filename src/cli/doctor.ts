@@ -37,6 +37,7 @@ export async function examine(config: Config): Promise<Check[]> {
     checkHugePages(),
     checkOpenFiles(),
     await checkPort(config),
+    await checkKernelStage(config),
     await checkDataDir(config.dataDir),
     await checkComponent(),
   ];
@@ -108,6 +109,27 @@ function checkOpenFiles(): Check {
   const detail = `limit ${soft}`;
   if (soft === "unlimited" || Number(soft) >= FILES_MIN) return { name, status: "ok", detail };
   return { name, status: "warn", detail, fix: `ulimit -n ${FILES_MIN}, for many connections.` };
+}
+
+/** Tries it, with logs of the least size: what a machine says it can do and what it does differ. */
+async function checkKernelStage({ kernelStage }: Config): Promise<Check> {
+  const name = "kernel stage";
+  if (kernelStage === "off") return { name, status: "ok", detail: "off, as configured" };
+  const { openStage } = await import("#kernel/stage.ts");
+  const stage = openStage({
+    shardCount: 1,
+    logBits: 14,
+    bufferRecords: 1,
+    dictionaryBytes: 2 ** 20,
+  });
+  stage.close();
+  const { path, missing, receive } = stage.facts;
+  if (path === "kernel") {
+    return { name, status: "ok", detail: "event datagrams are aggregated in the kernel (eBPF)" };
+  }
+  const detail = `event datagrams are aggregated in user space, read with ${receive}`;
+  const fix = `The kernel path lacks: ${missing.join(", ")}. It needs Linux 5.17, libbpf.so.1, CAP_BPF and CAP_PERFMON.`;
+  return { name, status: "warn", detail, fix };
 }
 
 async function checkPort({ httpHost, httpPort }: Config): Promise<Check> {
