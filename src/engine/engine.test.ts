@@ -112,6 +112,15 @@ test("a line longer than the limit costs only itself", async (t) => {
   }
 });
 
+test("a body whose events no ring could take is too large; trying again is no use", async (t) => {
+  const engine = await start(t);
+  const body = `[${"1,".repeat(4_000_000)}1]`;
+  await assert.rejects(
+    offer(engine, { tenant: "acme", body, format: "json" }),
+    (error) => error instanceof Problem && error.code === "bodyTooLarge",
+  );
+});
+
 test("late events and duplicates are accepted and said so", async (t) => {
   const engine = await start(t);
   await engine.putTenant("log", { clock: "event" });

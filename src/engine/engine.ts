@@ -6,12 +6,18 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import type { StageHandle } from "#kernel/stage.ts";
-import { BODY_BYTES_MAX, REQUESTS_WAITING_MAX, RING_BYTES } from "#model/limits.ts";
+import { BODY_BYTES_MAX, LINE_BYTES_MAX, REQUESTS_WAITING_MAX } from "#model/limits.ts";
 import { shardOf } from "#model/placement.ts";
 import { Problem } from "#model/problem.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
-import { RECORD_ELEMENTS, RECORD_LINES, RECORD_QUESTION, type Question } from "#shard/protocol.ts";
+import {
+  type Question,
+  RECORD_ELEMENTS,
+  RECORD_LINES,
+  RECORD_QUESTION,
+  tenantsTakenBytes,
+} from "#shard/protocol.ts";
 import type {
   EngineDoor,
   Offer,
@@ -23,8 +29,10 @@ import type {
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
 
-/** Bytes of body that go into one ring record, and what is refused as busy tells the caller. */
+/** Bytes of body that go into one ring record: as many lines as fit, or one line. */
 const CHUNK_BYTES = 64 * 1024;
+const LINES_BYTES_MAX = Math.max(CHUNK_BYTES, LINE_BYTES_MAX + 2);
+/** What is refused as busy tells the caller. */
 const RETRY_AFTER_SECONDS = 1;
 const NO_TENANT = new Uint8Array(0);
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
@@ -62,7 +70,7 @@ export class Engine implements EngineDoor {
   constructor(settings: EngineSettings & { component: Uint8Array }, trusted: boolean) {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     assert(shardCount >= 1);
-    const tenantsTaken = new SharedArrayBuffer(4);
+    const tenantsTaken = new SharedArrayBuffer(tenantsTakenBytes(shardCount));
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
     this.#splitter = new Splitter(shardCount);
     const limits = { tenantsTaken, tenantCountMax, slotCount, imageBytesMax };
@@ -135,7 +143,7 @@ export class Engine implements EngineDoor {
   async #offerLines(tenant: string, body: Uint8Array): Promise<OfferAnswer> {
     const shard = this.#shardOf(tenant);
     const chunkCount = Math.ceil(body.length / (CHUNK_BYTES / 2)) + 1;
-    checkRoom(shard.fits(chunkCount, body.length + chunkCount * 128));
+    shard.checkRoom(chunkCount, body.length, LINES_BYTES_MAX);
     const name = this.#encoder.encode(tenant);
     const { request, answer } = this.#waiting.open(1);
     let start = 0;
@@ -162,15 +170,20 @@ export class Engine implements EngineDoor {
       );
     }
     const name = tenant === undefined ? NO_TENANT : this.#encoder.encode(tenant);
-    const chunks = this.#shards.map(() => ({ count: 0, bytes: 0 }));
+    const chunks = this.#shards.map(() => ({ count: 0, bytes: 0, bytesMax: 0 }));
     for (let i = 0; i < split.chunkCount; i++) {
       const chunk = chunks[split.chunkShard(i)]!;
+      const byteCount = split.chunkByteCount(i);
       chunk.count += 1;
-      chunk.bytes += split.chunkByteCount(i) + 128;
+      chunk.bytes += byteCount;
+      chunk.bytesMax = Math.max(chunk.bytesMax, byteCount);
     }
     const targets = chunks.flatMap(({ count }, shard) => (count > 0 ? [shard] : []));
     if (targets.length === 0) return this.#waiting.nothing();
-    checkRoom(targets.every((i) => this.#shards[i]!.fits(chunks[i]!.count, chunks[i]!.bytes)));
+    for (const i of targets) {
+      const { count, bytes, bytesMax } = chunks[i]!;
+      this.#shards[i]!.checkRoom(count, bytes, bytesMax);
+    }
     const { request, answer } = this.#waiting.open(targets.length);
     for (let i = 0; i < split.chunkCount; i++) {
       const shard = split.chunkShard(i);
@@ -186,7 +199,7 @@ export class Engine implements EngineDoor {
   async #ask(shard: ShardThread, question: Question): Promise<unknown> {
     this.#checkTaking();
     const body = this.#encoder.encode(JSON.stringify(question));
-    checkRoom(shard.fits(1, body.length + 128));
+    shard.checkRoom(1, body.length, body.length);
     const { request, answer } = this.#waiting.open(1);
     shard.write({ kind: RECORD_QUESTION, request, last: true, tenant: NO_TENANT }, body);
     return answer;
@@ -202,17 +215,9 @@ export class Engine implements EngineDoor {
         retryAfterSeconds: 5,
       });
     }
-    checkRoom(this.#waiting.count < REQUESTS_WAITING_MAX);
-  }
-}
-
-function checkRoom(room: boolean): void {
-  if (room) return;
-  throw new Problem(
-    "busy",
-    `The engine is behind: ${RING_BYTES} bytes of events wait. Try again.`,
-    {
+    if (this.#waiting.count < REQUESTS_WAITING_MAX) return;
+    throw new Problem("busy", `${REQUESTS_WAITING_MAX} requests wait already. Try again.`, {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
-    },
-  );
+    });
+  }
 }

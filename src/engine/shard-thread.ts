@@ -4,10 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
-import { RING_BYTES } from "#model/limits.ts";
+import { BODY_BYTES_MAX, RING_BYTES, TENANT_ID_BYTES_MAX } from "#model/limits.ts";
 import { OUTCOMES } from "#model/outcome.ts";
+import { Problem } from "#model/problem.ts";
 import {
   FLAG_LAST,
+  recordBytes,
   ShardCounters,
   type ShardMessage,
   type ShardSettings,
@@ -22,6 +24,7 @@ const RESTART_COUNT_MAX = 5;
 /** How long one step may take before the shard counts as stuck, and how often that is looked at. */
 const STEP_MS_MAX = 30_000;
 const WATCH_MS = 1_000;
+const RETRY_AFTER_SECONDS = 1;
 
 export type ShardRecord = {
   readonly kind: number;
@@ -40,6 +43,8 @@ export class ShardThread {
   readonly #startedWith = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<void>();
   #stopping = false;
+  /** Its thread is gone and no other follows. */
+  #ended = false;
   #restartCount = 0;
   #ring!: RingWriter;
   #counters!: ShardCounters;
@@ -60,12 +65,31 @@ export class ShardThread {
     this.#watch.unref();
   }
 
-  /** Whether `recordCount` records with `byteCount` bytes in all have room now. */
-  fits(recordCount: number, byteCount: number): boolean {
-    return this.ready && this.#ring.fits(recordCount, byteCount);
+  /**
+   * Throws the problem of a caller whose records find no room now: `byteCount` bytes of bodies in
+   * all, none over `bodyBytesMax`.
+   */
+  checkRoom(recordCount: number, byteCount: number, bodyBytesMax: number): void {
+    if (!this.ready) throw this.#unavailable();
+    const headerBytes = recordBytes(TENANT_ID_BYTES_MAX, 0);
+    const payloadBytes = byteCount + recordCount * headerBytes;
+    const fits = this.#ring.fits(recordCount, payloadBytes, bodyBytesMax + headerBytes);
+    if (fits === "later") {
+      throw new Problem(
+        "busy",
+        `The engine is behind by ${this.#ring.bytesUsed} bytes. Try again.`,
+        {
+          retryAfterSeconds: RETRY_AFTER_SECONDS,
+        },
+      );
+    }
+    if (fits === "never") {
+      const detail = "The body has more events than one request may; send several requests.";
+      throw new Problem("bodyTooLarge", detail, { members: { bodyBytesMax: BODY_BYTES_MAX } });
+    }
   }
 
-  /** Writes a record that `fits` has promised room for. */
+  /** Writes a record that `checkRoom` has found room for. */
   write({ kind, request, last, tenant }: ShardRecord, body: Uint8Array): void {
     this.#requests.add(request);
     const flags = last ? FLAG_LAST : 0;
@@ -161,21 +185,29 @@ export class ShardThread {
     this.ready = false;
     this.#waiting.fail(this.#requests);
     this.#requests.clear();
-    // What the dead shard held of the shared limit on tenants is free again.
-    const held = this.#counters.get("tenantCount");
-    Atomics.sub(new Int32Array(this.#settings.tenantsTaken), 0, held);
     this.#startedWith.reject(error);
   }
 
   #end(): void {
     this.ready = false;
-    if (this.#stopping) {
-      clearInterval(this.#watch);
-      this.#waiting.fail(this.#requests);
-      this.#stopped.resolve();
-    } else if (this.#restartCount < RESTART_COUNT_MAX) {
+    // Also what was written while it ended: nobody reads this ring any more.
+    this.#waiting.fail(this.#requests);
+    this.#requests.clear();
+    if (!this.#stopping && this.#restartCount < RESTART_COUNT_MAX) {
       this.#restartCount += 1;
       this.#start();
+      return;
     }
+    clearInterval(this.#watch);
+    this.#ended = true;
+    this.#stopped.resolve();
+  }
+
+  #unavailable(): Problem {
+    const { shard } = this.#settings;
+    const detail = this.#ended
+      ? `Shard ${shard} failed ${RESTART_COUNT_MAX + 1} times and stays down; restart the server.`
+      : `Shard ${shard} starts anew; try again.`;
+    return new Problem("shardRestarting", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
 }

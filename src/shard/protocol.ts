@@ -115,7 +115,7 @@ export type ShardSettings = {
   readonly shard: number;
   readonly ring: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  /** One Int32 shared by all shards: tenants taken so far. */
+  /** Shared by all shards: tenants taken so far, `tenantsTakenBytes` long. */
   readonly tenantsTaken: SharedArrayBuffer;
   readonly tenantCountMax: number;
   readonly slotCount: number;
@@ -128,6 +128,11 @@ export type ShardSettings = {
   readonly stage?: StageHandle | undefined;
   readonly incarnation: number;
 };
+
+/** Int32: tenants taken in all, then of each shard what it holds of them, and a claim's flag. */
+export function tenantsTakenBytes(shardCount: number): number {
+  return 4 * (1 + 2 * shardCount);
+}
 
 const COUNTERS = [
   /** Steps begun: stands still when the shard is stuck. */

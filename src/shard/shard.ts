@@ -178,7 +178,8 @@ export class Shard {
     while (offset < end) {
       const byteCount = Math.min(end - offset, batcher.input.length);
       batcher.input.set(ring.bytes.subarray(offset, offset + byteCount));
-      const room = cap.claim(Math.ceil(byteCount / EVENT_JSON_BYTES_MIN));
+      // Events of a tenant that is named by the address bring no other.
+      const room = cap.claim(tenant === -1 ? Math.ceil(byteCount / EVENT_JSON_BYTES_MIN) : 0);
       batcher.setTenantCountMax(batcher.tenantCount + room);
       const kind = ring.kind === RECORD_ELEMENTS ? "elements" : "lines";
       batcher.parse(kind, byteCount, tenant, record.request, request.elements, this.#nowMs);

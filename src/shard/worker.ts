@@ -32,7 +32,7 @@ function run(settings: ShardSettings): void {
     host,
     component: host.admit(settings.component),
     counters: new ShardCounters(settings.counters),
-    cap: new TenantCap(settings.tenantsTaken, tenantCountMax),
+    cap: new TenantCap(settings.tenantsTaken, settings.shard, tenantCountMax),
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
   post({ type: "ready" });

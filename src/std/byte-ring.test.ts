@@ -37,6 +37,8 @@ test("a ring delivers every record, in order, through thousands of laps", () => 
 
 test("fits never promises what reserve then refuses", () => {
   const random = new Random(11);
+  let promisedCount = 0;
+  let refusedCount = 0;
   for (let round = 0; round < 2_000; round++) {
     const writer = new RingWriter(createRing(4096));
     const reader = new RingReader((writer.bytes as Uint8Array<SharedArrayBuffer>).buffer);
@@ -46,14 +48,30 @@ test("fits never promises what reserve then refuses", () => {
       writer.publish();
       if (random.chance(3, 4) && reader.next()) reader.release();
     }
-    const sizes = Array.from({ length: 1 + random.below(6) }, () => 200 + random.below(40));
+    // Of any sizes: a few small ones must not make the waste before a large one look small.
+    const sizes = Array.from({ length: 1 + random.below(6) }, () => random.below(1_000));
     const byteCount = sizes.reduce((sum, bytes) => sum + bytes, 0);
-    if (!writer.fits(sizes.length, byteCount)) continue;
+    const promise = writer.fits(sizes.length, byteCount, Math.max(...sizes));
+    if (promise !== "now") {
+      refusedCount += 1;
+      continue;
+    }
+    promisedCount += 1;
     for (const bytes of sizes) {
       assert.notEqual(writer.reserve(2, bytes), -1);
       writer.publish();
     }
   }
+  assert(promisedCount > 100 && refusedCount > 100, "both answers were met");
+});
+
+test("fits tells what has to wait from what can never be", () => {
+  const writer = new RingWriter(createRing(1024));
+  assert.equal(writer.fits(1, 400, 400), "now");
+  writer.reserve(1, 400);
+  writer.publish();
+  assert.equal(writer.fits(1, 400, 400), "later");
+  assert.equal(writer.fits(4, 800, 200), "never");
 });
 
 test("a full ring refuses, and takes again once the reader has freed", () => {

@@ -54,12 +54,16 @@ class Ring {
 export class RingWriter extends Ring {
   #reservedUnits = 0;
 
-  /** Whether `recordCount` records of `byteCount` payload bytes in all surely fit now. */
-  fits(recordCount: number, byteCount: number): boolean {
-    const overheadBytes = recordCount * (RECORD_HEADER_BYTES + UNIT_BYTES);
+  /**
+   * Whether records of `byteCount` payload bytes in all, none over `recordBytesMax`, surely fit
+   * now: `later` when only the reader is behind, `never` when they are too many for any ring.
+   */
+  fits(recordCount: number, byteCount: number, recordBytesMax: number): "now" | "later" | "never" {
+    const overheadBytes = RECORD_HEADER_BYTES + UNIT_BYTES;
     // A record that does not fit before the end wastes less than its own size, once a lap.
-    const wasteBytes = recordCount === 0 ? 0 : Math.ceil(byteCount / recordCount) * 2;
-    return byteCount + overheadBytes + wasteBytes <= this.bytes.length - this.bytesUsed;
+    const neededBytes = byteCount + recordBytesMax + (recordCount + 1) * overheadBytes;
+    if (neededBytes > this.bytes.length) return "never";
+    return neededBytes <= this.bytes.length - this.bytesUsed ? "now" : "later";
   }
 
   /** Offset of `payloadBytes` free bytes, or -1 if there is no room. Follow with `publish`. */
