@@ -1,6 +1,6 @@
 /**
- * Event datagrams drawn beforehand, back to back in one memory, so that sending them costs no thought;
- * and what they add up to, exactly, for whoever counted at the other end.
+ * Event datagrams drawn beforehand, back to back in one memory, so that sending them costs no
+ * thought; and what they add up to, exactly, for whoever counted at the other end.
  */
 import { Names } from "../client/names.ts";
 import {

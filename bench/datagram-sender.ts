@@ -1,6 +1,7 @@
 /**
- * Sends a pool of datagrams with sendmmsg, straight out of its memory, at an offered rate or as fast as
- * it goes. No C: node:ffi calls the C library. What a datagram costs here is eight bytes of sequence.
+ * Sends a pool of datagrams with sendmmsg, straight out of its memory, at an offered rate or as
+ * fast as it goes. No C: node:ffi calls the C library. What a datagram costs here is eight bytes of
+ * sequence.
  */
 import assert from "node:assert/strict";
 import { findFfi, type Libc, loadLibc, MESSAGE_BYTES, IOVEC_BYTES } from "#kernel/libc.ts";

@@ -6,15 +6,15 @@
  *   client.sample("acme", "latencyUs", 1_250);
  *   await client.close();
  *
- * UDP is at most once: what the network loses is lost, and the receiver counts it by the gaps in our
- * sequence. What this side cannot take (buffers full, no more names) it drops, counts, and says so by
- * returning false. It never waits for the receiver, and its memory is bounded.
+ * UDP is at most once: what the network loses is lost, and the receiver counts it by the gaps in
+ * our sequence. What this side cannot take (buffers full, no more names) it drops, counts, and says
+ * so by returning false. It never waits for the receiver, and its memory is bounded.
  *
- * Records fill a buffer; a full one, or one that is `flushMs` old, is queued; the queue leaves at most
- * `burstBytes` a millisecond, because a receiver's socket buffer is smaller than what we could send at
- * once. Names go first: a dictionary datagram with new names leaves before the records that use them.
- * As any datagram may be lost, all names are sent again, spread over each `dictionaryMs`, and at once
- * when the receiver asks.
+ * Records fill a buffer; a full one, or one that is `flushMs` old, is queued; the queue leaves at
+ * most `burstBytes` a millisecond, because a receiver's socket buffer is smaller than what we could
+ * send at once. Names go first: a dictionary datagram with new names leaves before the records that
+ * use them. As any datagram may be lost, all names are sent again, spread over each `dictionaryMs`,
+ * and at once when the receiver asks.
  */
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
@@ -41,7 +41,10 @@ export type DatagramClientOptions = {
   /** Address or name of the receiver; 127.0.0.1. */
   readonly host?: string;
   readonly port?: number;
-  /** Bytes of the largest datagram: as many as UDP can carry on a loopback, else one Ethernet packet. */
+  /**
+   * Bytes of the largest datagram: as many as UDP can carry on a loopback, else one Ethernet
+   * packet.
+   */
   readonly datagramBytes?: number;
   /** A record leaves at the latest this long after it was made. */
   readonly flushMs?: number;
@@ -364,7 +367,9 @@ export class DatagramClient {
     this.#pump();
   }
 
-  /** Connected, the system tells us when nobody listens, and takes requests from the receiver only. */
+  /**
+   * Connected, the system tells us when nobody listens, and takes requests from the receiver only.
+   */
   #connect(): void {
     const { host, port } = this.#options;
     const failed = (): void => {

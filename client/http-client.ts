@@ -5,8 +5,8 @@
  *   client.send({ tenant: "acme", user: "ada", text: "the boss fight is on!" });
  *   await client.close();
  *
- * One request is on its way at a time, so events arrive in the order they were sent. A 429 or 503 is
- * tried again after its Retry-After, a broken connection after a growing pause, each for at most
+ * One request is on its way at a time, so events arrive in the order they were sent. A 429 or 503
+ * is tried again after its Retry-After, a broken connection after a growing pause, each for at most
  * `retryMsMax`; then the body is dropped and counted. A request whose answer was lost may have been
  * taken, so every event gets an id, by which the server recognises it when it comes again.
  */

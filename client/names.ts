@@ -1,6 +1,7 @@
 /**
  * The names a client has given indexes to, as the bytes of their dictionary entries, one after the
- * other: what was never sent, and what is due again, are ranges of one buffer. Nothing is ever unbound.
+ * other: what was never sent, and what is due again, are ranges of one buffer. Nothing is ever
+ * unbound.
  */
 import {
   ENTRY_BYTES,

@@ -4,7 +4,7 @@
  *   { type: "flood", options }      sends events, at a rate or at full speed -> flooded
  *   { type: "totals", tenants }     what was sent so far, exactly            -> totals
  * By hand, one flood and its totals as JSON on standard output:
- *   node bin/runtime.mjs bench/children/flood.ts '{"port":7071,"eventsPerSecond":4200000,"events":42000000}'
+ *   node bin/runtime.mjs bench/children/flood.ts '{"port":7071,"eventsPerSecond":4200000}'
  */
 import { randomBytes } from "node:crypto";
 import { DATAGRAM_BYTES_MAX } from "#model/datagram.ts";

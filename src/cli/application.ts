@@ -1,6 +1,7 @@
 /** The running product: engine and HTTP together. Used by serve, demo and replay. */
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
 import { kernelRoutes } from "#api/kernel.ts";
+import { metricsRoutes } from "#api/metrics.ts";
 import { buildServer } from "#api/server.ts";
 import { tenantRoutes } from "#api/tenants.ts";
 import { trendingRoutes } from "#api/trending.ts";
@@ -10,6 +11,8 @@ import type { EngineDoor } from "#engine/door.ts";
 import { eventRoutes } from "#ingest/http.ts";
 import type { UdpIngest } from "#ingest/udp.ts";
 import type { Stage } from "#kernel/stage.ts";
+import type { Telemetry } from "#kernel/telemetry.ts";
+import { noTelemetry, type TelemetryLevel, type TelemetrySource } from "#model/kernel-telemetry.ts";
 import type { Log } from "#observe/log.ts";
 import type { FastifyInstance } from "fastify";
 import { urlHost } from "./url.ts";
@@ -34,8 +37,10 @@ export async function assembleServer(
   engine: EngineDoor,
   log: Log,
   udp: UdpIngest | string = "not started",
+  telemetry: TelemetrySource = () => noTelemetry(undefined),
 ): Promise<AssembledServer> {
   let stopping = false;
+  const stage = typeof udp === "string" ? undefined : () => udp.stats();
   const health = {
     ...{ engine, version: VERSION, startedAtMs: Date.now() },
     stopping: () => stopping,
@@ -51,7 +56,8 @@ export async function assembleServer(
       liveRoutes(engine),
       tenantRoutes(engine),
       healthRoutes(health),
-      kernelRoutes(health.datagrams, typeof udp === "string" ? undefined : () => udp.stats()),
+      kernelRoutes(health.datagrams, stage, telemetry),
+      metricsRoutes({ engine, stage, telemetry }),
     ],
   });
   return { server, beginStop: () => void (stopping = true) };
@@ -89,10 +95,12 @@ async function openApplication(parts: {
 }): Promise<Application> {
   const { engine, stage, config, log } = parts;
   const udp = await openUdp(stage, config, log);
-  const { server, beginStop } = await assembleServer(engine, log, udp);
+  const telemetry = await startTelemetry(udp, config);
+  const { server, beginStop } = await assembleServer(engine, log, udp, telemetry.report);
   try {
     await server.listen({ host: config.httpHost, port: config.httpPort });
   } catch (error) {
+    telemetry.close();
     if (typeof udp !== "string") await udp.stop();
     throw error;
   }
@@ -106,8 +114,16 @@ async function openApplication(parts: {
       if (typeof udp !== "string") await udp.stop();
       await engine.stop();
       stage.close();
+      telemetry.close();
     },
   };
+}
+
+/** Whatever of it is not to be had is left out, and told by `/v1/system/kernel`. */
+async function startTelemetry(udp: UdpIngest | string, config: Config): Promise<Telemetry> {
+  const { openTelemetry } = await import("#kernel/telemetry.ts");
+  const udpPort = typeof udp === "string" ? 0 : udp.port;
+  return openTelemetry({ level: config.kernelTelemetry as TelemetryLevel, udpPort });
 }
 
 /** Without its port the server goes on, over HTTP alone, and says so. */

@@ -60,6 +60,15 @@ export const OPTIONS = {
     choices: ["auto", "off"],
     sentence: "Whether eBPF aggregates event datagrams where it may, or always user space.",
   },
+  kernelTelemetry: {
+    kind: "choice",
+    environment: "NEXUSCORE_KERNEL_TELEMETRY",
+    flag: "--kernel-telemetry",
+    default: "basic",
+    choices: ["off", "basic", "all"],
+    sentence:
+      "What eBPF tells of our threads; all adds system calls and page faults, at some cost.",
+  },
   turnMs: {
     kind: "integer",
     environment: "NEXUSCORE_TURN_MS",

@@ -20,7 +20,10 @@ export type BpfObject = {
   readonly map: (name: string) => BpfMap;
   /** Attaches every program to the place that its section names. */
   readonly attachAll: () => void;
-  /** Detaches what `attachAll` attached. Gives programs and maps back to the kernel, unless a socket or a mapping still holds them. */
+  /**
+   * Detaches what `attachAll` attached. Gives programs and maps back to the kernel, unless a socket
+   * or a mapping still holds them.
+   */
   readonly close: () => void;
 };
 

@@ -1,7 +1,7 @@
 /**
  * Loads the telemetry programs of bpf/telemetry/, each by itself: what one lacks costs only what it
- * would have told. They watch this process alone and write into memory that is mapped here, so a report
- * makes no system call but for the names of the threads. They are gone with the process.
+ * would have told. They watch this process alone and write into memory that is mapped here, so a
+ * report makes no system call but for the names of the threads. They are gone with the process.
  */
 import { accessSync, constants, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import {

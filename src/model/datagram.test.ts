@@ -168,7 +168,7 @@ test("a term has 1 to 40 bytes, no control characters and no half characters", (
   }
 });
 
-test("a tenant's index tells where it is placed, and no two tenants of a placement share one", () => {
+test("a tenant's index tells where it is placed, and is its own", () => {
   const placement = placementOf("acme");
   const indexes = Array.from({ length: 4_096 }, (_, nth) => tenantIndex(placement, nth)!);
   assert.equal(new Set(indexes).size, 4_096);

@@ -1,18 +1,20 @@
 /**
- * The event datagram: what a client writes, what the kernel and its user-space twin read. Little-endian.
+ * The event datagram: what a client writes, what the kernel and its user-space twin read.
+ * Little-endian.
  *
  *   header, 32 bytes      magic u32 "NXE1" · version u8 · kind u8 · count u16 · sender u64 ·
  *                         sequence u64 · reserved u64 (0)
  *   record, 16 bytes      tenant index u32 · term index u32 · value u32 · flags u32
  *                         flags 0: value is a weight, 1 to WEIGHT_MAX
  *                         flags 1: value is a sample of the metric the term names, 0 to 2^32 - 1
- *   dictionary entry      index u32 (highest bit set: of a term, else of a tenant) · length u16 · utf8
+ *   dictionary entry      index u32 (highest bit: of a term) · length u16 · utf8
  *
- * `kind` records and dictionary go to the receiver and share one sequence: a gap is loss, for whoever
- * sees it. `kind` request goes back: the receiver misses names of this sender, who should send all its
- * dictionaries again. A sender is a random number of 64 bits, drawn anew by each process, never 0; its
- * indexes are its own and never re-bound. The lowest PLACEMENT_BITS of a tenant's index are those of
- * the hash of its name, so the kernel knows a record's shard without knowing the name.
+ * `kind` records and dictionary go to the receiver and share one sequence: a gap is loss, for
+ * whoever sees it. `kind` request goes back: the receiver misses names of this sender, who should
+ * send all its dictionaries again. A sender is a random number of 64 bits, drawn anew by each
+ * process, never 0; its indexes are its own and never re-bound. The lowest PLACEMENT_BITS of a
+ * tenant's index are those of the hash of its name, so the kernel knows a record's shard without
+ * knowing the name.
  *
  * The kernel's side of this layout is bpf/aggregate.h; datagram.test.ts holds the two together.
  */
@@ -159,8 +161,8 @@ export function writeEntry(bytes: Uint8Array, at: number, index: number, name: U
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The `count` entries of a dictionary's body (what follows the header). Undefined when they do not fill
- * it exactly; an entry that is illegal by itself is left out, and the others count.
+ * The `count` entries of a dictionary's body (what follows the header). Undefined when they do not
+ * fill it exactly; an entry that is illegal by itself is left out, and the others count.
  */
 export function readEntries(body: Uint8Array, count: number): DictionaryEntry[] | undefined {
   const view = new DataView(body.buffer, body.byteOffset, body.length);

@@ -1,4 +1,7 @@
-/** What the kernel tells of this process: where its threads spend their time, and what disturbs them. */
+/**
+ * What the kernel tells of this process: where its threads spend their time, and what disturbs
+ * them.
+ */
 
 export const TELEMETRY_PROGRAMS = [
   "scheduler",
@@ -10,8 +13,8 @@ export const TELEMETRY_PROGRAMS = [
 export type TelemetryProgram = (typeof TELEMETRY_PROGRAMS)[number];
 
 /**
- * `basic`: what costs less than a half percent; `all` also counts page faults and system calls, and the
- * latter slow every system call of the machine a little.
+ * `basic`: what costs less than a half percent; `all` also counts page faults and system calls, and
+ * the latter slow every system call of the machine a little.
  */
 export type TelemetryLevel = "off" | "basic" | "all";
 
@@ -73,7 +76,9 @@ export function noTelemetry(missing: string | undefined): KernelTelemetry {
   };
 }
 
-/** Least upper bound, in nanoseconds, of the share `quantile` of the waits; 0 when there were none. */
+/**
+ * Least upper bound, in nanoseconds, of the share `quantile` of the waits; 0 when there were none.
+ */
 export function bucketQuantile(buckets: readonly number[], quantile: number): number {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   let seen = 0;

@@ -1,0 +1,50 @@
+/** `/metrics`: process, engine, datagrams and kernel, in the text format of Prometheus. */
+import type { EngineDoor } from "#engine/door.ts";
+import type { StageStats } from "#kernel/stage-stats.ts";
+import type { TelemetrySource } from "#model/kernel-telemetry.ts";
+import type { FastifyPluginAsync } from "fastify";
+import prometheus, { type Metric } from "prom-client";
+import { type Family, kernelFamilies, shardFamilies, stageFamilies } from "./metric-families.ts";
+
+export type MetricsOptions = {
+  readonly engine: EngineDoor;
+  readonly stage: (() => StageStats) | undefined;
+  readonly telemetry: TelemetrySource;
+};
+
+/** One a process: its observers watch the process, not a server. */
+let processMetrics: prometheus.Registry | undefined;
+
+export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
+  const ours = (processMetrics ??= observeProcess());
+  return async (server) => {
+    server.get("/metrics", { schema: { hide: true } }, async (_request, reply) => {
+      const { engine, stage, telemetry } = options;
+      const families = [
+        ...shardFamilies(engine.stats()),
+        ...stageFamilies(stage?.()),
+        ...kernelFamilies(telemetry()),
+      ];
+      return reply
+        .type(prometheus.Registry.PROMETHEUS_CONTENT_TYPE)
+        .header("cache-control", "no-store")
+        .send(`${await ours.metrics()}\n${await textOf(families)}`);
+    });
+  };
+}
+
+function observeProcess(): prometheus.Registry {
+  const registry = new prometheus.Registry();
+  prometheus.collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Our counters are kept elsewhere: the library writes them, it does not count. */
+async function textOf(families: readonly Family[]): Promise<string> {
+  const registry = new prometheus.Registry();
+  for (const family of families) {
+    const metric = { name: family.name, get: async () => ({ ...family, aggregator: "sum" }) };
+    registry.registerMetric(metric as unknown as Metric);
+  }
+  return registry.metrics();
+}
