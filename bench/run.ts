@@ -9,10 +9,20 @@ import { batcher } from "./scenarios/batcher.ts";
 import { density } from "./scenarios/density.ts";
 import { guest } from "./scenarios/guest.ts";
 import { ingest } from "./scenarios/ingest.ts";
+import { kernelOnly } from "./scenarios/kernel-only.ts";
+import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
 import { naive } from "./scenarios/naive.ts";
 import { renderList, renderReport } from "./table.ts";
 
-const SCENARIOS: readonly Scenario[] = [density, ingest, guest, naive, batcher];
+const SCENARIOS: readonly Scenario[] = [
+  density,
+  ingest,
+  guest,
+  naive,
+  batcher,
+  kernelOnly,
+  kernelVsUser,
+];
 
 const BREAK_OFF_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -42,7 +42,9 @@ export async function assembleServer(
   let stopping = false;
   const stage = typeof udp === "string" ? undefined : () => udp.stats();
   const health = {
-    ...{ engine, version: VERSION, startedAtMs: Date.now() },
+    engine,
+    version: VERSION,
+    startedAtMs: Date.now(),
     stopping: () => stopping,
     datagrams: datagramFacts(udp),
   };
@@ -72,7 +74,10 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
   const stage = openStage({ shardCount, ...(path === undefined ? {} : { path }) });
   try {
     const engine = await startEngine({
-      ...{ shardCount, slotCount, imageBytesMax, tenantCountMax },
+      shardCount,
+      slotCount,
+      imageBytesMax,
+      tenantCountMax,
       stage: stage.handle,
     });
     try {
@@ -107,7 +112,9 @@ async function openApplication(parts: {
   const address = server.server.address();
   const port = typeof address === "object" ? address?.port : config.httpPort;
   return {
-    ...{ url: `http://${urlHost(config.httpHost)}:${port}`, engine, udp },
+    url: `http://${urlHost(config.httpHost)}:${port}`,
+    engine,
+    udp,
     stop: async () => {
       beginStop();
       await server.close();

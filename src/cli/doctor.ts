@@ -128,7 +128,8 @@ async function checkKernelStage({ kernelStage }: Config): Promise<Check> {
     return { name, status: "ok", detail: "event datagrams are aggregated in the kernel (eBPF)" };
   }
   const detail = `event datagrams are aggregated in user space, read with ${receive}`;
-  const fix = `The kernel path lacks: ${missing.join(", ")}. It needs Linux 5.17, libbpf.so.1, CAP_BPF and CAP_PERFMON.`;
+  const needs = "Linux 5.17, libbpf.so.1, CAP_BPF and CAP_PERFMON";
+  const fix = `The kernel path lacks ${missing.join(", ")}; it needs ${needs}.`;
   return { name, status: "warn", detail, fix };
 }
 

@@ -76,7 +76,10 @@ async function start(
   const small = { logBits: 16, bufferRecords: 65_536, dictionaryBytes };
   const stage = openStage({ shardCount: 2, path, ...small });
   const engine = await startEngine({
-    ...{ shardCount: 2, slotCount: 8, imageBytesMax: 64 * 1024 * 1024, tenantCountMax: 1_000 },
+    shardCount: 2,
+    slotCount: 8,
+    imageBytesMax: 64 * 1024 * 1024,
+    tenantCountMax: 1_000,
     stage: stage.handle,
   });
   const udp = await startUdpIngest(stage, { host: "localhost", port: 0, turnMs });

@@ -72,7 +72,7 @@ export type StageStats = {
   readonly refusedRecords: Readonly<Record<(typeof RECORD_REFUSED_REASONS)[number], number>>;
   readonly receiver: Readonly<Record<(typeof RECEIVER)[number], number>>;
   /**
-   * Sums over the shards. `…Records` are slots and log entries, `…Count` the records that were sent:
+   * Sums over the shards. `Records` are slots and log entries, `Count` the records that were sent:
    * of those drained, what is not delivered, held, unknown or refused waits for the next delivery.
    */
   readonly shards: Readonly<Record<(typeof SHARD)[number], number>>;
@@ -141,8 +141,10 @@ export function readStageStats({ memory, layout }: StageHandle): StageStats {
     }),
     senders: {
       count: senders.length,
-      ...{ datagrams: total("datagrams"), records: total("records") },
-      ...{ lost: total("lost"), repeated: total("repeated") },
+      datagrams: total("datagrams"),
+      records: total("records"),
+      lost: total("lost"),
+      repeated: total("repeated"),
     },
   };
 }

@@ -210,7 +210,10 @@ function facts(
 ): StageFacts {
   const { cpuCount, slotBits, logBits } = layout;
   return {
-    ...{ path, missing, receive, cpuCount },
+    path,
+    missing,
+    receive,
+    cpuCount,
     slotCount: 2 ** slotBits,
     logRecordCount: 2 ** logBits,
   };

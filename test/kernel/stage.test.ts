@@ -156,13 +156,21 @@ everyWay("every wrong datagram counts under its reason and costs nobody anything
     return copy;
   };
   stage.send(
-    ...[new Uint8Array(0), good.subarray(0, 31)],
+    new Uint8Array(0),
+    good.subarray(0, 31),
     spoiled(0, 0),
     spoiled(4, 2),
-    ...[spoiled(5, 0), spoiled(5, 3), spoiled(5, 255)],
+    spoiled(5, 0),
+    spoiled(5, 3),
+    spoiled(5, 255),
     spoiled(31, 1),
-    ...[spoiled(6, 3), spoiled(6, 1), spoiled(6, 0, 0), spoiled(6, 0xff, 0xff)],
-    ...[good.subarray(0, 48), good.subarray(0, 63), new Uint8Array([...good, 0])],
+    spoiled(6, 3),
+    spoiled(6, 1),
+    spoiled(6, 0, 0),
+    spoiled(6, 0xff, 0xff),
+    good.subarray(0, 48),
+    good.subarray(0, 63),
+    new Uint8Array([...good, 0]),
     spoiled(8, 0),
     spoiled(22, 1, 1),
   );
@@ -190,13 +198,17 @@ everyWay("a record that is wrong leaves the rest of its datagram alone", (way) =
   stage.send(
     sender.dictionary(NAMES),
     sender.records([
-      ...[record, weightRecord(2 ** 20, 0, 1), weightRecord(ACME, 2 ** 22, 1)],
+      record,
+      weightRecord(2 ** 20, 0, 1),
+      weightRecord(ACME, 2 ** 22, 1),
       ...[
         { ...record, flags: 2 },
         { ...record, flags: 0x8000_0001 },
       ],
-      ...[weightRecord(ACME, 0, 0), weightRecord(ACME, 0, 1_000_001)],
-      ...[sampleRecord(ACME, 2, 0), record],
+      weightRecord(ACME, 0, 0),
+      weightRecord(ACME, 0, 1_000_001),
+      sampleRecord(ACME, 2, 0),
+      record,
     ]),
   );
   assert.deepEqual(Object.fromEntries(tally(stage.turn())), {
