@@ -15,7 +15,7 @@ import {
   expectedOf, ln, noiseOf, outOfTheOrdinary, significanceOf,
 } from "../../sdk/assembly/sketches/trend";
 import { hash32, KIND_BIGRAM, KIND_MENTION } from "../../sdk/assembly/text/tokenize";
-import { eventsInWindow, peopleAt, state, table } from "./state";
+import { eventsInWindow, state, table } from "./state";
 
 const PEOPLE_MIN: u32 = 3;
 const SHOUT_COUNT: u32 = 8;
@@ -36,15 +36,15 @@ export class Row {
   leftOut: bool;
 
   get term(): usize {
-    return table().keyAt(this.slot);
+    return table().record(this.slot).key;
   }
 
   get termLen(): u32 {
-    return <u32>load<u8>(table().lengths + this.slot);
+    return <u32>table().record(this.slot).keyBytes;
   }
 
   get kind(): u32 {
-    return <u32>load<u8>(state().kinds + this.slot);
+    return <u32>table().record(this.slot).kind;
   }
 }
 
@@ -97,7 +97,7 @@ export function orderByCount(ranking: Ranking): void {
 
 function judge(row: Row, slot: u32, noise: f64, userCountMax: u32): void {
   const it = state();
-  const people = peopleAt(slot);
+  const people = table().record(slot).people;
   const level = <u32>load<u8>(it.peopleLevels + slot);
   row.slot = slot;
   row.count = table().ownOf(slot);
@@ -175,8 +175,8 @@ function isBefore(left: Row, right: Row, byTrend: bool): bool {
   if (left.count != right.count) return left.count > right.count;
   if (byTrend && left.people != right.people) return left.people > right.people;
   if (left.significance != right.significance) return left.significance > right.significance;
-  const leftPane = load<u32>(table().inserted + (left.slot << 2));
-  const rightPane = load<u32>(table().inserted + (right.slot << 2));
+  const leftPane = table().record(left.slot).inserted;
+  const rightPane = table().record(right.slot).inserted;
   if (leftPane != rightPane) return leftPane < rightPane;
   return left.slot < right.slot;
 }

@@ -65,9 +65,8 @@ function writeItem(item: TrendItem, row: Row, exhibits: Exhibits): void {
   item.significance = row.significance;
   item.userCount = row.named;
   item.userCountError = row.namedError;
-  const inserted = load<u32>(slots.inserted + (row.slot << 2));
-  item.firstSeenMs =
-    max<f64>(0, paneEndMs(inserted) - <f64>load<u16>(state().firstSeen + (row.slot << 1)));
+  const record = slots.record(row.slot);
+  item.firstSeenMs = max<f64>(0, paneEndMs(record.inserted) - <f64>record.firstSeen);
   const sample = exhibits.sampleOf(row);
   if (sample == null) return;
   item.samplePtr = <u32>sample.text;

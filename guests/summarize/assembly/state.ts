@@ -4,7 +4,7 @@
 //
 //                     bytes each   cold     warm     busy      hot
 //   header                  304      1        1        1        1
-//   slots of terms          157     16       48       96      256    20 words, 77 bytes
+//   slots of terms          157     16       48       96      256    18 words, 85 bytes
 //   distinct users            5     32      128      256     1024    exact to 3/4 of it
 //   ids                       8     16       64      128      512
 //   sayings                  16      8       16       32      128
@@ -25,9 +25,9 @@
 // from the last to the first and shrinking from the first to the last, in place.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { clear32 } from "../../sdk/assembly/sketches/bytes";
-import { DistinctWindow, PEOPLE } from "../../sdk/assembly/sketches/distinct-window";
+import { DistinctWindow } from "../../sdk/assembly/sketches/distinct-window";
 import { rehashIds, rehashSayings, SAYING_BYTES } from "../../sdk/assembly/sketches/recent";
-import { KEY_BYTES_MAX, PANES, SpaceSaving } from "../../sdk/assembly/sketches/space-saving";
+import { PANES, SLOT_RECORD_BYTES, SpaceSaving } from "../../sdk/assembly/sketches/space-saving";
 import { rememberPast } from "../../sdk/assembly/sketches/trend";
 import { compactQuotes } from "./quotes";
 
@@ -64,12 +64,7 @@ export class State {
   past: u32;
   recent: u32;
   spread: u32;
-  /** u16 a slot: how many ms before the end of pane `inserted` the term was first said. */
-  firstSeen: u32;
-  /** u8 a slot: the tokenizer's kind, or KIND_EXPLICIT. */
-  kinds: u32;
-  /** PEOPLE words a slot, and u8 a slot; see distinct-window.ts. */
-  people: u32;
+  /** u8 a slot: of the people in its record; see distinct-window.ts. */
   peopleLevels: u32;
   ids: u32;
   idCapacity: u32;
@@ -149,13 +144,8 @@ export function retire(slot: u32): void {
   const it = state();
   const past = load<f32>(it.past + (slot << 2)) + <f32>table().ownOf(slot);
   rememberPast(it.baseline, it.baselineCells, load<u32>(table().hashes + (slot << 2)), past);
-  clear32(peopleAt(slot));
+  clear32(table().record(slot).people);
   store<u8>(it.peopleLevels + slot, 0);
-}
-
-@inline
-export function peopleAt(slot: u32): usize {
-  return state().people + slot * (PEOPLE << 2);
 }
 
 /** Bytes of a tier in use, for tests and reports. */
@@ -200,32 +190,26 @@ function eventsToLeave(tier: u32): u32 {
 }
 
 // Arrays: (kind of capacity, bytes an element), in the order they lie in.
-const ARRAY_INSERT_BOUND: u32 = 4;
-const ARRAY_RING: u32 = 5;
-const ARRAY_PAST: u32 = 17;
-const ARRAY_KEYS: u32 = 20;
-const ARRAY_PEOPLE: u32 = 21;
-const ARRAY_FIRST_SEEN: u32 = 22;
-const ARRAY_LENGTHS: u32 = 23;
-const ARRAY_KINDS: u32 = 24;
-const ARRAY_LEVELS: u32 = 25;
-const ARRAY_USERS: u32 = 26;
-const ARRAY_USER_PANES: u32 = 27;
-const ARRAY_IDS: u32 = 28;
-const ARRAY_SAYINGS: u32 = 29;
-const ARRAY_QUOTES: u32 = 30;
-const ARRAY_BASELINE: u32 = 31;
-const ARRAY_INDEX: u32 = 32;
-const ARRAY_COUNT: u32 = 33;
+const ARRAY_RING: u32 = 3;
+const ARRAY_PAST: u32 = 15;
+const ARRAY_RECORDS: u32 = 18;
+const ARRAY_LEVELS: u32 = 19;
+const ARRAY_USERS: u32 = 20;
+const ARRAY_USER_PANES: u32 = 21;
+const ARRAY_IDS: u32 = 22;
+const ARRAY_SAYINGS: u32 = 23;
+const ARRAY_QUOTES: u32 = 24;
+const ARRAY_BASELINE: u32 = 25;
+const ARRAY_INDEX: u32 = 26;
+const ARRAY_COUNT: u32 = 27;
 const SHAPES: usize = memory.data<u32>([
-  KIND_SLOTS, KEY_BYTES_MAX, KIND_SLOTS, PEOPLE * 4, KIND_SLOTS, 2, KIND_SLOTS, 1, KIND_SLOTS, 1,
-  KIND_SLOTS, 1, KIND_USERS, 4, KIND_USERS, 1, KIND_IDS, 8, KIND_SAYINGS, SAYING_BYTES,
-  KIND_QUOTES, QUOTE_BYTES, KIND_BASELINE, 4, KIND_INDEX, 2,
+  KIND_SLOTS, SLOT_RECORD_BYTES, KIND_SLOTS, 1, KIND_USERS, 4, KIND_USERS, 1, KIND_IDS, 8,
+  KIND_SAYINGS, SAYING_BYTES, KIND_QUOTES, QUOTE_BYTES, KIND_BASELINE, 4, KIND_INDEX, 2,
 ]);
 
 function arrayBytes(tier: u32, array: u32): u32 {
-  if (array < ARRAY_KEYS) return capacityOf(tier, KIND_SLOTS) << 2;
-  const shape = SHAPES + ((array - ARRAY_KEYS) << 3);
+  if (array < ARRAY_RECORDS) return capacityOf(tier, KIND_SLOTS) << 2;
+  const shape = SHAPES + ((array - ARRAY_RECORDS) << 3);
   return capacityOf(tier, load<u32>(shape)) * load<u32>(shape, 4);
 }
 
@@ -244,11 +228,8 @@ function bind(tier: u32): void {
   slots.hashes = <u32>arrayAt(tier, 0);
   slots.own = <u32>arrayAt(tier, 1);
   slots.priority = <u32>arrayAt(tier, 2);
-  slots.inserted = <u32>arrayAt(tier, 3);
-  slots.insertBound = <u32>arrayAt(tier, ARRAY_INSERT_BOUND);
   slots.ring = <u32>arrayAt(tier, ARRAY_RING);
-  slots.lengths = <u32>arrayAt(tier, ARRAY_LENGTHS);
-  slots.keys = <u32>arrayAt(tier, ARRAY_KEYS);
+  slots.records = <u32>arrayAt(tier, ARRAY_RECORDS);
   const entries = capacityOf(tier, KIND_INDEX);
   slots.index = entries == 0 ? 0 : <u32>arrayAt(tier, ARRAY_INDEX);
   slots.indexMask = entries - 1;
@@ -256,9 +237,6 @@ function bind(tier: u32): void {
   it.past = <u32>arrayAt(tier, ARRAY_PAST);
   it.recent = <u32>arrayAt(tier, ARRAY_PAST + 1);
   it.spread = <u32>arrayAt(tier, ARRAY_PAST + 2);
-  it.firstSeen = <u32>arrayAt(tier, ARRAY_FIRST_SEEN);
-  it.kinds = <u32>arrayAt(tier, ARRAY_KINDS);
-  it.people = <u32>arrayAt(tier, ARRAY_PEOPLE);
   it.peopleLevels = <u32>arrayAt(tier, ARRAY_LEVELS);
   it.ids = <u32>arrayAt(tier, ARRAY_IDS);
   it.idCapacity = capacityOf(tier, KIND_IDS);
@@ -343,16 +321,10 @@ function removeSlot(slot: u32): void {
     store<f32>(it.past + (slot << 2), load<f32>(it.past + (last << 2)));
     store<f32>(it.recent + (slot << 2), load<f32>(it.recent + (last << 2)));
     store<f32>(it.spread + (slot << 2), load<f32>(it.spread + (last << 2)));
-    store<u16>(it.firstSeen + (slot << 1), load<u16>(it.firstSeen + (last << 1)));
-    store<u8>(it.kinds + slot, load<u8>(it.kinds + last));
     store<u8>(it.peopleLevels + slot, load<u8>(it.peopleLevels + last));
-    memory.copy(peopleAt(slot), peopleAt(last), PEOPLE << 2);
   }
   store<f32>(it.past + (last << 2), 0);
   store<f32>(it.recent + (last << 2), 0);
   store<f32>(it.spread + (last << 2), 0);
-  store<u16>(it.firstSeen + (last << 1), 0);
-  store<u8>(it.kinds + last, 0);
   store<u8>(it.peopleLevels + last, 0);
-  memory.fill(peopleAt(last), 0, PEOPLE << 2);
 }

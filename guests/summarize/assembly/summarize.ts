@@ -16,7 +16,9 @@ import { addPerson, personOf, rollPeople } from "../../sdk/assembly/sketches/dis
 import {
   pushSaying, SAYING_BYTES, SAYINGS_PER_SET, sayingsOf, seenId,
 } from "../../sdk/assembly/sketches/recent";
-import { KEY_BYTES_MAX, NO_SLOT, PANES } from "../../sdk/assembly/sketches/space-saving";
+import {
+  KEY_BYTES_MAX, NO_SLOT, PANES, SLOT_RECORD_BYTES,
+} from "../../sdk/assembly/sketches/space-saving";
 import {
   fadeHistory, fadePast, fadeWindows, recallPast, rollHistory, rollWindows,
 } from "../../sdk/assembly/sketches/trend";
@@ -27,7 +29,7 @@ import {
 import { Candidate, offerQuote, rollQuotes, shapeOf, slotLift } from "./quotes";
 import { report } from "./report";
 import {
-  createState, grow, paneEventsAt, peopleAt, retire, shrink, state, table, users,
+  createState, grow, paneEventsAt, retire, shrink, state, table, users,
 } from "./state";
 import { CLOCK_WALL, INGEST_REPORT_BYTES, IngestReport } from "./world.gen";
 
@@ -332,7 +334,7 @@ function countTerm(turn: Turn, hash: u32, key: usize, bytes: u32, kind: u32): u3
   if (slot == NO_SLOT) slot = admit(turn, hash, key, bytes, kind);
   slots.add(slot, turn.pane, turn.weight);
   addPerson(
-    peopleAt(slot), state().peopleLevels + slot, turn.person, turn.pane, slots.pane,
+    slots.record(slot).people, state().peopleLevels + slot, turn.person, turn.pane, slots.pane,
   );
   return slot;
 }
@@ -354,9 +356,10 @@ function admit(turn: Turn, hash: u32, key: usize, bytes: u32, kind: u32): u32 {
   store<f32>(it.past + (slot << 2), recallPast(it.baseline, it.baselineCells, hash));
   store<f32>(it.recent + (slot << 2), 0);
   store<f32>(it.spread + (slot << 2), 0);
-  store<u8>(it.kinds + slot, <u8>kind);
+  const record = slots.record(slot);
+  record.kind = <u8>kind;
   const backMs = paneEndMs(slots.pane) - turn.tsMs;
-  store<u16>(it.firstSeen + (slot << 1), <u16>max<f64>(0, min<f64>(backMs, 65535)));
+  record.firstSeen = <u16>max<f64>(0, min<f64>(backMs, 65535));
   return slot;
 }
 
@@ -390,7 +393,10 @@ function rollOne(): void {
   const slots = table();
   const next = slots.pane + 1;
   const leaving = slots.cell(next, 0);
-  rollPeople(it.people, it.peopleLevels, leaving, slots.isWhole, slots.count, next);
+  rollPeople(
+    slots.record(0).people, SLOT_RECORD_BYTES, it.peopleLevels, leaving, slots.isWhole, slots.count,
+    next,
+  );
   rollHistory(it.past, it.recent, it.spread, leaving, slots.capacity, it.windows);
   fadePast(it.baseline, it.baselineCells, 1);
   if (next - PANES >= it.firstPane) it.windows = rollWindows(it.windows);

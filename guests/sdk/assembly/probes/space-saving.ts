@@ -2,7 +2,7 @@
 // Keys are the four bytes of a u32; `hashBits` below 32 makes different keys share hashes.
 import { STATE_ADDRESS } from "../arena";
 import { mix32 } from "../sketches/bytes";
-import { NO_SLOT, PANES, SpaceSaving } from "../sketches/space-saving";
+import { NO_SLOT, PANES, SLOT_RECORD_BYTES, SpaceSaving } from "../sketches/space-saving";
 
 const KEY: usize = memory.data(8, 8);
 const INDEX_ENTRIES: u32 = 1024;
@@ -16,12 +16,9 @@ export function open(capacity: u32, slotsUsable: u32, indexed: bool, pane: u32):
   slots.hashes = at;
   slots.own = at += capacity << 2;
   slots.priority = at += capacity << 2;
-  slots.inserted = at += capacity << 2;
-  slots.insertBound = at += capacity << 2;
   slots.ring = at += capacity << 2;
-  slots.lengths = at += (capacity << 2) * PANES;
-  slots.keys = at += capacity;
-  at += capacity * 40;
+  slots.records = at += (capacity << 2) * PANES;
+  at += capacity * SLOT_RECORD_BYTES;
   slots.index = indexed ? at : 0;
   slots.indexMask = INDEX_ENTRIES - 1;
   store<u32>(STATE_ADDRESS + 240, slotsUsable);

@@ -305,18 +305,19 @@ export function addPerson(
 }
 
 /**
- * Drops from `sets` sets the people last seen in the pane that leaves the window as `current`
+ * Drops from `sets` sets, `stride` bytes each, the people last seen in the pane that leaves the window as `current`
  * comes. `leaving` are that pane's counts, u32[sets]: where `areWhole`, a set without a level for
  * which nothing was counted then has nobody to drop.
  */
 export function rollPeople(
-  entries: usize, levels: usize, leaving: usize, areWhole: bool, sets: u32, current: u32,
+  entries: usize, stride: u32, levels: usize, leaving: usize, areWhole: bool, sets: u32,
+  current: u32,
 ): void {
   const gone = i32x4.splat(<i32>((current - PANES) & 0xf));
   const paneMask = i32x4.splat(0xf);
   for (let set: u32 = 0; set < sets; set++) {
     if (areWhole && (load<u32>(leaving + (set << 2)) | <u32>load<u8>(levels + set)) == 0) continue;
-    const at = entries + set * (PEOPLE << 2);
+    const at = entries + set * stride;
     const first = v128.load(at);
     const second = v128.load(at, 16);
     if (!v128.any_true(v128.or(first, second))) continue;

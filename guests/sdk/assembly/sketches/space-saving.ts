@@ -29,7 +29,7 @@
 // byte; the hash only finds them. Counts saturate at OWN_MAX; for a window after that every upper
 // bound is the largest number there is.
 //
-// Cost: 109 bytes a slot with its key; an update is O(1) with the index (capacity > 64), a SIMD
+// Cost: 109 bytes a slot with its key, and 35 of its owner's; an update is O(1) with the index (capacity > 64), a SIMD
 // scan of the hashes without; an eviction probes some 4 to 9 slots; a roll is one SIMD pass. Ideas:
 // Metwally 2005 (Space-Saving), Manku 2002 (bounds of lossy counting). Checked against an exact
 // count of every key by guests/sdk/space-saving.test.ts.
@@ -40,6 +40,37 @@ export const KEY_BYTES_MAX: u32 = 40;
 export const NO_SLOT: u32 = 0xffffffff;
 const OWN_MAX: u32 = 0x7fffffff;
 const PRIORITY_MAX: u32 = 0xffffff00;
+
+/**
+ * What is told of a slot when it is given to a key, with the key behind it: one place, so that it
+ * is in the caches or not as one. `kind`, `firstSeen` and the people are the owner's.
+ */
+@unmanaged
+export class SlotRecord {
+  /** A set of distinct-window.ts. */
+  person0: u32; person1: u32; person2: u32; person3: u32;
+  person4: u32; person5: u32; person6: u32; person7: u32;
+  inserted: u32;
+  insertBound: u32;
+  keyBytes: u8;
+  /** The tokenizer's kind, or KIND_EXPLICIT. */
+  kind: u8;
+  /** How many ms before the end of pane `inserted` the key was first said. */
+  firstSeen: u16;
+
+  @inline
+  get people(): usize {
+    return changetype<usize>(this);
+  }
+
+  /** KEY_BYTES_MAX bytes, zeros behind the key. */
+  @inline
+  get key(): usize {
+    return changetype<usize>(this) + offsetof<SlotRecord>();
+  }
+}
+
+export const SLOT_RECORD_BYTES: u32 = 84;
 
 /** The table's header. What it points to is laid out by its owner; all arrays are 16-aligned. */
 @unmanaged
@@ -59,14 +90,10 @@ export class SpaceSaving {
   hashes: u32;
   own: u32;
   priority: u32;
-  inserted: u32;
-  insertBound: u32;
   /** u32[PANES][capacity]. */
   ring: u32;
-  /** u8[capacity]. */
-  lengths: u32;
-  /** KEY_BYTES_MAX bytes each, zeros behind the key. */
-  keys: u32;
+  /** SLOT_RECORD_BYTES each. */
+  records: u32;
   /** u16[indexMask + 1], slot + 1 or 0, open addressing; 0: there is none, scan. */
   index: u32;
   indexMask: u32;
@@ -130,10 +157,11 @@ export class SpaceSaving {
       this.least = 0;
     }
     store<u32>(this.hashes + (slot << 2), hash);
-    store<u32>(this.inserted + (slot << 2), this.pane);
-    store<u32>(this.insertBound + (slot << 2), load<u32>(this.boundAt(this.pane)));
-    store<u8>(this.lengths + slot, <u8>bytes);
-    copyKey40(this.keyAt(slot), key, bytes);
+    const record = this.record(slot);
+    record.inserted = this.pane;
+    record.insertBound = load<u32>(this.boundAt(this.pane));
+    record.keyBytes = <u8>bytes;
+    copyKey40(record.key, key, bytes);
     this.link(slot);
   }
 
@@ -162,13 +190,14 @@ export class SpaceSaving {
 
   /** Turns what the slot knows into bounds and empties it; its priority stays as credit. */
   evict(slot: u32): void {
-    const inserted = load<u32>(this.inserted + (slot << 2));
+    const record = this.record(slot);
+    const inserted = record.inserted;
     const ownAt = this.own + (slot << 2);
     const newest = this.cell(this.pane, slot);
     if (inserted == this.pane && load<u32>(newest) == load<u32>(ownAt)) {
       // Most victims came in a moment ago and know of this pane alone.
       const boundAt = this.boundAt(inserted);
-      const most = saturatingAdd(load<u32>(newest), load<u32>(this.insertBound + (slot << 2)));
+      const most = saturatingAdd(load<u32>(newest), record.insertBound);
       store<u32>(boundAt, max(load<u32>(boundAt), most));
       store<u32>(newest, 0);
       store<u32>(ownAt, 0);
@@ -183,7 +212,7 @@ export class SpaceSaving {
       if (pane < inserted) {
         store<u32>(boundAt, saturatingAdd(bound, counted));
       } else {
-        const unseen = pane == inserted ? load<u32>(this.insertBound + (slot << 2)) : 0;
+        const unseen = pane == inserted ? record.insertBound : 0;
         store<u32>(boundAt, max(bound, saturatingAdd(counted, unseen)));
       }
       store<u32>(cell, 0);
@@ -203,21 +232,15 @@ export class SpaceSaving {
       moveWord(this.hashes, last, slot);
       moveWord(this.own, last, slot);
       moveWord(this.priority, last, slot);
-      moveWord(this.inserted, last, slot);
-      moveWord(this.insertBound, last, slot);
       for (let pane: u32 = 0; pane < PANES; pane++) moveWord(this.cell(pane, 0), last, slot);
-      store<u8>(this.lengths + slot, load<u8>(this.lengths + last));
-      memory.copy(this.keyAt(slot), this.keyAt(last), KEY_BYTES_MAX);
+      memory.copy(this.recordAt(slot), this.recordAt(last), SLOT_RECORD_BYTES);
       this.link(slot);
     }
     clearWord(this.hashes, last);
     clearWord(this.own, last);
     clearWord(this.priority, last);
-    clearWord(this.inserted, last);
-    clearWord(this.insertBound, last);
     for (let pane: u32 = 0; pane < PANES; pane++) clearWord(this.cell(pane, 0), last);
-    store<u8>(this.lengths + last, 0);
-    memory.fill(this.keyAt(last), 0, KEY_BYTES_MAX);
+    memory.fill(this.recordAt(last), 0, SLOT_RECORD_BYTES);
     this.count = last;
     this.least = 0;
     return last;
@@ -236,9 +259,10 @@ export class SpaceSaving {
   upper(slot: u32): u32 {
     const own = load<u32>(this.own + (slot << 2));
     if (!this.isWhole) return 0xffffffff;
-    const inserted = load<u32>(this.inserted + (slot << 2));
+    const record = this.record(slot);
+    const inserted = record.inserted;
     if (inserted < this.low) return own;
-    let sum = <u64>own + <u64>load<u32>(this.insertBound + (slot << 2));
+    let sum = <u64>own + <u64>record.insertBound;
     for (let pane = this.low; pane < inserted; pane++) sum += <u64>load<u32>(this.boundAt(pane));
     return <u32>min<u64>(sum, 0xffffffff);
   }
@@ -271,8 +295,13 @@ export class SpaceSaving {
   }
 
   @inline
-  keyAt(slot: u32): usize {
-    return this.keys + slot * KEY_BYTES_MAX;
+  record(slot: u32): SlotRecord {
+    return changetype<SlotRecord>(this.recordAt(slot));
+  }
+
+  @inline
+  recordAt(slot: u32): usize {
+    return this.records + slot * SLOT_RECORD_BYTES;
   }
 
   @inline
@@ -293,11 +322,9 @@ export class SpaceSaving {
   /** Hot. */
   @inline
   private holds(slot: u32, hash: u32, key: usize, bytes: u32): bool {
-    return (
-      load<u32>(this.hashes + (slot << 2)) == hash &&
-      <u32>load<u8>(this.lengths + slot) == bytes &&
-      equalBytes(this.keyAt(slot), key, bytes)
-    );
+    if (load<u32>(this.hashes + (slot << 2)) != hash) return false;
+    const record = this.record(slot);
+    return <u32>record.keyBytes == bytes && equalBytes(record.key, key, bytes);
   }
 
   /** Hot. */
