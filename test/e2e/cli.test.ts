@@ -130,6 +130,7 @@ test("cli: doctor --json", async () => {
       "huge pages",
       "open files",
       "HTTP port",
+      "kernel stage",
       "data folder",
       "component",
     ],
