@@ -1,5 +1,6 @@
 // The envelopes are made by the CNCF's own SDK, so that we and it agree on the wire format.
 import { assembleServer } from "#cli/application.ts";
+import { BODY_BYTES_MAX } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import assert from "node:assert/strict";
@@ -66,6 +67,14 @@ test("CloudEvents: binary mode with a plain text", async () => {
   const { status, offers } = await post(plain, 'he said "hi"\nand left');
   assert.equal(status, 202);
   assert.deepEqual(offers[0]?.value["data"], { text: 'he said "hi"\nand left' });
+});
+
+test("CloudEvents: a text too long for an event is refused, however it is quoted", async () => {
+  const { headers } = HTTP.binary(cloudEvent("m1"));
+  const plain = { ...headers, "content-type": "text/plain" };
+  const { status, answer } = await post(plain, "\u0001".repeat(BODY_BYTES_MAX - 1));
+  assert.equal(status, 413);
+  assert.equal(answer.code, "bodyTooLarge");
 });
 
 test("CloudEvents: a batch", async () => {

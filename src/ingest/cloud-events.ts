@@ -2,6 +2,7 @@
  * CloudEvents 1.0 over HTTP, binary mode: attributes in `ce-*` headers, data in the body. They are
  * made into the structured envelope that the engine reads, without parsing the data.
  */
+import { LINE_BYTES_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import type { IncomingHttpHeaders } from "node:http";
 
@@ -35,6 +36,11 @@ export function structuredEnvelope(
     if (attributes[name] === undefined || attributes[name] === "") {
       throw new Problem("badRequest", `A CloudEvent needs the header ce-${name}.`);
     }
+  }
+  // One event, so the limit of one event; the text in its quotes may be several times as long.
+  if (data.length > LINE_BYTES_MAX) {
+    const detail = `The event is over ${LINE_BYTES_MAX} bytes of JSON.`;
+    throw new Problem("bodyTooLarge", detail, { members: { lineBytesMax: LINE_BYTES_MAX } });
   }
   const head = `${JSON.stringify(attributes).slice(0, -1)},"data":`;
   return Buffer.concat([Buffer.from(head), dataOf(mediaType, data), Buffer.from("}")]);
