@@ -258,7 +258,16 @@ const control: Case[] = [
     code: "windowUnknown",
     detail: /use 60s/,
   },
-  ...["limit=0", "limit=51", "limit=x", "limit=1.5", "order=best", "windw=60s"].map((query) => ({
+  ...[
+    "limit=Infinity",
+    "limit=1e999",
+    "limit=0",
+    "limit=51",
+    "limit=x",
+    "limit=1.5",
+    "order=best",
+    "windw=60s",
+  ].map((query) => ({
     name: `trending?${query}`,
     request: get(`/v1/tenants/acme/trending?${query}`),
     status: 400,
@@ -310,6 +319,18 @@ const control: Case[] = [
     before: (e) => send(e),
     status: 200,
     body: { total: 0, tenants: [] },
+  },
+  {
+    name: "tenants?offset=Infinity",
+    request: get("/v1/tenants?offset=Infinity"),
+    status: 400,
+    code: "badRequest",
+  },
+  {
+    name: "a file that the reference does not have",
+    request: get("/docs/static/..%2f..%2fpackage.json"),
+    status: 404,
+    code: "notFound",
   },
   { name: "tenants?limit=0", request: get("/v1/tenants?limit=0"), status: 400, code: "badRequest" },
   {

@@ -55,11 +55,13 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   server.addHook("onRequest", async (_request, reply) => {
     reply.header("x-content-type-options", "nosniff");
   });
+  refuseEndlessNumbers(server);
   const allowedOf = collectMethods(server);
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?", 1)[0] ?? "/";
     const methods = allowedOf(path);
-    if (methods.length > 0) {
+    // A route that took the method found nothing there: a file of the reference, say.
+    if (methods.length > 0 && !methods.includes(request.method)) {
       reply.header("allow", methods.join(", "));
       throw new Problem("methodNotAllowed", `${path} takes ${methods.join(", ")}.`);
     }
@@ -80,6 +82,16 @@ function refuseOtherSites(server: FastifyInstance): void {
     if (request.method === "GET" || request.method === "HEAD") return;
     if (request.headers["sec-fetch-site"] !== "cross-site") return;
     throw new Problem("crossSite", "A page of another site may not write here.");
+  });
+}
+
+/** Coercion makes numbers of "Infinity" and "1e999", and no bound of a schema holds for them. */
+function refuseEndlessNumbers(server: FastifyInstance): void {
+  server.addHook("preHandler", async (request) => {
+    for (const [name, value] of Object.entries(request.query ?? {})) {
+      if (typeof value !== "number" || Number.isFinite(value)) continue;
+      throw new Problem("badRequest", `In the query: /${name} must be a finite number.`);
+    }
   });
 }
 
