@@ -122,6 +122,8 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
             "bodyTooLarge",
             "mediaTypeUnsupported",
             "tenantLimit",
+            "guestFailed",
+            "memoryFull",
             "shardRestarting",
             "stopping",
           ),

@@ -64,6 +64,7 @@ export function trendingRoutes(engine: EngineDoor): FastifyPluginAsync {
               "tenantQuarantined",
               "busy",
               "guestFailed",
+              "memoryFull",
               "shardRestarting",
               "stopping",
             ),

@@ -144,7 +144,7 @@ test("new tenants beyond the limit are refused, the others go on", async (t) => 
   const body = events.map((event) => JSON.stringify(event)).join("\n");
   const answer = await offer(engine, { tenant: undefined, body });
   assert.equal(answer.accepted + answer.rejected, 400);
-  assert(answer.accepted <= 50);
+  assert.equal(answer.accepted, 50);
   assert.equal(answer.errors[0]?.code, "tenantLimit");
   for (let round = 0; round < 3; round++) await offer(engine, { tenant: undefined, body });
   const { total, tenants } = await engine.tenants({ offset: 0, limit: 100, prefix: "" });
@@ -152,6 +152,18 @@ test("new tenants beyond the limit are refused, the others go on", async (t) => 
   const again = await post(engine, tenants[0]!.tenant, [{ text: "still here" }]);
   assert.equal(again.accepted, 1);
   await rejects(post(engine, "one-more", [{ text: "no room" }]), "tenantLimit");
+});
+
+test("when the memory for tenants is full, events and questions are told so", async (t) => {
+  const engine = await start(t, { shardCount: 1, slotCount: 1, imageBytesMax: 32 * 1024 });
+  const codes = new Set<string>();
+  for (let tenant = 0; tenant < 20; tenant++) {
+    const { errors } = await post(engine, `t${tenant}`, [{ user: "u", text: "hello there" }]);
+    for (const { code } of errors) codes.add(code);
+  }
+  assert.deepEqual([...codes], ["memoryFull"]);
+  await rejects(engine.trending("t19", { limit: 5, order: "trend" }), "memoryFull");
+  await rejects(engine.putTenant("one-more", { clock: "wall" }), "memoryFull");
 });
 
 test("an unknown tenant, and a body that is no JSON, are problems", async (t) => {

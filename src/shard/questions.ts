@@ -67,6 +67,9 @@ function failureOf(tenant: string, outcome: Outcome): Refusal {
       `The component of ${tenant} failed too often. PUT /v1/tenants/${tenant} releases it.`,
     );
   }
+  if (outcome === "refused") {
+    return new Refusal("memoryFull", "This server's memory for tenants is full.");
+  }
   return new Refusal("guestFailed", `The component of ${tenant} ended: ${outcome}.`);
 }
 
