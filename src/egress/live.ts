@@ -25,6 +25,8 @@ export function liveRoutes(engine: EngineDoor): FastifyPluginAsync {
         const tenant = requireTenantId(request.params.tenant);
         await hub.admit(tenant);
         if (reply.raw.destroyed) return;
+        // Others were admitted meanwhile, and the server may have begun to stop.
+        hub.checkOpen();
         reply.header("cache-control", "no-store");
         hub.join(tenant, reply);
       },
@@ -48,15 +50,19 @@ class LiveHub {
    * Throws the problem of a listener that cannot be served, while there is still a status to send.
    */
   async admit(tenant: string): Promise<void> {
-    if (this.#stopped) throw new Problem("stopping", "The server is stopping.");
-    if (this.#connectionCount >= LIVE_CONNECTIONS_MAX) throw liveLimit();
+    this.checkOpen();
     const { state } = await this.#engine.tenant(tenant);
-    if (this.#connectionCount >= LIVE_CONNECTIONS_MAX) throw liveLimit();
     if (state === "live") return;
     const detail = `${tenant} is in quarantine; PUT /v1/tenants/${tenant} releases it.`;
     throw new Problem("tenantQuarantined", detail);
   }
 
+  checkOpen(): void {
+    if (this.#stopped) throw new Problem("stopping", "The server is stopping.");
+    if (this.#connectionCount >= LIVE_CONNECTIONS_MAX) throw liveLimit();
+  }
+
+  /** Follows `checkOpen` without a wait in between. */
   join(tenant: string, reply: FastifyReply): void {
     const { sse } = reply;
     sse.keepAlive();
@@ -72,7 +78,8 @@ class LiveHub {
     sse.onClose(() => {
       leave();
       this.#connectionCount -= 1;
-      if (feed.listenerCount === 0) this.#feeds.delete(tenant);
+      // A feed that ended may have a successor by now: that one goes on.
+      if (feed.listenerCount === 0 && this.#feeds.get(tenant) === feed) this.#feeds.delete(tenant);
       if (this.#feeds.size === 0) this.#sleep();
     });
     if (feed.listenerCount === 1) void feed.poll(nowMs);
