@@ -13,7 +13,7 @@ const NO_TENANT = new Uint8Array(0);
 const TORN = new Uint8Array(new Uint32Array([0, 99]).buffer);
 const DEATHS_MAX = 6;
 
-test("a shard that dies tells who waits, comes back empty, and frees its tenants' places", async (t) => {
+test("a shard that dies tells who waits, comes back empty, and frees its places", async (t) => {
   const { shard, waiting, taken } = await start(t);
   const line = Buffer.from('{"tenant":"acme","text":"hello"}');
   const before = send(shard, waiting, RECORD_LINES, line);

@@ -65,6 +65,20 @@ test("fits never promises what reserve then refuses", () => {
   assert(promisedCount > 100 && refusedCount > 100, "both answers were met");
 });
 
+test("fits counts on the largest record meeting the end, however small the others are", () => {
+  const buffer = createRing(1024);
+  const writer = new RingWriter(buffer);
+  const reader = new RingReader(buffer);
+  writer.reserve(1, 400);
+  writer.publish();
+  assert(reader.next());
+  reader.release();
+  writer.reserve(1, 144);
+  writer.publish();
+  // 476 bytes are left to the end and 408 before the tail: 500 find no place in one piece.
+  assert.notEqual(writer.fits(4, 8 + 8 + 8 + 500, 500), "now");
+});
+
 test("fits tells what has to wait from what can never be", () => {
   const writer = new RingWriter(createRing(1024));
   assert.equal(writer.fits(1, 400, 400), "now");
