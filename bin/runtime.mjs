@@ -12,7 +12,7 @@ export const NODE_MAJOR_MIN = 26;
 const EXIT_CONFIG = 78;
 
 /**
- * V8 flags that make thousands of Wasm memories affordable; why and how much: docs/guides/isolates.md.
+ * V8 flags that make thousands of Wasm memories affordable; why and how much: docs/isolates.md.
  * They cannot be set once the process runs, hence the second process.
  */
 export const RUNTIME_FLAGS = [
