@@ -12,6 +12,7 @@ import { ingest } from "./scenarios/ingest.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
 import { naive } from "./scenarios/naive.ts";
+import { telemetry } from "./scenarios/telemetry.ts";
 import { renderList, renderReport } from "./table.ts";
 
 const SCENARIOS: readonly Scenario[] = [
@@ -22,6 +23,7 @@ const SCENARIOS: readonly Scenario[] = [
   batcher,
   kernelOnly,
   kernelVsUser,
+  telemetry,
 ];
 
 const BREAK_OFF_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

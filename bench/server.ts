@@ -15,7 +15,11 @@ const START_MS_MAX = 30_000;
 const POLL_MS = 50;
 
 /** What is left out is as in the product: nothing said, nothing changed. */
-export type ServerSettings = { readonly shardCount?: number; readonly slotCount?: number };
+export type ServerSettings = {
+  readonly shardCount?: number;
+  readonly slotCount?: number;
+  readonly kernelTelemetry?: string;
+};
 
 export type ServerStatus = {
   readonly tenantCount: number;
@@ -34,7 +38,8 @@ export class Server {
     this.#dataFolder = dataFolder;
   }
 
-  static async start({ shardCount, slotCount }: ServerSettings = {}): Promise<Server> {
+  static async start(settings: ServerSettings = {}): Promise<Server> {
+    const { shardCount, slotCount, kernelTelemetry } = settings;
     const port = await freePort();
     const dataFolder = makeDataFolder();
     const child = await Child.start(MAIN, ["serve"], {
@@ -42,6 +47,7 @@ export class Server {
       NEXUSCORE_DATA_DIR: dataFolder,
       ...(shardCount !== undefined && { NEXUSCORE_SHARD_COUNT: String(shardCount) }),
       ...(slotCount !== undefined && { NEXUSCORE_SLOT_COUNT: String(slotCount) }),
+      ...(kernelTelemetry !== undefined && { NEXUSCORE_KERNEL_TELEMETRY: kernelTelemetry }),
       NEXUSCORE_LOG_LEVEL: "warn",
     });
     const server = new Server(child, port, dataFolder);
