@@ -1,10 +1,12 @@
-// Writes what follows from wit/: the entry of each guest and the host's descriptors.
+// Writes what follows from wit/ (the entry of each guest, the host's descriptors) and from
+// bpf/aggregate.h.
 // `npm run generate` writes them, `npm run generate -- --check` only says which are out of date.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { guestSource } from "./generate-guest.ts";
 import { hostSource } from "./generate-host.ts";
 import { ENTRY_NAME, GUESTS, HOST_WORLDS } from "./guests.ts";
+import { KERNEL_HEADER, kernelLayout } from "./kernel-layout.ts";
 import { resolveWorld, type ResolvedWorld } from "./wit-world.ts";
 import { parseWit } from "./wit.ts";
 
@@ -20,6 +22,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   for (const { witPath, world, outputPath } of HOST_WORLDS) {
     files.set(outputPath, hostSource(loadWorld(witPath, world), witPath));
   }
+  const header = readFileSync(join(ROOT, KERNEL_HEADER), "utf8");
+  for (const { path, text } of kernelLayout(header)) files.set(path, text);
   return files;
 }
 

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 
-const HEADER = "bpf/aggregate.h";
+export const KERNEL_HEADER = "bpf/aggregate.h";
 const TYPE_BYTES: Readonly<Record<string, number>> = { __u8: 1, __u16: 2, __u32: 4, __u64: 8 };
 
 type Constant = { readonly name: string; readonly value: bigint };
@@ -122,7 +122,7 @@ function assertions({ structs }: Layout): string {
 }
 
 function generatedBy(start: string, end = ""): string {
-  return `${start} Generated from ${HEADER} by scripts/kernel-layout.ts; do not edit.${end}`;
+  return `${start} Generated from ${KERNEL_HEADER} by scripts/kernel-layout.ts; do not edit.${end}`;
 }
 
 function upper(name: string): string {
@@ -135,7 +135,7 @@ function camel(name: string): string {
 
 function run(check: boolean): void {
   const root = new URL("../", import.meta.url);
-  for (const { path, text } of kernelLayout(readFileSync(new URL(HEADER, root), "utf8"))) {
+  for (const { path, text } of kernelLayout(readFileSync(new URL(KERNEL_HEADER, root), "utf8"))) {
     const url = new URL(path, root);
     if (!check) writeFileSync(url, text);
     else if (readFileSync(url, "utf8") !== text) {
