@@ -305,9 +305,9 @@ export function addPerson(
 }
 
 /**
- * Drops from `sets` sets, `stride` bytes each, the people last seen in the pane that leaves the window as `current`
- * comes. `leaving` are that pane's counts, u32[sets]: where `areWhole`, a set without a level for
- * which nothing was counted then has nobody to drop.
+ * Drops the people last seen in the pane that leaves the window as `current` comes, from `sets`
+ * sets, `stride` bytes from one to the next. `leaving` are that pane's counts, u32[sets]: where
+ * `areWhole`, a set without a level for which nothing was counted then has nobody to drop.
  */
 export function rollPeople(
   entries: usize, stride: u32, levels: usize, leaving: usize, areWhole: bool, sets: u32,

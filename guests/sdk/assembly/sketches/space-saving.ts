@@ -29,10 +29,10 @@
 // byte; the hash only finds them. Counts saturate at OWN_MAX; for a window after that every upper
 // bound is the largest number there is.
 //
-// Cost: 109 bytes a slot with its key, and 35 of its owner's; an update is O(1) with the index (capacity > 64), a SIMD
-// scan of the hashes without; an eviction probes some 4 to 9 slots; a roll is one SIMD pass. Ideas:
-// Metwally 2005 (Space-Saving), Manku 2002 (bounds of lossy counting). Checked against an exact
-// count of every key by guests/sdk/space-saving.test.ts.
+// Cost: 109 bytes a slot with its key, and 35 of its owner's; an update is O(1) with the index
+// (capacity > 64), a SIMD scan of the hashes without; an eviction probes some 4 to 9 slots; a roll
+// is one SIMD pass. Ideas: Metwally 2005 (Space-Saving), Manku 2002 (bounds of lossy counting).
+// Checked against an exact count of every key by guests/sdk/space-saving.test.ts.
 import { copyKey40, equalBytes, saturatingAdd } from "./bytes";
 
 export const PANES: u32 = 12;
