@@ -42,14 +42,16 @@ export function style(format: Style, text: string): string {
 }
 
 /**
- * Whoever reads us may stop reading (`| head`): that is no error. What only prints has nothing left
- * to do then; what serves goes on.
+ * Whoever reads us may stop reading (`| head`): that is no error, and a full disk is none of ours.
+ * What only prints has nothing left to do then; what serves goes on.
  */
 export function stayQuietOnClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      if (!serving && stream === process.stdout) process.exit(0);
+      if (serving || stream === process.stderr) return;
+      if (error.code === "EPIPE") process.exit(0);
+      say(`nexuscore: the output cannot be written: ${error.message}`);
+      process.exit(1);
     });
   }
 }

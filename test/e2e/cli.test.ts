@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -226,6 +227,18 @@ const LOG = `[10:00] <ada> quiet here
 [10:01] <di> boss fight now
 [10:02] <ada> later
 `;
+
+const FULL_DISK = "/dev/full";
+
+test("cli: a full disk behind stdout is one line", { skip: !existsSync(FULL_DISK) }, async () => {
+  const disk = openSync(FULL_DISK, "w");
+  const args = [BIN, "config", "print", "--default"];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", disk, "pipe"] });
+  closeSync(disk);
+  const ended = once(child, "close") as Promise<[number]>;
+  assert.match(await text(child.stderr!), /^nexuscore: the output cannot be written: .+\n$/);
+  assert.equal((await ended)[0], 1);
+});
 
 test("cli: replay runs a server of its own, shows the log's minutes and ends", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "nexuscore-cli-"));
