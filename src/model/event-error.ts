@@ -9,7 +9,6 @@ import {
   LINE_BYTES_MAX,
   METRIC_COUNT_MAX,
   METRIC_NAME_BYTES_MAX,
-  TENANT_COUNT_MAX,
   TERM_BYTES_MAX,
   TERM_COUNT_MAX,
   TEXT_BYTES_MAX,
@@ -27,7 +26,7 @@ export const EVENT_ERRORS = [
   { code: "tenantMissing", message: "Give a tenant, or post to /v1/tenants/{tenant}/events." },
   { code: "tenantIllegal", message: "A tenant id is a string of 1 to 64 of A-Z a-z 0-9 . _ : -" },
   { code: "tenantMismatch", message: "The event names another tenant than the address." },
-  { code: "tenantLimit", message: `All ${TENANT_COUNT_MAX} tenants are taken.` },
+  { code: "tenantLimit", message: "All tenants that this server takes are taken." },
   {
     code: "tenantQuarantined",
     message: "The tenant's component failed too often; see its status.",

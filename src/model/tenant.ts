@@ -9,7 +9,7 @@ export type TenantStatus = {
   readonly shard: number;
   readonly clock: Clock;
   readonly state: "live" | "quarantined";
-  /** Events counted since the tenant began (late, duplicate and repeated ones not). */
+  /** Events counted since the tenant began: repeats too, late and duplicate ones not. */
   readonly eventCount: number;
   readonly lateCount: number;
   readonly duplicateCount: number;
