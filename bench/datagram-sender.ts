@@ -68,6 +68,11 @@ export class DatagramSender {
     this.#libc.connect(this.#fd, socketAddress(target.host, target.port));
   }
 
+  /** Datagrams of every kind that the system took: each has a number of its own. */
+  get datagrams(): number {
+    return this.#sequence;
+  }
+
   /** All names, spaced. */
   sendNames(): void {
     for (let i = 0; i < this.#dictionaries.length; i++) {

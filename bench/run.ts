@@ -8,6 +8,7 @@ import { commit, machine } from "./machine.ts";
 import { batcher } from "./scenarios/batcher.ts";
 import { density } from "./scenarios/density.ts";
 import { guest } from "./scenarios/guest.ts";
+import { headline, headlineMax } from "./scenarios/headline.ts";
 import { ingest } from "./scenarios/ingest.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
@@ -23,6 +24,8 @@ const SCENARIOS: readonly Scenario[] = [
   batcher,
   kernelOnly,
   kernelVsUser,
+  headline,
+  headlineMax,
   telemetry,
 ];
 

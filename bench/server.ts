@@ -7,6 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ShardStats } from "#engine/door.ts";
+import type { StageFacts } from "#kernel/stage.ts";
+import type { StageStats } from "#kernel/stage-stats.ts";
+import type { KernelTelemetry } from "#model/kernel-telemetry.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import { Child } from "./child.ts";
 
@@ -19,12 +22,23 @@ export type ServerSettings = {
   readonly shardCount?: number;
   readonly slotCount?: number;
   readonly kernelTelemetry?: string;
+  /** Any other option, by its variable. */
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 export type ServerStatus = {
   readonly tenantCount: number;
   readonly eventCount: number;
   readonly shards: readonly ShardStats[];
+};
+
+/** What `GET /v1/system/kernel` says; `stats` is there where datagrams are taken. */
+export type KernelAnswer = {
+  readonly datagrams:
+    | { readonly status: "off"; readonly reason: string }
+    | ({ readonly status: "on"; readonly host: string; readonly port: number } & StageFacts);
+  readonly stats?: StageStats;
+  readonly telemetry: KernelTelemetry;
 };
 
 export class Server {
@@ -39,16 +53,18 @@ export class Server {
   }
 
   static async start(settings: ServerSettings = {}): Promise<Server> {
-    const { shardCount, slotCount, kernelTelemetry } = settings;
+    const { shardCount, slotCount, kernelTelemetry, environment } = settings;
     const port = await freePort();
     const dataFolder = makeDataFolder();
     const child = await Child.start(MAIN, ["serve"], {
       NEXUSCORE_HTTP_PORT: String(port),
+      NEXUSCORE_UDP_PORT: "0",
       NEXUSCORE_DATA_DIR: dataFolder,
       ...(shardCount !== undefined && { NEXUSCORE_SHARD_COUNT: String(shardCount) }),
       ...(slotCount !== undefined && { NEXUSCORE_SLOT_COUNT: String(slotCount) }),
       ...(kernelTelemetry !== undefined && { NEXUSCORE_KERNEL_TELEMETRY: kernelTelemetry }),
       NEXUSCORE_LOG_LEVEL: "warn",
+      ...environment,
     });
     const server = new Server(child, port, dataFolder);
     await server.#untilReady();
@@ -57,6 +73,15 @@ export class Server {
 
   async status(): Promise<ServerStatus> {
     return this.#get<ServerStatus>("/readyz");
+  }
+
+  async kernel(): Promise<KernelAnswer> {
+    return this.#get<KernelAnswer>("/v1/system/kernel");
+  }
+
+  /** Events of a tenant since the start. */
+  async eventCount(tenant: string): Promise<number> {
+    return (await this.#get<{ eventCount: number }>(`/v1/tenants/${tenant}`)).eventCount;
   }
 
   /** The window of a tenant, most frequent terms first. */

@@ -23,9 +23,11 @@ const SEEDED_WORDS = 5_000;
 const USERS = 20_000;
 
 /**
- * `choice`: `auto`, `seeded`, or a folder with `*.txt` IRC logs of the form `[HH:MM] <nick> text`.
+ * `choice`: `auto`, `seeded`, `terms` (one term a text), or a folder with `*.txt` IRC logs of the
+ * form `[HH:MM] <nick> text`.
  */
 export function loadCorpus(choice: string, seed: number): Corpus {
+  if (choice === "terms") return { name: "terms", texts: singleTerms(new Random(seed)) };
   if (choice !== "seeded") {
     const texts = readLogs(choice === "auto" ? IRC_LOGS : resolve(choice));
     if (texts.length >= IRC_TEXTS_MIN) return { name: "irc", texts };
@@ -112,6 +114,12 @@ export function seededTexts(random: Random, count: number): string[] {
     while (message.size < wordCount) message.add(words[zipf.draw(random)]!);
     return [...message].join(" ");
   });
+}
+
+/** What `bench/datagram-pool.ts` sends as records, as texts. */
+function singleTerms(random: Random): string[] {
+  const law = new Zipf(1_000, 1.1);
+  return Array.from({ length: SEEDED_TEXTS }, () => `word-${law.draw(random)}`);
 }
 
 function inventWords(random: Random, count: number): string[] {

@@ -267,6 +267,11 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
     "reductionRatio",
   ],
   "kernel-vs-user": ["kernel.nsPerEvent user.nsPerEvent kernel.nsPerEvent.1400"],
+  headline: [
+    "offeredEventsPerSecond deliveredEventsPerSecond lostEvents receiverCpuShare senderCpuShare",
+    "contextSwitchesPerSecond residentMb inexactTenants kernelAbsorbedShare naive.eventsPerSecond",
+  ],
+  "headline-max": ["lossFreeEventsPerSecond"],
   batcher: ["parseNsPerEvent groupNsPerEvent.10000 jsonParseNsPerEvent splitNsPerEvent"],
 };
 

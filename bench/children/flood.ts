@@ -29,6 +29,8 @@ export type TotalsMessage = {
   readonly weights: readonly number[];
   readonly checksums: readonly number[];
   readonly terms: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Datagrams of every kind that the system took. */
+  readonly datagrams: number;
 };
 
 type Command =
@@ -108,6 +110,7 @@ class Flood {
       weights: [...weights],
       checksums: [...checksums],
       terms: Object.fromEntries(terms),
+      datagrams: this.sender.datagrams,
     };
   }
 }
