@@ -96,3 +96,24 @@ test("live: unknown tenants and too many listeners are told so", async (t) => {
   for (const { abort } of others) abort.abort();
   first.abort.abort();
 });
+
+test("live: of many that come at once, no more than the limit are taken", async (t) => {
+  const { engine, say, connect } = await open(t);
+  await say("one");
+  const tooMany = 40;
+  // A shard answers many questions in one message: all are admitted before the first one joins.
+  const status = await engine.tenant("acme");
+  const together = Promise.withResolvers<typeof status>();
+  let asked = 0;
+  engine.tenant = async () => {
+    asked += 1;
+    if (asked === LIVE_CONNECTIONS_MAX + tooMany) together.resolve(status);
+    return together.promise;
+  };
+  const all = await Promise.all(
+    Array.from({ length: LIVE_CONNECTIONS_MAX + tooMany }, async () => connect()),
+  );
+  const statuses = all.map(({ response }) => response.status);
+  assert.equal(statuses.filter((status) => status === 503).length, tooMany);
+  for (const { abort } of all) abort.abort();
+});
