@@ -25,6 +25,7 @@ import {
   WEIGHT_MAX,
 } from "./layout.gen";
 import { count, senderRoot } from "./stage";
+import { JOINED_MORE_MAX, JOINED_NONE } from "../../guests/sdk/assembly/batch";
 
 /** What `emit` returns. */
 const EMIT_DONE: u32 = 0;
@@ -51,11 +52,14 @@ let runRoot: usize = 0;
 let refusedRun: u64 = -1;
 let name: usize = 0;
 let nameEntry: usize = 0;
-/** What is left of a weight that takes more than one event. */
+/** What is left of a weight, and of the events with it, that take more than one event. */
 let weightLeft: u64 = 0;
+let countLeft: u64 = 0;
 // The batch being written; 0: none.
 let batch: usize = 0;
 let batchEvents: u32 = 0;
+/** By how much the events it stands for exceed its events, modulo 2^32. */
+let batchJoined: u32 = 0;
 
 export function batchCount(): u32 {
   return batches;
@@ -156,6 +160,7 @@ function reserve(nowMs: f64): bool {
   if (batch != 0) return true;
   batch = at;
   batchEvents = 0;
+  batchJoined = 0;
   store<u64>(batch, 0);
   store<f64>(batch, nowMs, 8);
   at += BATCH_HEADER_BYTES;
@@ -165,6 +170,7 @@ function reserve(nowMs: f64): bool {
 function closeBatch(): void {
   if (batch == 0) return;
   store<u32>(batch, batchEvents);
+  store<u32>(batch, batchJoined, 4);
   const entry = batchTable() + <usize>batches * BATCH_ENTRY_BYTES;
   store<u32>(entry, runTenant);
   store<u32>(entry, <u32>batch, 4);
@@ -175,9 +181,14 @@ function closeBatch(): void {
   batch = 0;
 }
 
-/** One event, with the weight of all records with its key, or with as much of it as an event takes. */
+/**
+ * One event for all records with its key, or for as much of their weight and count as an event takes.
+ * Each record weighs at least 1: so as long as no event takes more weight than leaves 1 for each record
+ * behind it, the weight lasts as long as the count.
+ */
 function writeWeight(record: usize, key: u64, term: usize, nowMs: f64): void {
   if (weightLeft == 0) {
+    // Nothing is left of the record before.
     const end = records + (<usize>recordCount << 4);
     let aggregate: u64 = 0;
     let counted: u64 = 0;
@@ -190,14 +201,19 @@ function writeWeight(record: usize, key: u64, term: usize, nowMs: f64): void {
     } while (record < end && load<u64>(record) == key);
     count(counters + DELIVERED_COUNT, counted);
     weightLeft = aggregate;
+    countLeft = counted;
   } else {
     cursor++;
   }
-  const weight = min(weightLeft, WEIGHT_MAX);
+  const events = min(countLeft, <u64>JOINED_MORE_MAX + 1);
+  countLeft -= events;
+  const weight = min(weightLeft - countLeft, WEIGHT_MAX);
   weightLeft -= weight;
   const bytes = <usize>load<u8>(term);
   startEvent(<u32>weight, nowMs);
   store<u16>(at, 1, 22);
+  store<u16>(at, events == 0 ? <u16>JOINED_NONE : <u16>(events - 1), 30);
+  batchJoined += <u32>events - 1;
   store<u16>(at, <u16>bytes, EVENT_HEADER_BYTES);
   copyText(at + EVENT_HEADER_BYTES + 2, term + 1, bytes);
   endEvent(EVENT_HEADER_BYTES + 2 + bytes);

@@ -177,6 +177,11 @@ export class Batcher {
     return this.#words[this.#batchWord + BATCH_WORDS * batch + 3]!;
   }
 
+  /** Messages are never joined; the kernel stage's drain is another matter. */
+  batchJoinedCount(_batch: number): number {
+    return 0;
+  }
+
   /** Number of the request that the `event`-th event of a batch came with. */
   eventOrigin(batch: number, event: number): number {
     const first = this.#words[this.#batchWord + BATCH_WORDS * batch + 4]!;

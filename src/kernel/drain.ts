@@ -110,6 +110,11 @@ export class Drain {
     return this.#words[this.#batchWord + BATCH_WORDS * batch + 3]!;
   }
 
+  /** By how much the events that the batch stands for exceed `batchEventCount`. */
+  batchJoinedCount(batch: number): number {
+    return this.#words[(this.batchByteOffset(batch) >>> 2) + 1]! | 0;
+  }
+
   /**
    * Waits until no CPU writes the tables of the epoch before. A run that is under way when the
    * epoch turns is over in microseconds; see the proof at the head of bpf/aggregate.bpf.c.

@@ -63,7 +63,12 @@ export type ShardParts = {
 /** Where batches lie: what both the batcher and the drain offer. */
 type BatchSource = Pick<
   Batcher,
-  "memory" | "batchTenant" | "batchByteOffset" | "batchByteCount" | "batchEventCount"
+  | "memory"
+  | "batchTenant"
+  | "batchByteOffset"
+  | "batchByteCount"
+  | "batchEventCount"
+  | "batchJoinedCount"
 >;
 
 export class Shard {
@@ -313,6 +318,7 @@ export class Shard {
     const endMs = nowMs + SLICE_MS;
     while (this.#batch < this.#batchCount && nowMs < endMs) {
       const tenant = source.batchTenant(this.#batch);
+      const joined = source.batchJoinedCount(this.#batch);
       const outcome = this.#turn(tenant);
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
@@ -321,11 +327,11 @@ export class Shard {
         this.#unsettled = outcome;
         return;
       }
-      events[tenant]! += report[0]!;
+      events[tenant]! += report[0]! + joined;
       repeated[tenant]! += report[3]!;
       lastEventMs[tenant] = this.#nowMs;
       advancedMs[tenant] = this.#nowMs;
-      this.#events += report[0]! + report[3]!;
+      this.#events += report[0]! + report[3]! + joined;
       this.#batch += 1;
       this.#turnCount = host.stats.turns;
     }
@@ -371,13 +377,14 @@ export class Shard {
     const { batcher } = this.parts;
     const ledger = this.tenants;
     const report = this.#report;
-    ledger.events[tenant]! += report[0]!;
+    const counted = report[0]! + this.#source.batchJoinedCount(this.#batch);
+    ledger.events[tenant]! += counted;
     ledger.late[tenant]! += report[1]!;
     ledger.duplicates[tenant]! += report[2]!;
     ledger.repeated[tenant]! += report[3]!;
     ledger.lastEventMs[tenant] = this.#nowMs;
     ledger.advancedMs[tenant] = this.#nowMs;
-    this.#events += report[0]! + report[3]!;
+    this.#events += counted + report[3]!;
     // What the kernel stage hands on belongs to no request.
     if (this.#source !== batcher) return;
     const eventCount = batcher.batchEventCount(this.#batch);

@@ -2,7 +2,8 @@
  * Durations in a fixed table of log-linear buckets, in shared memory.
  *
  * Each octave of nanoseconds is cut into 32 buckets, so a quantile is at most 1/32 (3.2 %) above
- * the true one, from 32 ns to 2.1 s (longer counts as 2.1 s). Adding is a clz and an increment. Layout:
+ * the true one, from 32 ns to 2.1 s (longer counts as 2.1 s). Adding is a clz and an increment.
+ * Layout:
  * bucket 32·o + s holds [2^o·(1 + s/32), 2^o·(1 + (s+1)/32)) ns; below 32 ns a bucket is 1 ns wide.
  * One thread adds, any thread may read: a read that races an add is off by that one event.
  */

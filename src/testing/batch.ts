@@ -16,6 +16,8 @@ export type BatchEvent = {
   readonly text: string;
   readonly terms: readonly string[];
   readonly metrics: readonly { readonly name: string; readonly value: number }[];
+  /** Events that were joined into this one, where that is not just itself. */
+  readonly standsFor?: number;
 };
 
 export type Batch = { readonly nowMs: number; readonly events: readonly BatchEvent[] };
@@ -28,7 +30,6 @@ export function readBatch(bytes: Uint8Array): Batch {
   assert.ok(bytes.byteLength >= HEADER_BYTES, "a batch has a header");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const eventCount = view.getUint32(0, true);
-  assert.equal(view.getUint32(4, true), 0, "reserved bytes of the header");
   const events: BatchEvent[] = [];
   let offset = HEADER_BYTES;
   for (let index = 0; index < eventCount; index++) {
@@ -40,6 +41,8 @@ export function readBatch(bytes: Uint8Array): Batch {
     offset += byteCount;
   }
   assert.equal(offset, bytes.byteLength, "nothing follows the last event");
+  const standFor = events.reduce((sum, { standsFor = 1 }) => sum + standsFor, 0);
+  assert.equal((view.getUint32(4, true) + eventCount) >>> 0, standFor, "events joined away");
   return { nowMs: view.getFloat64(8, true), events };
 }
 
@@ -73,7 +76,8 @@ function readEvent(bytes: Uint8Array): BatchEvent {
     offset += 2;
     return take(view.getUint16(offset - 2, true));
   };
-  assert.equal(view.getUint16(30, true), 0, "reserved bytes of an event");
+  const joined = view.getUint16(30, true);
+  const standsFor = (joined & 0x8000) !== 0 ? 0 : 1 + joined;
   const id = take(view.getUint16(16, true));
   const user = take(view.getUint16(18, true));
   const conversation = take(view.getUint16(20, true));
@@ -89,7 +93,9 @@ function readEvent(bytes: Uint8Array): BatchEvent {
   assert.ok(weight >= 1, "a weight is at least 1");
   assert.ok(bytes.byteLength - offset < 8, "only padding follows the payload");
   for (; offset < bytes.byteLength; offset++) assert.equal(bytes[offset], 0, "padding is zero");
-  return { weight, tsMs: view.getFloat64(8, true), id, user, conversation, text, terms, metrics };
+  const tsMs = view.getFloat64(8, true);
+  const event = { weight, tsMs, id, user, conversation, text, terms, metrics };
+  return standsFor === 1 ? event : { ...event, standsFor };
 }
 
 function writeEvent(event: Partial<BatchEvent>): Uint8Array {

@@ -10,7 +10,7 @@
 // event older than the window is only counted as late; one for any open pane is counted in that
 // pane.
 import { alloc, mark, STATE_ADDRESS } from "../../sdk/assembly/arena";
-import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch";
+import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES, eventsOf } from "../../sdk/assembly/batch";
 import { equalBytes, mix32 } from "../../sdk/assembly/sketches/bytes";
 import { addPerson, personOf, rollPeople } from "../../sdk/assembly/sketches/distinct-window";
 import {
@@ -163,7 +163,7 @@ function take(turn: Turn, event: usize): u32 {
   const textLen = load<u32>(event, 24);
   turn.weight = max(load<u32>(event, 4), 1);
   const eventsAt = paneEventsAt(turn.pane);
-  store<u32>(eventsAt, load<u32>(eventsAt) + 1);
+  store<u32>(eventsAt, load<u32>(eventsAt) + eventsOf(event));
   turn.userHash = userLen != 0 ? mix32(hash32(user, userLen)) : 0;
   if (userLen != 0) {
     if (users().isFull) grow();
