@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect, type AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { test, type TestContext } from "node:test";
-import { assembleServer } from "./application.ts";
+import { assembleServer, closeServer } from "./application.ts";
 
 async function open(t: TestContext) {
   const engine = new FakeEngine();
@@ -51,6 +51,20 @@ test("application: a client that leaves in the middle of its body harms nobody",
   socket.resetAndDestroy();
   assert.equal((await post()).status, 202);
   assert.equal(engine.offers.length, 1);
+});
+
+test("application: a client that never ends its body does not hold up a stop", async (t) => {
+  const { server, beginStop, port } = await open(t);
+  const socket = connect(port, "127.0.0.1");
+  const arrived = once(server.server, "request");
+  const head = "POST /v1/tenants/acme/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n";
+  socket.write(`${head}Content-Type: application/json\r\n\r\n{"text":`);
+  await arrived;
+  const left = once(socket, "close");
+  socket.on("error", () => undefined).resume();
+  beginStop();
+  await closeServer(server, 1);
+  await left;
 });
 
 test("application: what is no HTTP is told so", async (t) => {

@@ -13,6 +13,7 @@ import type { UdpIngest } from "#ingest/udp.ts";
 import type { Stage } from "#kernel/stage.ts";
 import type { Telemetry } from "#kernel/telemetry.ts";
 import { noTelemetry, type TelemetryLevel, type TelemetrySource } from "#model/kernel-telemetry.ts";
+import { STOP_CLIENTS_MS_MAX } from "#model/limits.ts";
 import type { Log } from "#observe/log.ts";
 import type { FastifyInstance } from "fastify";
 import { urlHost } from "./url.ts";
@@ -117,7 +118,7 @@ async function openApplication(parts: {
     udp,
     stop: async () => {
       beginStop();
-      await server.close();
+      await closeServer(server, STOP_CLIENTS_MS_MAX);
       if (typeof udp !== "string") await udp.stop();
       await engine.stop();
       stage.close();
@@ -131,6 +132,16 @@ async function startTelemetry(udp: UdpIngest | string, config: Config): Promise<
   const { openTelemetry } = await import("#kernel/telemetry.ts");
   const udpPort = typeof udp === "string" ? 0 : udp.port;
   return openTelemetry({ level: config.kernelTelemetry as TelemetryLevel, udpPort });
+}
+
+/**
+ * Answers what has come in whole. Who is still sending after `clientsMsMax` is cut off: nothing of
+ * theirs was accepted, and one stuck upload must not cost all others an orderly end.
+ */
+export async function closeServer(server: FastifyInstance, clientsMsMax: number): Promise<void> {
+  const cut = setTimeout(() => server.server.closeAllConnections(), clientsMsMax);
+  await server.close();
+  clearTimeout(cut);
 }
 
 /** Without its port the server goes on, over HTTP alone, and says so. */

@@ -87,5 +87,7 @@ export const TENANT_PAGE_DEFAULT = 100;
 export const HEADERS_MS_MAX = 10_000;
 export const REQUEST_MS_MAX = 60_000;
 export const KEEP_ALIVE_MS = 65_000;
+/** Clients that are still sending a request that long after a stop began are cut off. */
+export const STOP_CLIENTS_MS_MAX = 5_000;
 /** A graceful stop that takes longer is cut short. */
 export const STOP_MS_MAX = 10_000;
