@@ -49,6 +49,10 @@ for (const path of PATHS) {
     assert.equal(kernel.records + user.records, 50);
     assert.equal(shards.deliveredCount, 50);
     assert.deepEqual(await counts(engine, "acme"), [["pizza", 50]]);
+    // However many were joined on the way, each record is an event.
+    const { eventCount } = await engine.trending("acme", { limit: 1, order: "count" });
+    assert.equal(eventCount, 50);
+    assert.equal((await engine.tenant("acme")).eventCount, 50);
   });
 
   test(`${path}: a port that is taken is an error with its code`, { skip }, async (t) => {
