@@ -7,7 +7,7 @@ import { admitComponent } from "./admission.ts";
 import { HostStats } from "./host-stats.ts";
 import { Images } from "./images.ts";
 import { Slots } from "./slots.ts";
-import { TenantTable } from "./tenant-table.ts";
+import { NO_SLOT, TenantTable } from "./tenant-table.ts";
 import { SUMMARIZER } from "./world.gen.ts";
 
 const component = admitComponent(hostileComponent(), SUMMARIZER);
@@ -47,16 +47,19 @@ class InterruptedImages extends Images {
 }
 
 class Bench {
-  readonly images = new InterruptedImages({ tenantCountMax: TENANTS, imageBytesMax: 1 << 20 });
-  readonly tenants = new TenantTable(TENANTS);
+  readonly images: InterruptedImages;
+  readonly tenants: TenantTable;
   readonly slots: Slots;
 
-  constructor(slotCount: number) {
-    const { images, tenants } = this;
+  constructor(slotCount: number, tenantCount = TENANTS) {
+    const images = new InterruptedImages({ tenantCountMax: tenantCount, imageBytesMax: 1 << 22 });
+    const tenants = new TenantTable(tenantCount);
+    this.images = images;
+    this.tenants = tenants;
     const stats = new HostStats(images);
     this.slots = new Slots({ slotCount, images, tenants, stats, onOversize: () => assert.fail() });
     this.slots.addComponent(component);
-    for (let tenant = 0; tenant < TENANTS; tenant++) tenants.open(tenant, 0);
+    for (let tenant = 0; tenant < tenantCount; tenant++) tenants.open(tenant, 0);
   }
 
   /** One turn as the host makes it. */
@@ -118,4 +121,34 @@ test("between tenants a slot's memory equals the base in every byte", () => {
   }
   assert.ok(misses > 50);
   assert.equal(bench.images.comparedCount, misses);
+});
+
+test("a pass over more tenants than slots leaves most of the others in theirs", () => {
+  const [slotCount, tenantCount] = [64, 200];
+  const [passed, undisturbed] = [new Bench(slotCount, tenantCount), new Bench(200, tenantCount)];
+  const random = new Random(3);
+  const turn = (tenant: number): void => {
+    const bytes = randomBatch(random);
+    passed.turn(tenant, bytes);
+    undisturbed.turn(tenant, bytes);
+  };
+  const inSlots = (): number => {
+    let count = 0;
+    for (let tenant = 0; tenant < slotCount; tenant++) {
+      if (passed.tenants.slots[tenant] !== NO_SLOT) count += 1;
+    }
+    return count;
+  };
+  for (let tenant = 0; tenant < slotCount; tenant++) turn(tenant);
+  assert.equal(inSlots(), slotCount);
+  passed.slots.pass(tenantCount - slotCount);
+  for (let tenant = slotCount; tenant < tenantCount; tenant++) turn(tenant);
+  assert.equal(inSlots(), slotCount / 2);
+  passed.slots.pass(0);
+  // Outside of a pass every slot may be taken, as before.
+  for (let tenant = slotCount; tenant < tenantCount; tenant++) turn(tenant);
+  assert.equal(inSlots(), 0);
+  for (let tenant = 0; tenant < tenantCount; tenant++) {
+    assert.equal(passed.hash(tenant), undisturbed.hash(tenant));
+  }
 });

@@ -87,6 +87,9 @@ export class Shard {
   /** When the next delivery is due, and how long this one took so far. */
   #deliverMs = 0;
   #deliveryMs = 0;
+  /** Batches of this delivery so far, and of the one before: about as many tenants. */
+  #deliveryBatches = 0;
+  #passBatches = 0;
   /** Turns of the host when the batch at hand began. */
   #turnCount = 0;
   /** How the turn of the batch at hand ended, if that is still to be entered. */
@@ -260,6 +263,8 @@ export class Shard {
       drain.deliver();
       this.#draining = true;
       this.#deliveryMs = 0;
+      this.#passBatches = this.#deliveryBatches;
+      this.#deliveryBatches = 0;
     }
     this.#emit(drain);
     const doneMs = performance.now();
@@ -286,7 +291,11 @@ export class Shard {
       else drain.bind(number);
     }
     this.#batchCount = drain.batchCount;
+    this.#deliveryBatches += drain.batchCount;
+    // The drain hands out tenants in one order every time, each of them once.
+    this.parts.host.pass(this.#passBatches);
     this.#runBatches(drain);
+    this.parts.host.pass(0);
     drain.release();
     this.#draining = status === "full";
   }
