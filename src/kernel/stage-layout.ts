@@ -71,8 +71,7 @@ export type StageLayout = StageSizes & {
 };
 
 export function layOut(sizes: StageSizes): StageLayout {
-  const { cpuCount, shardCount, slotBits, logBits, bufferRecords, dictionaryBytes } = sizes;
-  const shardRegionBytes = 2 * bufferRecords * SLOT_BYTES + SHARD_REGION_BYTES;
+  const { shardCount, slotBits, logBits, dictionaryBytes } = sizes;
   assert(shardCount >= 1 && shardCount <= PLACEMENTS);
   const partBits = Math.ceil(Math.log2(shardCount));
   assert(
@@ -80,83 +79,90 @@ export function layOut(sizes: StageSizes): StageLayout {
     "every part has room for a datagram",
   );
   const pageCount = Math.floor(dictionaryBytes / DICTIONARY_PAGE_BYTES);
+  const { top, ...regions } = placeRegions(sizes, pageCount);
+  assert(top <= 2 ** 32, "the stage fits a Wasm memory");
+  return {
+    ...sizes,
+    partBits,
+    ...regions,
+    stopWord: 64,
+    table: tableOf(sizes, regions, { partBits, pageCount }),
+    bytes: Math.ceil(top / WASM_PAGE_BYTES) * WASM_PAGE_BYTES,
+  };
+}
+
+type Regions = Omit<ReturnType<typeof placeRegions>, "top">;
+
+/** Where everything begins, one behind the other; `top` is where it ends. */
+function placeRegions(sizes: StageSizes, pageCount: number) {
+  const { cpuCount, shardCount, slotBits, logBits, bufferRecords } = sizes;
+  const shardRegionBytes = 2 * bufferRecords * SLOT_BYTES + SHARD_REGION_BYTES;
   let top = WASM_PAGE_BYTES;
   const take = (bytes: number): number => {
     const start = top;
     top = Math.ceil((top + bytes) / PAGE_BYTES) * PAGE_BYTES;
     return start;
   };
-  const shared = take(SHARED_BYTES);
-  const senderIds = take(SENDERS * 8);
-  const senders = take(SENDERS * SENDER_BYTES);
-  const kernelControls = take(cpuCount * CONTROL_BYTES);
-  const kernelFills = take(cpuCount * FILLS_BYTES);
-  const kernelTables = take(cpuCount * 2 * SLOT_BYTES * 2 ** slotBits);
-  const kernelLogs = take(cpuCount * 2 * SLOT_BYTES * 2 ** logBits);
-  const userControl = take(CONTROL_BYTES);
-  const userFills = take(FILLS_BYTES);
-  const userTables = take(2 * SLOT_BYTES * 2 ** slotBits);
-  const userLogs = take(2 * SLOT_BYTES * 2 ** logBits);
-  const receiverCounters = take(RECEIVER_COUNTERS_BYTES);
-  const acks = take(shardCount * 4);
-  const shardCounters = take(shardCount * SHARD_COUNTERS_BYTES);
-  const roots = take(SENDERS * 4);
-  const pageNext = take(pageCount * 4);
-  const messages = take(RECEIVE_COUNT * MESSAGE_BYTES);
-  const vectors = take(RECEIVE_COUNT * 16);
-  const buffers = take(RECEIVE_COUNT * RECEIVE_BYTES);
-  const pool = take(pageCount * DICTIONARY_PAGE_BYTES);
-  const shardRegions = take(shardCount * shardRegionBytes);
-  assert(top <= 2 ** 32, "the stage fits a Wasm memory");
-  const table = [
-    cpuCount,
-    slotBits,
-    logBits,
-    partBits,
-    shardCount,
-    shared,
-    kernelControls,
-    kernelFills,
-    kernelTables,
-    kernelLogs,
-    userControl,
-    userFills,
-    userTables,
-    userLogs,
-    senderIds,
-    senders,
-    roots,
-    pageNext,
-    pool,
-    pageCount,
-    receiverCounters,
-    acks,
-    shardCounters,
-    shardRegions,
-    shardRegionBytes,
-    bufferRecords,
-  ];
-  return {
-    ...sizes,
-    partBits,
-    shared,
-    senderIds,
-    senders,
-    kernelControls,
-    kernelFills,
-    kernelTables,
-    kernelLogs,
-    userControl,
-    receiverCounters,
-    acks,
-    shardCounters,
-    messages,
-    vectors,
-    buffers,
-    stopWord: 64,
-    table,
-    bytes: Math.ceil(top / WASM_PAGE_BYTES) * WASM_PAGE_BYTES,
+  const regions = {
+    shared: take(SHARED_BYTES),
+    senderIds: take(SENDERS * 8),
+    senders: take(SENDERS * SENDER_BYTES),
+    kernelControls: take(cpuCount * CONTROL_BYTES),
+    kernelFills: take(cpuCount * FILLS_BYTES),
+    kernelTables: take(cpuCount * 2 * SLOT_BYTES * 2 ** slotBits),
+    kernelLogs: take(cpuCount * 2 * SLOT_BYTES * 2 ** logBits),
+    userControl: take(CONTROL_BYTES),
+    userFills: take(FILLS_BYTES),
+    userTables: take(2 * SLOT_BYTES * 2 ** slotBits),
+    userLogs: take(2 * SLOT_BYTES * 2 ** logBits),
+    receiverCounters: take(RECEIVER_COUNTERS_BYTES),
+    acks: take(shardCount * 4),
+    shardCounters: take(shardCount * SHARD_COUNTERS_BYTES),
+    roots: take(SENDERS * 4),
+    pageNext: take(pageCount * 4),
+    messages: take(RECEIVE_COUNT * MESSAGE_BYTES),
+    vectors: take(RECEIVE_COUNT * 16),
+    buffers: take(RECEIVE_COUNT * RECEIVE_BYTES),
+    pool: take(pageCount * DICTIONARY_PAGE_BYTES),
+    shardRegions: take(shardCount * shardRegionBytes),
   };
+  return { ...regions, shardRegionBytes, top };
+}
+
+/** The words that tell the Wasm where things are, in the order of drain/assembly/stage.ts. */
+function tableOf(
+  sizes: StageSizes,
+  regions: Regions,
+  { partBits, pageCount }: { partBits: number; pageCount: number },
+): number[] {
+  return [
+    sizes.cpuCount,
+    sizes.slotBits,
+    sizes.logBits,
+    partBits,
+    sizes.shardCount,
+    regions.shared,
+    regions.kernelControls,
+    regions.kernelFills,
+    regions.kernelTables,
+    regions.kernelLogs,
+    regions.userControl,
+    regions.userFills,
+    regions.userTables,
+    regions.userLogs,
+    regions.senderIds,
+    regions.senders,
+    regions.roots,
+    regions.pageNext,
+    regions.pool,
+    pageCount,
+    regions.receiverCounters,
+    regions.acks,
+    regions.shardCounters,
+    regions.shardRegions,
+    regions.shardRegionBytes,
+    sizes.bufferRecords,
+  ];
 }
 
 /** The memory, with the table in place and every placement in its part. */
