@@ -88,7 +88,8 @@ export class Flood {
   /**
    * How many of the tenants have a window that does not hold what was sent between `before` and
    * `after`: a term's true weight must lie in the interval that is stated for it, be equal where
-   * the count is called exact, and the most frequent term must be listed.
+   * the count is called exact, the most frequent term must be listed, and the counts of events in
+   * the window and since the start must be those of the sender.
    */
   async inexactWindows(
     tenants: readonly number[],
@@ -96,12 +97,18 @@ export class Flood {
   ): Promise<number> {
     let inexact = 0;
     for (const tenant of tenants) {
+      // Nobody made a tenant to whom nothing was sent.
+      if (after.counts[tenant] === 0) continue;
       const name = tenantName(tenant);
       const truth = new Map(Object.entries(after.terms[name]!));
       for (const [term, weight] of Object.entries(before?.terms[name] ?? {})) {
         truth.set(term, truth.get(term)! - weight);
       }
-      if (!holds(truth, (await this.#server.window(name, TERMS)).items)) inexact += 1;
+      const window = await this.#server.window(name, TERMS);
+      const total = await this.#server.eventCount(name);
+      const counted = (after.counts[tenant] ?? 0) - (before?.counts[tenant] ?? 0);
+      const isExact = window.eventCount === counted && total === after.counts[tenant];
+      if (!isExact || !holds(truth, window.items)) inexact += 1;
     }
     return inexact;
   }

@@ -35,6 +35,8 @@ import { type KernelAnswer, Server, type ServerStatus } from "../server.ts";
 import { threadUsages, usageBetween } from "../threads.ts";
 
 const DEFAULT = "default";
+/** A sender that does less than this of what it is told to is at its end. */
+const SENDER_SHARE_MIN = 0.95;
 /** System calls that are named: this share of all, or more. */
 const OFTEN_SHARE = 0.05;
 
@@ -156,18 +158,29 @@ async function runSteps(bench: Bench): Promise<void> {
     const seconds = bench.number("stepSeconds");
     let best: Measured | undefined;
     let offered = bench.number("firstEventsPerSecond");
+    let end = "no more steps";
     for (let step = 0; step < bench.number("steps"); step++) {
       const measured = await measure(server, flood, { seconds, eventsPerSecond: offered });
       const { lostEvents, settleSeconds, result } = measured;
-      const said = `offered ${Math.round(result.eventsPerSecond)}, lost ${lostEvents}`;
-      bench.progress(`headline-max: ${said}, settled after ${settleSeconds.toFixed(1)} s`);
-      if (lostEvents > 0 || settleSeconds > bench.number("settleSecondsMax")) break;
-      // The sender is at its end: another step would be the same one.
-      const stuck = best !== undefined && result.eventsPerSecond < best.result.eventsPerSecond;
-      if (!stuck) best = measured;
-      if (result.eventsPerSecond < offered * 0.9) break;
-      offered *= bench.number("factor");
+      const sent = result.eventsPerSecond;
+      const said = `at ${Math.round(sent)} events/s`;
+      bench.progress(`headline-max: ${said} ${lostEvents} lost, settled after ${settleSeconds} s`);
+      if (lostEvents > 0) end = `${lostEvents} events lost ${said}`;
+      else if (settleSeconds > bench.number("settleSecondsMax")) {
+        end = `${settleSeconds.toFixed(1)} s behind ${said}`;
+      } else {
+        if (best === undefined || sent > best.result.eventsPerSecond) best = measured;
+        if (sent > offered * SENDER_SHARE_MIN) {
+          offered *= bench.number("factor");
+          continue;
+        }
+        // Another step would be the same one.
+        end = `the sender does no more than ${Math.round(sent)} events/s`;
+      }
+      break;
     }
+    bench.found("end", end);
+    bench.fact("tenants", (await server.status()).tenantCount);
     bench.record("lossFreeEventsPerSecond", best?.result.eventsPerSecond ?? 0, "events/s");
     if (best !== undefined) record(bench, best);
   } finally {
