@@ -134,7 +134,7 @@ struct nx_sender {
 	__u64 recovered; /* of those, arrived late */
 	__u64 repeated;
 	__u64 epoch; /* of the newest datagram */
-	__u64 reserved;
+	__u64 wanted; /* epoch in which a shard last missed names of it; 0: never */
 };
 
 _Static_assert(sizeof(struct nx_header) == 32, "header");

@@ -47,4 +47,4 @@ _Static_assert(__builtin_offsetof(struct nx_sender, lost) == 24, "sender.lost");
 _Static_assert(__builtin_offsetof(struct nx_sender, recovered) == 32, "sender.recovered");
 _Static_assert(__builtin_offsetof(struct nx_sender, repeated) == 40, "sender.repeated");
 _Static_assert(__builtin_offsetof(struct nx_sender, epoch) == 48, "sender.epoch");
-_Static_assert(__builtin_offsetof(struct nx_sender, reserved) == 56, "sender.reserved");
+_Static_assert(__builtin_offsetof(struct nx_sender, wanted) == 56, "sender.wanted");

@@ -12,7 +12,9 @@ import {
   COUNT_SHIFT,
   METRIC_SHIFT,
   ONE,
+  SENDER_BYTES,
   SENDER_SHIFT,
+  SENDER_WANTED,
   TENANT_BITS,
   TENANT_SHIFT,
   TERM_BITS,
@@ -30,6 +32,7 @@ import {
   partLog,
   partSlots,
   senderRoot,
+  senders,
   shardCounters,
   shardRegionBytes,
   shardRegions,
@@ -160,6 +163,7 @@ export function collected(): bool {
 /** Keeps a record whose names are not known yet, or gives it up. */
 export function hold(key: u64, aggregate: u64): void {
   const recordsHeld = aggregate >> COUNT_SHIFT;
+  wantNames(key);
   if (heldCount == HELD_RECORDS_MAX) return count(counters + UNKNOWN_COUNT, recordsHeld);
   const at = held + <usize>heldCount * HELD_BYTES;
   store<u64>(at, key);
@@ -167,6 +171,11 @@ export function hold(key: u64, aggregate: u64): void {
   store<u32>(at, readEpoch, 16);
   heldCount++;
   count(counters + HELD_COUNT, recordsHeld);
+}
+
+/** The receiver asks the sender for its names as long as this is told every epoch. */
+function wantNames(key: u64): void {
+  atomic.store<u32>(senders + <usize>(key >> SENDER_SHIFT) * SENDER_BYTES + SENDER_WANTED, readEpoch);
 }
 
 /** Takes up the held records whose names have come; those that waited too long are given up. */
@@ -180,6 +189,7 @@ function takeHeld(): void {
     const since = load<u32>(at, 16);
     const known = namesKnown(key);
     if ((!known && readEpoch - since < HELD_EPOCHS) || pendingCount == capacity) {
+      if (!known) wantNames(key);
       // It stays, at a place that has been read.
       memory.copy(held + <usize>heldCount * HELD_BYTES, at, HELD_BYTES);
       heldCount++;

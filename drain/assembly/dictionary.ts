@@ -31,9 +31,9 @@ const ENTRIES_REBOUND: usize = 40;
 const ENTRIES_MISPLACED: usize = 48;
 const ENTRIES_WITHOUT_ROOM: usize = 56;
 const PAGES_USED: usize = 72;
-/** First free page + 1, and pages never used yet. */
-const FREE_PAGE: usize = 80;
-const FRESH_PAGE: usize = 88;
+/** First free page + 1, and pages never used yet: at the end, behind all that is counted. */
+const FREE_PAGE: usize = 112;
+const FRESH_PAGE: usize = 120;
 
 /** Address of the tenant's entry, or 0. */
 export function tenantEntry(root: usize, index: u32): usize {

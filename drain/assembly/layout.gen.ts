@@ -85,4 +85,4 @@ export const SENDER_LOST: usize = 24;
 export const SENDER_RECOVERED: usize = 32;
 export const SENDER_REPEATED: usize = 40;
 export const SENDER_EPOCH: usize = 48;
-export const SENDER_RESERVED: usize = 56;
+export const SENDER_WANTED: usize = 56;

@@ -93,8 +93,11 @@ export function room(): u32 {
   return min(left, leftOfEpoch);
 }
 
-/** Takes one datagram; `passed`: the kernel has checked and booked it already. */
-export function receive(address: usize, bytes: u32, passed: bool): void {
+/**
+ * Takes one datagram; `passed`: the kernel has checked and booked it already. Returns the number of its
+ * sender, or -1 when it is refused.
+ */
+export function receive(address: usize, bytes: u32, passed: bool): i32 {
   count(receiverCounters + RECEIVED_DATAGRAMS, 1);
   const refused = checkHeader(address, bytes);
   if (refused >= 0) return refuse(refused);
@@ -112,12 +115,13 @@ export function receive(address: usize, bytes: u32, passed: bool): void {
   if (kind == KIND_DICTIONARY) {
     if (!passed) count(userControl + CONTROL_DICTIONARIES, 1);
     if (!takeDictionary(sender, address + HEADER_BYTES, address + bytes, recordCount)) {
-      refuse(REFUSED_DICTIONARY_MALFORMED);
+      return refuse(REFUSED_DICTIONARY_MALFORMED);
     }
-    return;
+    return sender;
   }
   count(receiverCounters + RECEIVED_RECORDS, recordCount);
   addRecords(address + HEADER_BYTES, recordCount, <u64>sender << SENDER_SHIFT);
+  return sender;
 }
 
 /** Whether every shard has read what the last turn gave it. */
@@ -156,8 +160,9 @@ function checkHeader(address: usize, bytes: u32): i32 {
   return -1;
 }
 
-function refuse(reason: u32): void {
+function refuse(reason: u32): i32 {
   count(userControl + CONTROL_REFUSED_DATAGRAMS + (<usize>reason << 3), 1);
+  return -1;
 }
 
 /** Hot: one record a turn of the loop, nothing but loads, stores and arithmetic. */

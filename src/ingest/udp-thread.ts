@@ -1,7 +1,7 @@
 /**
  * The thread that reads event datagrams: waits at the socket, takes what waits, turns the epoch.
  */
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { isIPv6 } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
@@ -44,6 +44,7 @@ class Turns {
     // Shards that are behind keep the turn waiting: that is the back pressure.
     if (!this.#receiver.turn()) this.#nextMs = nowMs + RETRY_MS;
     else this.#nextMs = Math.max(this.#nextMs + this.#turnMs, nowMs);
+    this.#receiver.requestNames(nowMs);
     if (nowMs < this.#forgetMs) return;
     this.#forgetMs = nowMs + FORGET_MS;
     this.#receiver.forgetIdleSenders();
@@ -109,10 +110,20 @@ async function runWithDgram(
   stopping: () => boolean,
 ): Promise<void> {
   const socket: Socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
-  socket.on("message", (datagram) => {
+  const peers: RemoteInfo[] = [];
+  receiver.answerWith((number, request) => {
+    const peer = peers[number];
+    if (peer === undefined) return false;
+    // Whether it arrives nobody knows anyway; a refusal must not end this thread.
+    socket.send(request.slice(), peer.port, peer.address, () => undefined);
+    return true;
+  });
+  socket.on("message", (datagram, peer) => {
     if (receiver.room === 0) turns.tick();
     // Without room it is lost, and the gap in its sender's sequence says so.
-    if (receiver.room > 0) receiver.take(datagram);
+    if (receiver.room === 0) return;
+    const number = receiver.take(datagram);
+    if (number >= 0) peers[number] = peer;
   });
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);

@@ -96,6 +96,7 @@ export const SENDER_LOST = 24;
 export const SENDER_RECOVERED = 32;
 export const SENDER_REPEATED = 40;
 export const SENDER_EPOCH = 48;
+export const SENDER_WANTED = 56;
 
 /** Reasons for which a record is refused, by number. */
 export const RECORD_REFUSED_REASONS = [

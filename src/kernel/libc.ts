@@ -22,6 +22,8 @@ const MAP_FAILED = 2n ** 64n - 1n;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
 const MSGHDR_BYTES = 56;
+const SOCKADDR_IN_BYTES = 16;
+const SOCKADDR_IN6_BYTES = 28;
 /** struct mmsghdr: a msghdr, then the bytes received. */
 export const MESSAGE_BYTES = 64;
 export const IOVEC_BYTES = 16;
@@ -238,6 +240,23 @@ export function writeMessages(
 /** Bytes of the `index`-th message received. */
 export function messageBytes(view: DataView, messages: number, index: number): number {
   return view.getUint32(messages + index * MESSAGE_BYTES + MSGHDR_BYTES, true);
+}
+
+/** Where the message at `message` goes, or, to receive, where to write whence it came. */
+export function writeMessageAddress(
+  view: DataView,
+  message: number,
+  { address, bytes }: { address: bigint; bytes: number },
+): void {
+  view.setBigUint64(message, address, true);
+  view.setUint32(message + 8, bytes, true);
+}
+
+/** Bytes of the socket address at `at`, 0 where none was written. */
+export function socketAddressBytes(view: DataView, at: number): number {
+  const family = view.getUint16(at, true);
+  if (family === AF_INET) return SOCKADDR_IN_BYTES;
+  return family === AF_INET6 ? SOCKADDR_IN6_BYTES : 0;
 }
 
 function int32(value: number): Uint8Array {

@@ -9,7 +9,7 @@ export type DrainExports = {
   attach(): void;
 
   room(): number;
-  receive(address: number, bytes: number, passed: number): void;
+  receive(address: number, bytes: number, passed: number): number;
   flipReady(): number;
   flip(): void;
   evictSenders(idleEpochs: number, idleUnnamedEpochs: number): void;

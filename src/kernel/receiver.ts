@@ -3,9 +3,21 @@
  * without the kernel, everything), turns the epoch, and forgets senders that went silent.
  */
 import { type DrainExports, instantiateDrain } from "./module.ts";
-import { findFfi, type Libc, loadLibc, messageBytes, writeMessages } from "./libc.ts";
+import {
+  findFfi,
+  IOVEC_BYTES,
+  type Libc,
+  loadLibc,
+  MESSAGE_BYTES,
+  messageBytes,
+  socketAddressBytes,
+  SystemError,
+  writeMessageAddress,
+  writeMessages,
+} from "./libc.ts";
+import { REQUEST_BYTES, Requests, type SendRequest } from "./requests.ts";
 import type { StageHandle } from "./stage.ts";
-import { RECEIVE_BYTES, RECEIVE_COUNT } from "./stage-layout.ts";
+import { ADDRESS_BYTES, RECEIVE_BYTES, RECEIVE_COUNT } from "./stage-layout.ts";
 
 /** Epochs of silence after which a sender is forgotten, and one that never named anything. */
 const IDLE_EPOCHS = 6_000;
@@ -16,12 +28,15 @@ export class Receiver {
   readonly #drain: DrainExports;
   readonly #passed: number;
   readonly #bytes: Uint8Array;
+  readonly #requests: Requests;
+  #sendRequest: SendRequest | undefined;
 
   constructor(handle: StageHandle) {
     this.#handle = handle;
     this.#drain = instantiateDrain(handle.memory);
     this.#passed = handle.programFd === undefined ? 0 : 1;
     this.#bytes = new Uint8Array(handle.memory.buffer);
+    this.#requests = new Requests(handle);
   }
 
   /** Datagrams for which there is room until the next turn of the epoch. */
@@ -29,12 +44,15 @@ export class Receiver {
     return this.#drain.room();
   }
 
-  /** Takes one datagram, wherever it comes from; there must be room. */
-  take(datagram: Uint8Array): void {
+  /**
+   * Takes one datagram, wherever it comes from; there must be room. Returns the number of its
+   * sender, -1 when it is refused.
+   */
+  take(datagram: Uint8Array): number {
     const { buffers } = this.#handle.layout;
     const bytes = Math.min(datagram.length, RECEIVE_BYTES);
     this.#bytes.set(datagram.subarray(0, bytes), buffers);
-    this.#drain.receive(buffers, bytes, this.#passed);
+    return this.#drain.receive(buffers, bytes, this.#passed);
   }
 
   /**
@@ -52,9 +70,21 @@ export class Receiver {
     this.#drain.evictSenders(IDLE_EPOCHS, IDLE_EPOCHS_UNNAMED);
   }
 
+  /** For whoever hands datagrams to `take`: how a request reaches the sender of a number. */
+  answerWith(sendRequest: SendRequest): void {
+    this.#sendRequest = sendRequest;
+  }
+
+  /** Asks senders whose records wait for names, each at most about once a second. */
+  requestNames(nowMs: number): void {
+    if (this.#sendRequest !== undefined) this.#requests.send(nowMs, this.#sendRequest);
+  }
+
   /** Reads with recvmmsg straight into the shared memory. Linux with node:ffi. */
   readSocket(fd: number): SocketReader {
-    return new SocketReader(fd, this.#handle, this.#drain, this.#passed);
+    const reader = new SocketReader(fd, this.#handle, this.#drain, this.#passed);
+    this.#sendRequest = (number, request) => reader.sendRequest(number, request);
+    return reader;
   }
 }
 
@@ -67,6 +97,13 @@ export class SocketReader {
   readonly #messages: number;
   readonly #buffers: number;
   readonly #address: bigint;
+  readonly #bytes: Uint8Array;
+  readonly #sources: number;
+  readonly #addresses: number;
+  readonly #addressesAddress: bigint;
+  /** One message, its vector and its bytes. */
+  readonly #request = new ArrayBuffer(MESSAGE_BYTES + IOVEC_BYTES + REQUEST_BYTES);
+  readonly #requestAddress: bigint;
 
   constructor(fd: number, handle: StageHandle, drain: DrainExports, passed: number) {
     const { memory, layout } = handle;
@@ -85,6 +122,24 @@ export class SocketReader {
       bufferBytes: RECEIVE_BYTES,
       count: RECEIVE_COUNT,
     });
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#sources = layout.sources;
+    this.#addresses = layout.addresses;
+    this.#addressesAddress = base + BigInt(layout.addresses);
+    for (let i = 0; i < RECEIVE_COUNT; i++) {
+      writeMessageAddress(this.#view, layout.messages + i * MESSAGE_BYTES, {
+        address: base + BigInt(layout.sources + i * ADDRESS_BYTES),
+        bytes: ADDRESS_BYTES,
+      });
+    }
+    this.#requestAddress = ffi.getRawPointer(this.#request);
+    writeMessages(new DataView(this.#request), this.#requestAddress, {
+      messages: 0,
+      vectors: MESSAGE_BYTES,
+      buffers: MESSAGE_BYTES + IOVEC_BYTES,
+      bufferBytes: REQUEST_BYTES,
+      count: 1,
+    });
   }
 
   /** Takes what waits, as much as one call brings; returns how many datagrams that were. */
@@ -94,8 +149,32 @@ export class SocketReader {
     const received = this.#libc.receive(this.#fd, this.#address, count);
     for (let i = 0; i < received; i++) {
       const bytes = messageBytes(this.#view, this.#messages, i);
-      this.#drain.receive(this.#buffers + i * RECEIVE_BYTES, bytes, this.#passed);
+      const buffer = this.#buffers + i * RECEIVE_BYTES;
+      const sender = this.#drain.receive(buffer, bytes, this.#passed);
+      if (sender >= 0) this.#noteAddress(sender, this.#sources + i * ADDRESS_BYTES);
     }
     return received;
+  }
+
+  /** To where the sender's newest datagram that was read came from. */
+  sendRequest(sender: number, request: Uint8Array): boolean {
+    const at = sender * ADDRESS_BYTES;
+    const bytes = socketAddressBytes(this.#view, this.#addresses + at);
+    if (bytes === 0) return false;
+    new Uint8Array(this.#request, MESSAGE_BYTES + IOVEC_BYTES).set(request);
+    const address = this.#addressesAddress + BigInt(at);
+    writeMessageAddress(new DataView(this.#request), 0, { address, bytes });
+    try {
+      return this.#libc.send(this.#fd, this.#requestAddress, 1) === 1;
+    } catch (error) {
+      // An address that nothing can be sent to is the sender's lie or its loss, not ours.
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  }
+
+  #noteAddress(sender: number, source: number): void {
+    const at = this.#addresses + sender * ADDRESS_BYTES;
+    this.#bytes.copyWithin(at, source, source + ADDRESS_BYTES);
   }
 }

@@ -29,6 +29,8 @@ const DICTIONARY_PAGE_BYTES = 16 * 1024;
 /** Datagrams that one system call may bring, and room for the largest of each. */
 export const RECEIVE_COUNT = 64;
 export const RECEIVE_BYTES = 64 * 1024;
+/** Room for a struct sockaddr_in or sockaddr_in6. */
+export const ADDRESS_BYTES = 32;
 
 export type StageSizes = {
   /** CPUs that the kernel may run on; 0: it aggregates nothing. */
@@ -65,6 +67,9 @@ export type StageLayout = StageSizes & {
   readonly messages: number;
   readonly vectors: number;
   readonly buffers: number;
+  /** Where each message came from, and each sender, as socket addresses. */
+  readonly sources: number;
+  readonly addresses: number;
   /** 1: the receiver is to end; 2: it has. */
   readonly stopWord: number;
   readonly table: readonly number[];
@@ -123,6 +128,8 @@ function placeRegions(sizes: StageSizes, pageCount: number) {
     messages: take(RECEIVE_COUNT * MESSAGE_BYTES),
     vectors: take(RECEIVE_COUNT * 16),
     buffers: take(RECEIVE_COUNT * RECEIVE_BYTES),
+    sources: take(RECEIVE_COUNT * ADDRESS_BYTES),
+    addresses: take(SENDERS * ADDRESS_BYTES),
     pool: take(pageCount * DICTIONARY_PAGE_BYTES),
     shardRegions: take(shardCount * shardRegionBytes),
   };

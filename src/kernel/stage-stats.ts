@@ -36,7 +36,13 @@ const RECEIVER = [
   "entriesWithoutRoom",
   "sendersForgotten",
   "dictionaryPages",
+  "requestsSent",
+  "requestsFailed",
 ] as const;
+
+/** Where the two that src/kernel/requests.ts counts stand among them. */
+export const REQUESTS_SENT = RECEIVER.indexOf("requestsSent") * 8;
+export const REQUESTS_FAILED = RECEIVER.indexOf("requestsFailed") * 8;
 
 /** Of a shard, u64 each, as drain/assembly/collect.ts counts them. */
 const SHARD = [
