@@ -5,8 +5,8 @@
  *
  * A run warms up with one pass of the pool (every tenant is made), compares the windows of sampled
  * tenants with what was sent, then offers the rate for `seconds`, and waits until every event is
- * with its tenant. When `closing` is yes it waits until the windows are empty, sends one more pass at
- * the offered rate and compares the windows again. The books must balance: offered = delivered +
+ * with its tenant. When `closing` is yes it waits until the windows are empty, sends one more pass
+ * at the offered rate and compares the windows again. The books must balance: offered = delivered +
  * counted as lost, or the run fails; a rate that is missed is only a figure.
  *
  * What is counted to whom: receiverCpuShare is the server's process, all its threads, user and
