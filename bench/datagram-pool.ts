@@ -48,10 +48,12 @@ export class DatagramPool {
   readonly dictionaries: readonly DataView<ArrayBuffer>[];
   readonly #numberOfIndex = new Uint32Array(2 ** TENANT_BITS);
   readonly #tenantCount: number;
+  readonly #termCount: number;
 
   constructor(settings: PoolSettings, sender: bigint) {
     const { tenantCount, termCount, datagramBytes, poolEvents } = settings;
     this.#tenantCount = tenantCount;
+    this.#termCount = termCount;
     this.datagramEvents = Math.min(
       Math.floor((datagramBytes - HEADER_BYTES) / RECORD_BYTES),
       poolEvents,
@@ -67,6 +69,23 @@ export class DatagramPool {
     for (const [n, index] of tenants.entries()) this.#numberOfIndex[index] = n;
     this.dictionaries = writeDictionaries(names, datagramBytes, sender);
     this.#draw(settings, tenants, sender);
+  }
+
+  /** Different pairs of tenant and term in the whole pool. */
+  countPairs(): number {
+    const seen = new Uint8Array(this.#tenantCount * this.#termCount);
+    let pairs = 0;
+    for (let datagram = 0; datagram < this.datagramCount; datagram++) {
+      const start = datagram * this.datagramBytes + HEADER_BYTES;
+      for (let i = 0; i < this.datagramEvents; i++) {
+        const at = start + i * RECORD_BYTES;
+        const number = this.#numberOfIndex[this.view.getUint32(at, true)]!;
+        const pair = number * this.#termCount + this.view.getUint32(at + 4, true);
+        pairs += 1 - seen[pair]!;
+        seen[pair] = 1;
+      }
+    }
+    return pairs;
   }
 
   /** What was sent when each datagram was sent so many times. */

@@ -28,7 +28,7 @@ export class StageDriver {
   readonly #receiver: Receiver;
   readonly #reader: SocketReader;
   readonly #drain: Drain;
-  readonly #pool: DatagramPool;
+  readonly pool: DatagramPool;
   readonly #names: string[] = [];
   readonly #weights: number[] = [];
   readonly #hash = createHash("sha256");
@@ -46,8 +46,8 @@ export class StageDriver {
     this.#receiver = new Receiver(handle);
     this.#reader = this.#receiver.readSocket(this.#socket.fd);
     this.#drain = new Drain(handle, { shard: 0, incarnation: 0 });
-    this.#pool = new DatagramPool(settings, SENDER);
-    this.sender = new DatagramSender(this.#pool, { host: "127.0.0.1", port: this.#socket.port });
+    this.pool = new DatagramPool(settings, SENDER);
+    this.sender = new DatagramSender(this.pool, { host: "127.0.0.1", port: this.#socket.port });
     this.sender.sendNames();
     this.read();
   }
@@ -93,7 +93,7 @@ export class StageDriver {
 
   /** Every record is delivered, and every tenant has the weight that was sent to it. */
   check(): void {
-    const { counts, weights } = this.#pool.totals(this.sender.timesSent);
+    const { counts, weights } = this.pool.totals(this.sender.timesSent);
     const sent = counts.reduce((sum, count) => sum + count, 0);
     expectEqual("records delivered", this.stats.shards.deliveredCount, sent);
     const got = new Map(this.#names.map((name, number) => [name, this.#weights[number]!]));

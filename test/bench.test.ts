@@ -265,7 +265,8 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
   }),
   "kernel-only": [
     "eventsPerSecondPerCore64k eventsPerSecondPerCore1400 hashMapEventsPerSecondPerCore",
-    "reductionRatio",
+    "reductionRatio absorbedShareTenantTotals10k absorbedShareTenantTotals10k.large",
+    "absorbedShareTenantTerm10k absorbedShareTenantTerm100k absorbedShareTenantTerm10k.ideal",
   ],
   "kernel-vs-user": ["kernel.nsPerEvent user.nsPerEvent kernel.nsPerEvent.1400"],
   headline: [

@@ -6,6 +6,12 @@
  *   eventsPerSecondPerCore64k    datagrams of 64 KiB; .uniform: tenants and terms drawn evenly
  *   eventsPerSecondPerCore1400   datagrams of one Ethernet packet
  *   hashMapEventsPerSecondPerCore
+ *   absorbedShareTenantTerm10k   share of the events of one second between two drains that do not
+ *                                cross one by one, 1 - (slots and log entries read) / events,
+ *                                with the default table; .large: 2^largeSlotBits slots; .ideal:
+ *                                room for every pair, 1 - pairs / events. Also over 100 k tenants.
+ *   absorbedShareTenantTotals10k the same of a key without terms: every record names term 0
+ *   ….eventsPerSecondPerCore     what such a table costs
  *   reductionRatio               events for each slot or log entry that user space sees, of
  *                                `chunk` events at a time
  */
@@ -16,7 +22,7 @@ import { findFfi } from "#kernel/libc.ts";
 import { loadBpf } from "#kernel/libbpf.ts";
 import { DatagramPool, type PoolSettings } from "../datagram-pool.ts";
 import { DatagramSender } from "../datagram-sender.ts";
-import { alternate, type Bench, type Scenario } from "../harness.ts";
+import { alternate, type Bench, expectEqual, type Scenario } from "../harness.ts";
 import { cost, StageDriver } from "../stage-driver.ts";
 
 export const kernelOnly: Scenario = {
@@ -31,6 +37,9 @@ export const kernelOnly: Scenario = {
     tenantExponent: { full: 1, quick: 1, sentence: "Zipf exponent of the tenants" },
     termExponent: { full: 1.1, quick: 1.1, sentence: "Zipf exponent of the terms" },
     slotBits: { full: 14, quick: 14, sentence: "log2 of the slots of a table" },
+    shareRuns: { full: 3, quick: 1, sentence: "of each measurement of shares" },
+    shareEvents: { full: 4_200_000, quick: 20_000, sentence: "events between its two drains" },
+    largeSlotBits: { full: 20, quick: 16, sentence: "log2 of the slots of a table made for it" },
     seed: { full: 1, quick: 1, sentence: "of everything drawn" },
   },
   run,
@@ -48,6 +57,61 @@ async function run(bench: Bench): Promise<void> {
     variant(bench, "eventsPerSecondPerCore1400", "1400.", ethernet),
     { name: "hashMap", run: async (round) => runRival(bench, zipf, round) },
   ]);
+  const sizes = [
+    { suffix: "", slotBits: bench.number("slotBits") },
+    { suffix: ".large", slotBits: bench.number("largeSlotBits") },
+  ];
+  const shares = ABSORBED.flatMap(({ name, tenantCount, termCount }) =>
+    sizes.map(({ suffix, slotBits }) => ({
+      name: `${name}${suffix}`,
+      run: async (): Promise<void> => {
+        bench.progress(`kernel-only: ${name}${suffix}`);
+        const poolEvents = bench.number("shareEvents");
+        const settings = {
+          ...zipf,
+          tenantCount,
+          termCount: termCount ?? zipf.termCount,
+          poolEvents,
+        };
+        measureShare(bench, { name, suffix, slotBits, settings });
+      },
+    })),
+  );
+  await alternate(bench.number("shareRuns"), shares);
+}
+
+const ABSORBED = [
+  { name: "absorbedShareTenantTotals10k", tenantCount: 10_000, termCount: 1 },
+  { name: "absorbedShareTenantTerm10k", tenantCount: 10_000, termCount: undefined },
+  { name: "absorbedShareTenantTotals100k", tenantCount: 100_000, termCount: 1 },
+  { name: "absorbedShareTenantTerm100k", tenantCount: 100_000, termCount: undefined },
+] as const;
+
+/** Room for all that a default table does not take in a second: user space has no part in it. */
+const SHARE_LOG_BITS = 22;
+
+function measureShare(
+  bench: Bench,
+  work: { name: string; suffix: string; slotBits: number; settings: PoolSettings },
+): void {
+  const { name, suffix, slotBits, settings } = work;
+  const driver = new StageDriver("kernel", settings, { slotBits, logBits: SHARE_LOG_BITS });
+  try {
+    const { cpuMs } = driver.aggregate(settings.poolEvents);
+    const drained = driver.drain();
+    driver.check();
+    const { kernel, shards, passed } = driver.stats;
+    expectEqual("records that the kernel left to user space", passed.records, 0);
+    bench.record(`${name}${suffix}`, 1 - shards.drainedRecords / kernel.records, "share");
+    const perSecond = kernel.records / (cpuMs / 1_000);
+    bench.record(`${name}${suffix}.eventsPerSecondPerCore`, perSecond, "events/s");
+    bench.record(`${name}${suffix}.drainMs`, drained.wallMs, "ms");
+    const ideal = 1 - driver.pool.countPairs() / kernel.records;
+    if (suffix === "") bench.record(`${name}.ideal`, ideal, "share");
+    bench.fact(`${name}.ideal`, ideal);
+  } finally {
+    driver.close();
+  }
 }
 
 function variant(bench: Bench, name: string, prefix: string, settings: PoolSettings) {
