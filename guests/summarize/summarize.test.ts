@@ -245,6 +245,27 @@ test("few users are counted exactly, many within their error", () => {
   }
 });
 
+test("a term is never said by more people than it was said, estimated or not", () => {
+  const guest = new Summarizer("wall");
+  // Many terms of about twenty people each: past what a term remembers of people exactly.
+  for (let round = 0; round < 20; round++) {
+    const events = Array.from({ length: 60 }, (_, term) => ({
+      user: `user-${round}-${term}`,
+      terms: [`term-${term}`],
+      tsMs: 1_000,
+    }));
+    guest.ingest(events, 1_000);
+  }
+  const { items } = guest.trending(50, "count");
+  assert.ok(
+    items.some(({ userCountError }) => userCountError > 0),
+    "some are estimates",
+  );
+  for (const { term, userCount, countHigh } of items) {
+    assert.ok(userCount <= countHigh, `${term}: ${userCount} people of ${countHigh}`);
+  }
+});
+
 test("an anonymous event has no user, and still is somebody", () => {
   const guest = new Summarizer("event");
   guest.ingest(Array.from({ length: 9 }, () => ({ tsMs: START_MS, terms: ["goal"] })));

@@ -137,7 +137,7 @@ function writeTrend(out: Writer, topics: Topics): void {
   out.literal(topics.count > 1 ? " leads: " : " stands out: ");
   writeCount(out, lead);
   out.literal(lead.count == 1 ? " mention" : " mentions");
-  writePeople(out, lead.named, lead.namedError);
+  writePeople(out, lead.named, lead.namedError, lead.count);
   out.literal(" in the last 60 seconds");
   writeUsual(out, lead);
   if (topics.count > 1) {
@@ -153,7 +153,7 @@ function writeActivity(
   out.number(answer.eventCount);
   if (exhibits.count != 0) out.literal(answer.eventCount == 1 ? " message" : " messages");
   else out.literal(answer.eventCount == 1 ? " event" : " events");
-  writePeople(out, answer.userCount, answer.userCountError);
+  writePeople(out, answer.userCount, answer.userCountError, answer.eventCount);
   out.literal(" in the last 60 seconds");
   const isUsual = answer.eventCount > 1 && state().windows >= WINDOWS_MIN;
   if (isUsual) out.literal(", nothing out of the ordinary");
@@ -184,9 +184,10 @@ function writeCount(out: Writer, row: Row): void {
   out.number(row.count);
 }
 
-function writePeople(out: Writer, people: u32, error: f64): void {
+/** No more people than `most`, what they said, even where the number is rounded. */
+function writePeople(out: Writer, people: u32, error: f64, most: u32): void {
   if (people == 0) return;
-  if (error > 0) out.literal(" by about ").number(rounded(people, error));
+  if (error > 0) out.literal(" by about ").number(min(rounded(people, error), most));
   else out.literal(" by ").number(people);
   out.literal(people == 1 ? " person" : " people");
 }

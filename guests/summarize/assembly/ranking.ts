@@ -101,7 +101,8 @@ function judge(row: Row, slot: u32, noise: f64, userCountMax: u32): void {
   const level = <u32>load<u8>(it.peopleLevels + slot);
   row.slot = slot;
   row.count = table().ownOf(slot);
-  row.named = min(namedPeople(people, level), userCountMax);
+  // An estimate may say more than there can be: each person brought at least one of the count.
+  row.named = min(min(namedPeople(people, level), userCountMax), row.count);
   row.people = allPeople(people, level);
   row.namedError = peopleError(people, level);
   row.expected = expectedOf(load<f32>(it.past + (slot << 2)), it.windows);
