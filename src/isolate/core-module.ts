@@ -242,7 +242,7 @@ function memoryLimits(found: string): AdmissionError {
   return new AdmissionError(
     "memoryLimits",
     `The core module has ${found}. Declare one memory with initial == maximum, 1 to ` +
-      `${GUEST_MEMORY_PAGES_MAX} pages (asc: --initialMemory 2 --maximumMemory 2).`,
+      `${GUEST_MEMORY_PAGES_MAX} pages (asc: --initialMemory 3 --maximumMemory 3).`,
   );
 }
 

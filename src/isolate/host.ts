@@ -24,7 +24,7 @@ import type { AbiType } from "./abi-types.ts";
 import { admitComponent } from "./admission.ts";
 import { REPORT_COUNTS, outcomeOf } from "./guest-instance.ts";
 import { HostStats } from "./host-stats.ts";
-import { Images, bitCount } from "./images.ts";
+import { Images } from "./images.ts";
 import { runGuarded } from "./slice-guard.ts";
 import { NO_TENANT, type Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
@@ -252,7 +252,7 @@ export class IsolateHost {
 
   /** Bytes of the tenant's image as last written. */
   imageBytes(tenant: number): number {
-    return bitCount(this.#images.mask(tenant)) * IMAGE_PAGE_BYTES;
+    return this.#images.pageCount(tenant) * IMAGE_PAGE_BYTES;
   }
 
   /** SHA-256 of all of the tenant's state. Writes its image first. */

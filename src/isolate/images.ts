@@ -2,7 +2,7 @@
  * Tenants at rest: what each tenant's memory holds beyond its component's base, in 4 KiB pages.
  *
  *   heads    tenant -> first page of its image, or NO_PAGE: the memory equals the base
- *   masks    first page -> which pages of the memory the image holds, one bit each
+ *   masks    first page -> which pages of the memory the image holds, one bit each, in two words
  *   nexts    page -> the next page of the chain (of an image by ascending bit; or of the free list)
  *   chunks   the pages' bytes, 16 MiB at a time, allocated when the first page in them is needed
  *
@@ -19,8 +19,12 @@ import { IMAGE_PAGE_BYTES } from "#model/limits.ts";
 
 export const NO_PAGE = -1;
 
+/** A mask is so many words of 32 bits, bit `page % 32` of word `page / 32`. */
+export const MASK_WORDS = 2;
 /** Pages of a memory that a mask can speak of. */
-export const MASK_PAGES_MAX = 32;
+export const MASK_PAGES_MAX = MASK_WORDS * 32;
+
+const NO_MASK = new Uint32Array(MASK_WORDS);
 
 const CHUNK_PAGES_LOG2 = 12;
 const CHUNK_PAGES = 2 ** CHUNK_PAGES_LOG2;
@@ -41,7 +45,7 @@ export class Images {
     // While an image is replaced, both are there.
     const pageCapacity = this.#pageCountMax + MASK_PAGES_MAX;
     this.#heads = new Int32Array(options.tenantCountMax).fill(NO_PAGE);
-    this.#masks = new Uint32Array(pageCapacity);
+    this.#masks = new Uint32Array(pageCapacity * MASK_WORDS);
     this.#nexts = new Int32Array(pageCapacity);
   }
 
@@ -55,29 +59,34 @@ export class Images {
     return this.#heads[tenant]!;
   }
 
-  /** Which pages of its memory the tenant's image holds. */
-  mask(tenant: number): number {
+  /** Pages of the tenant's image. */
+  pageCount(tenant: number): number {
     const head = this.#heads[tenant]!;
-    return head === NO_PAGE ? 0 : this.#masks[head]!;
+    if (head === NO_PAGE) return 0;
+    const at = head * MASK_WORDS;
+    return bitCount(this.#masks[at]!) + bitCount(this.#masks[at + 1]!);
   }
 
   /**
    * Replaces the tenant's image by the pages of `memory` in `mask`. False: no room, nothing
    * changed.
    */
-  store(tenant: number, mask: number, pages: readonly Uint8Array[]): boolean {
+  store(tenant: number, mask: Uint32Array, pages: readonly Uint8Array[]): boolean {
     const oldHead = this.#heads[tenant]!;
-    const addedCount = bitCount(mask) - bitCount(this.mask(tenant));
+    const addedCount = pageCountOf(mask) - this.pageCount(tenant);
     if (this.#pageCount + addedCount > this.#pageCountMax) return false;
     let head = NO_PAGE;
-    for (let bit = MASK_PAGES_MAX - 1; bit >= 0; bit--) {
-      if ((mask & (1 << bit)) === 0) continue;
-      const page = this.#take();
-      this.#chunk(page).set(pages[bit]!, offsetOf(page));
-      this.#nexts[page] = head;
-      head = page;
+    for (let word = MASK_WORDS - 1; word >= 0; word--) {
+      for (let bits = mask[word]!; bits !== 0;) {
+        const bit = 31 - Math.clz32(bits);
+        bits &= ~(1 << bit);
+        const page = this.#take();
+        this.#chunk(page).set(pages[word * 32 + bit]!, offsetOf(page));
+        this.#nexts[page] = head;
+        head = page;
+      }
     }
-    if (head !== NO_PAGE) this.#masks[head] = mask >>> 0;
+    if (head !== NO_PAGE) this.#masks.set(mask, head * MASK_WORDS);
     this.#heads[tenant] = head; // From here on the new image is the tenant's.
     this.#pageCount += addedCount;
     this.#freeChain(oldHead);
@@ -87,20 +96,22 @@ export class Images {
   /** Writes the tenant's image over a memory that equals the base. */
   load(tenant: number, memory: Uint8Array): void {
     let page = this.#heads[tenant]!;
-    const mask = this.mask(tenant);
-    for (let bit = 0; bit < MASK_PAGES_MAX; bit++) {
-      if ((mask & (1 << bit)) === 0) continue;
-      const offset = offsetOf(page);
-      const end = offset + IMAGE_PAGE_BYTES;
-      this.#chunk(page).copy(memory, bit * IMAGE_PAGE_BYTES, offset, end);
-      page = this.#nexts[page]!;
+    if (page === NO_PAGE) return;
+    const maskAt = page * MASK_WORDS;
+    for (let word = 0; word < MASK_WORDS; word++) {
+      for (let bits = this.#masks[maskAt + word]!; bits !== 0; bits &= bits - 1) {
+        const target = (word * 32 + 31 - Math.clz32(bits & -bits)) * IMAGE_PAGE_BYTES;
+        const offset = offsetOf(page);
+        this.#chunk(page).copy(memory, target, offset, offset + IMAGE_PAGE_BYTES);
+        page = this.#nexts[page]!;
+      }
     }
     assert(page === NO_PAGE);
   }
 
   free(tenant: number): void {
     const head = this.#heads[tenant]!;
-    const count = bitCount(this.mask(tenant));
+    const count = this.pageCount(tenant);
     this.#heads[tenant] = NO_PAGE;
     this.#pageCount -= count;
     this.#freeChain(head);
@@ -108,8 +119,10 @@ export class Images {
 
   /** Feeds the tenant's image to a hash: its mask, then its pages in order. */
   hash(tenant: number, hash: Hash): void {
-    hash.update(Uint32Array.of(this.mask(tenant)));
-    for (let page = this.#heads[tenant]!; page !== NO_PAGE; page = this.#nexts[page]!) {
+    const head = this.#heads[tenant]!;
+    const maskAt = head * MASK_WORDS;
+    hash.update(head === NO_PAGE ? NO_MASK : this.#masks.subarray(maskAt, maskAt + MASK_WORDS));
+    for (let page = head; page !== NO_PAGE; page = this.#nexts[page]!) {
       const offset = offsetOf(page);
       hash.update(this.#chunk(page).subarray(offset, offset + IMAGE_PAGE_BYTES));
     }
@@ -171,7 +184,12 @@ export class Images {
   }
 }
 
-/** Bits set in a mask of 32. */
+/** Pages in a mask. */
+export function pageCountOf(mask: Uint32Array): number {
+  return bitCount(mask[0]!) + bitCount(mask[1]!);
+}
+
+/** Bits set in a word. */
 export function bitCount(mask: number): number {
   let bits = mask - ((mask >>> 1) & 0x55555555);
   bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);

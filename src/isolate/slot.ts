@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { IMAGE_PAGE_BYTES } from "#model/limits.ts";
 import type { AdmittedComponent } from "./admission.ts";
 import { GuestInstance } from "./guest-instance.ts";
-import { MASK_PAGES_MAX, NO_PAGE } from "./images.ts";
+import { MASK_PAGES_MAX, MASK_WORDS, NO_PAGE } from "./images.ts";
 import { Journal } from "./journal.ts";
 
 export const NO_TENANT = -1;
@@ -38,6 +38,8 @@ export class Slot {
   journalHead = NO_PAGE;
   /** Used since the hand of the clock came by. */
   isReferenced = false;
+  /** What `compare` found. */
+  readonly dirty = new Uint32Array(MASK_WORDS);
   #ranges: readonly Buffer[] = [];
   #pages: readonly Buffer[] = [];
 
@@ -59,24 +61,28 @@ export class Slot {
     this.instance = this.#renew();
   }
 
-  /** Which pages differ from the base. Every byte is compared. */
-  dirtyMask(): number {
-    let mask = 0;
+  /** Which pages differ from the base, as a mask in `dirty`. Every byte is compared. */
+  compare(): void {
+    const { dirty } = this;
+    dirty.fill(0);
     for (let range = 0; range < this.#ranges.length; range++) {
       if (this.#ranges[range]!.equals(this.base.ranges[range]!)) continue;
       const end = Math.min((range + 1) * RANGE_PAGES, this.#pages.length);
       for (let page = range * RANGE_PAGES; page < end; page++) {
-        if (!this.#pages[page]!.equals(this.base.pages[page]!)) mask |= 1 << page;
+        if (this.#pages[page]!.equals(this.base.pages[page]!)) continue;
+        dirty[page >>> 5]! |= 1 << (page & 31);
       }
     }
-    return mask >>> 0;
   }
 
-  /** Makes the pages of a `dirtyMask` equal the base again. */
-  scrub(mask: number): void {
+  /** Makes the pages of `dirty` equal the base again. */
+  scrub(): void {
     const { bytes } = this.instance.memory;
-    for (let page = 0; page < this.#pages.length; page++) {
-      if ((mask & (1 << page)) !== 0) bytes.set(this.base.pages[page]!, page * IMAGE_PAGE_BYTES);
+    for (let word = 0; word < MASK_WORDS; word++) {
+      for (let bits = this.dirty[word]!; bits !== 0; bits &= bits - 1) {
+        const page = word * 32 + 31 - Math.clz32(bits & -bits);
+        bytes.set(this.base.pages[page]!, page * IMAGE_PAGE_BYTES);
+      }
     }
   }
 

@@ -22,7 +22,7 @@ class InterruptedImages extends Images {
   expected: Buffer | undefined;
   comparedCount = 0;
 
-  override store(tenant: number, mask: number, pages: readonly Uint8Array[]): boolean {
+  override store(tenant: number, mask: Uint32Array, pages: readonly Uint8Array[]): boolean {
     this.#reach("beforeStore");
     const isStored = super.store(tenant, mask, pages);
     this.#reach("afterStore");

@@ -24,7 +24,7 @@ import type { Outcome } from "#model/outcome.ts";
 import type { AdmittedComponent } from "./admission.ts";
 import { outcomeOf } from "./guest-instance.ts";
 import type { HostStats } from "./host-stats.ts";
-import { NO_PAGE, bitCount, type Images } from "./images.ts";
+import { NO_PAGE, pageCountOf, type Images } from "./images.ts";
 import { BasePages, NO_TENANT, Slot } from "./slot.ts";
 import { NO_SLOT, type TenantTable } from "./tenant-table.ts";
 
@@ -32,8 +32,6 @@ import { NO_SLOT, type TenantTable } from "./tenant-table.ts";
 const PASS_SLOTS = 32;
 /** Slots tried before a miss is refused because images of evicted tenants find no room. */
 const VICTIMS_MAX = 4;
-
-const REFUSED = -1;
 
 export type SlotsOptions = {
   readonly slotCount: number;
@@ -118,7 +116,8 @@ export class Slots {
     slots[tenant] = NO_SLOT;
     slot.isReferenced = false;
     slot.journal.clear();
-    slot.scrub(slot.dirtyMask());
+    slot.compare();
+    slot.scrub();
     this.torn = undefined;
   }
 
@@ -235,14 +234,13 @@ export class Slots {
   #evict(slot: Slot): boolean {
     this.torn = slot;
     const { tenant } = slot;
-    const mask = this.#settle(slot);
-    if (mask === REFUSED) {
+    if (!this.#settle(slot)) {
       this.torn = undefined;
       return false;
     }
     slot.tenant = NO_TENANT;
     this.#options.tenants.slots[tenant] = NO_SLOT;
-    slot.scrub(mask);
+    slot.scrub();
     this.#options.stats.evictions += 1;
     return true;
   }
@@ -251,31 +249,31 @@ export class Slots {
   #commit(slot: Slot): Outcome {
     const { images, stats } = this.#options;
     const strikesBefore = stats.outcomes.exceededMemory;
-    const mask = this.#settle(slot);
-    if (mask === REFUSED) return "refused";
+    if (!this.#settle(slot)) return "refused";
     if (stats.outcomes.exceededMemory === strikesBefore) return "ok";
-    slot.scrub(mask);
+    slot.scrub();
     images.load(slot.tenant, slot.instance.memory.bytes);
     return "exceededMemory";
   }
 
   /**
    * Makes the tenant's image say what its memory says, unless that is too much, which costs the
-   * tenant its turns since. Returns which pages of the memory differ from the base, or REFUSED.
+   * tenant its turns since. `slot.dirty` says which pages of the memory differ from the base.
+   * False: there is no room for the image, and nothing changed.
    */
-  #settle(slot: Slot): number {
+  #settle(slot: Slot): boolean {
     const { images, stats, onOversize } = this.#options;
-    const mask = slot.dirtyMask();
-    if (slot.journal.isEmpty) return mask;
-    if (bitCount(mask) * IMAGE_PAGE_BYTES > IMAGE_BYTES_MAX) {
+    slot.compare();
+    if (slot.journal.isEmpty) return true;
+    if (pageCountOf(slot.dirty) * IMAGE_PAGE_BYTES > IMAGE_BYTES_MAX) {
       this.#beginJournal(slot);
       onOversize(slot.tenant);
-      return mask;
+      return true;
     }
-    if (!images.store(slot.tenant, mask, slot.pages)) return REFUSED;
+    if (!images.store(slot.tenant, slot.dirty, slot.pages)) return false;
     this.#beginJournal(slot);
     stats.commits += 1;
-    return mask;
+    return true;
   }
 
   /** An empty journal behind the tenant's image. */

@@ -39,10 +39,10 @@ export const FUTURE_MS_MAX = 60_000;
 /** Bytes of one batch handed to a guest. Larger groups are split. */
 export const BATCH_BYTES_MAX = 32 * 1024;
 /** Bytes of a tenant's image: its share of memory, enforced by the host. */
-export const IMAGE_BYTES_MAX = 64 * 1024;
+export const IMAGE_BYTES_MAX = 128 * 1024;
 export const IMAGE_PAGE_BYTES = 4096;
-/** 64 KiB pages of a guest's memory: one of program and scratch, one of state. */
-export const GUEST_MEMORY_PAGES_MAX = 2;
+/** 64 KiB pages of a guest's memory: one of program and scratch, two of state. */
+export const GUEST_MEMORY_PAGES_MAX = 3;
 /** Elements of the one table of functions a guest may have. */
 export const GUEST_TABLE_ELEMENTS_MAX = 4096;
 /** Bytes of a component. */
