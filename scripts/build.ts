@@ -12,10 +12,10 @@ import { CORE_MODULES, ENTRY_NAME, GUESTS, type Guest } from "./guests.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 
-/** The memory of a guest: 64 KiB of program and scratch, 64 KiB of state, and never more. */
+/** The memory of a guest: 64 KiB of program and scratch, 128 KiB of state, and never more. */
 const GUEST_OPTIONS = (
   "--runtime stub --use abort= -O3 --noAssert --converge --enable simd " +
-  "--initialMemory 2 --maximumMemory 2"
+  "--initialMemory 3 --maximumMemory 3"
 ).split(" ");
 
 class BuildError extends Error {

@@ -53,7 +53,7 @@ const MISDEEDS: readonly { name: string; outcome: Outcome; calls: readonly Call[
   { name: "grows", outcome: "exceededMemory", calls: [command("grow")] },
   { name: "grows by nothing", outcome: "exceededMemory", calls: [command("growByNothing")] },
   { name: "grows in realloc", outcome: "exceededMemory", calls: [command("armArena", 6), plain] },
-  { name: "hogs its image", outcome: "exceededMemory", calls: [command("hog", 24), write] },
+  { name: "hogs its image", outcome: "exceededMemory", calls: [command("hog", 40), write] },
   { name: "traps", outcome: "trapped", calls: [command("trap")] },
   { name: "traps in trending", outcome: "trapped", calls: [command("armTrending", 41), trending] },
   { name: "traps in advance", outcome: "trapped", calls: [command("armTrending", 44), advance] },

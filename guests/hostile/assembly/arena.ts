@@ -3,6 +3,8 @@
 
 /** The program's statics and the arena lie below, the state of the tenant above. */
 export const STATE: usize = 65536;
+/** The end of the memory: two pages of state. */
+export const MEMORY_BYTES: usize = 196608;
 
 /** What the arena does wrong from the next call on; see `disarm`. */
 export const LIE_NONE: u32 = 0;
@@ -37,7 +39,7 @@ export function cabi_realloc(oldPtr: usize, oldBytes: usize, alignment: usize, b
   if (lie == LIE_TRAP) unreachable();
   if (lie == LIE_SPIN) while (true) store<u32>(STATE + 8, load<u32>(STATE + 8) + 1);
   if (lie == LIE_GROW) memory.grow(1);
-  if (lie == LIE_EDGE) return <usize>(131072 - 1);
+  if (lie == LIE_EDGE) return <usize>(MEMORY_BYTES - 1);
   const start = alloc(bytes, alignment);
   if (oldPtr) memory.copy(start, oldPtr, min(oldBytes, bytes));
   return start;

@@ -12,6 +12,8 @@ import { STATE, alloc, lieNextTime } from "./arena";
 import { ADVANCE_SPIN, ADVANCE_TRAP, TRENDING_RECURSE, TRENDING_SPIN, TRENDING_TRAP } from "./lie";
 import { twistIngest, twistTrending } from "./lie";
 import { FOUND, RECURSE, SPIN, TRAP, perform } from "./misdeed";
+import { conversationOf, conversationsOf, sketchOf, summaryOf } from "./answers";
+import { TEXT_COUNT, TEXT_SLOT_BYTES, TEXTS } from "./texts";
 
 const COMMAND: u32 = 1;
 /** Commands above the misdeeds of misdeed.ts. */
@@ -20,6 +22,7 @@ const ARM_TRENDING: u32 = 65;
 const LIE_NOW: u32 = 66;
 
 const CLOCK: usize = STATE + 24;
+const SPANS: usize = STATE + 28;
 const NOW: usize = STATE + 32;
 const EVENTS: usize = STATE + 40;
 const BATCHES: usize = STATE + 44;
@@ -27,13 +30,9 @@ const HASH: usize = STATE + 48;
 const TALLY: usize = STATE + 52; // Four counts, by fate.
 const ARMED: usize = STATE + 68;
 
-/** Texts kept: { u32 bytes, UTF-8 } each. */
-const TEXTS: usize = STATE + 4096;
-const TEXT_SLOT_BYTES: usize = 256;
-const TEXT_COUNT: u32 = 8;
-
-export function configure(clock: u32): void {
+export function configure(clock: u32, spans: u32): void {
   store<u32>(CLOCK, clock + 1);
+  store<u32>(SPANS, spans);
   store<u32>(HASH, 0x811c9dc5);
 }
 
@@ -97,10 +96,7 @@ export function advance(nowMs: f64): void {
 }
 
 export function trending(limit: u32, order: u32): usize {
-  const armed = load<u32>(ARMED);
-  if (armed == TRENDING_SPIN) perform(SPIN, 0);
-  if (armed == TRENDING_TRAP) perform(TRAP, 0);
-  if (armed == TRENDING_RECURSE) perform(RECURSE, 0);
+  const armed = misbehave();
   const report = changetype<TrendingReport>(alloc(TRENDING_REPORT_BYTES, 8));
   const hash = load<u32>(HASH);
   report.asOfMs = load<f64>(NOW);
@@ -124,6 +120,35 @@ export function trending(limit: u32, order: u32): usize {
     fillSentence(changetype<Sentence>(<usize>report.sentencesPtr + index * SENTENCE_BYTES), index);
   }
   return armed == 0 ? changetype<usize>(report) : twistTrending(armed, report);
+}
+
+export function summary(span: u32, limit: u32): usize {
+  misbehave();
+  return summaryOf(load<u32>(HASH), load<u32>(EVENTS), span, limit);
+}
+
+export function conversations(limit: u32): usize {
+  misbehave();
+  return conversationsOf(load<u32>(HASH), limit);
+}
+
+export function conversation(_id: usize, bytes: usize): usize {
+  misbehave();
+  return conversationOf(load<u32>(HASH), <u32>bytes);
+}
+
+export function sketch(span: u32): usize {
+  misbehave();
+  return sketchOf(load<u32>(HASH), span);
+}
+
+/** What it was armed for, every question having the same answer; else the number of a lie. */
+function misbehave(): u32 {
+  const armed = load<u32>(ARMED);
+  if (armed == TRENDING_SPIN) perform(SPIN, 0);
+  if (armed == TRENDING_TRAP) perform(TRAP, 0);
+  if (armed == TRENDING_RECURSE) perform(RECURSE, 0);
+  return armed;
 }
 
 function fillItem(item: TrendItem, rank: u32): void {

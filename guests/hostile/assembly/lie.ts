@@ -1,6 +1,6 @@
 // Lies about what a call returned: each breaks the canonical ABI, or the world, in one place.
 import { IngestReport, Sentence, TrendItem, TrendingReport } from "./world.gen";
-import { alloc } from "./arena";
+import { MEMORY_BYTES, alloc } from "./arena";
 
 export const LIE_REPORT_WILD: u32 = 1;
 export const LIE_REPORT_MISALIGNED: u32 = 2;
@@ -26,7 +26,7 @@ export const LIE_OPTION: u32 = 25;
 export const LIE_AMPLIFY: u32 = 26;
 /** The list of items times the bytes of an item passes 2^32 and comes out small. */
 export const LIE_ITEMS_OVERFLOW: u32 = 27;
-/** Not lies: what the calls of `trending` do instead of answering. */
+/** Not lies: what `trending` and the other questions do instead of answering. */
 export const TRENDING_SPIN: u32 = 40;
 export const TRENDING_TRAP: u32 = 41;
 export const TRENDING_RECURSE: u32 = 42;
@@ -37,7 +37,7 @@ export function twistIngest(lie: u32, report: IngestReport): usize {
   const address = changetype<usize>(report);
   if (lie == LIE_REPORT_WILD) return <usize>0x7ffffff0;
   if (lie == LIE_REPORT_MISALIGNED) return address + 2;
-  if (lie == LIE_REPORT_EDGE) return <usize>(131072 - 8);
+  if (lie == LIE_REPORT_EDGE) return <usize>(MEMORY_BYTES - 8);
   if (lie == LIE_FATES_LENGTH) report.fatesLen = 0xffffffff;
   if (lie == LIE_FATES_POINTER) report.fatesPtr = 0xffffffff;
   if (lie == LIE_FATES_FEW) report.fatesLen -= 1;

@@ -1,5 +1,5 @@
 // Ways to misbehave inside a turn. Which one: `perform`.
-import { STATE } from "./arena";
+import { MEMORY_BYTES, STATE } from "./arena";
 
 export const SPIN: u32 = 1;
 export const GROW: u32 = 2;
@@ -31,7 +31,7 @@ export function perform(misdeed: u32, argument: u32): void {
   if (misdeed == GROW_BY_NOTHING) store<u32>(SINK, memory.grow(0));
   if (misdeed == TRAP) unreachable();
   if (misdeed == OUT_OF_BOUNDS) store<u32>(SINK, load<u32>(0xfffffff0));
-  if (misdeed == DIVIDE_BY_ZERO) store<u32>(SINK, 1 / load<u32>(131068));
+  if (misdeed == DIVIDE_BY_ZERO) store<u32>(SINK, 1 / load<u32>(MEMORY_BYTES - 4));
   if (misdeed == RECURSE) store<u32>(SINK, recurse(1));
   if (misdeed == HOG) hog(argument);
   if (misdeed == PAINT) paint(argument);
@@ -46,7 +46,9 @@ function recurse(depth: u32): u32 {
 
 function hog(pageCount: u32): void {
   for (let page: u32 = 0; page < pageCount; page++) {
-    const address = STATE + ((page & 15) << 12) + 4088 - (page >> 4) * 65536;
+    // Both pages of state first, then the low one.
+    const start: usize = page < 32 ? STATE + (page << 12) : (page & 15) << 12;
+    const address = start + 4088;
     store<u32>(address, load<u32>(address) + 1 + page);
   }
 }
@@ -59,7 +61,7 @@ function paint(owner: u32): void {
 function search(owner: u32): u32 {
   const own = CANARY | (owner & 0xff);
   let found: u32 = 0;
-  for (let at: usize = 0; at < 131072; at += 4) {
+  for (let at: usize = 0; at < MEMORY_BYTES; at += 4) {
     const word = load<u32>(at);
     if ((word & CANARY_MASK) == CANARY && word != own) found++;
   }

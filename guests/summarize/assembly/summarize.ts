@@ -28,10 +28,11 @@ import {
 } from "../../sdk/assembly/text/tokenize";
 import { Candidate, offerQuote, rollQuotes, shapeOf, slotLift } from "./quotes";
 import { report } from "./report";
+import { summaryReport } from "./summary-report";
 import {
   createState, grow, paneEventsAt, retire, shrink, state, table, users,
 } from "./state";
-import { CLOCK_WALL, INGEST_REPORT_BYTES, IngestReport } from "./world.gen";
+import { CLOCK_WALL, CONVERSATION_REPORT_BYTES, INGEST_REPORT_BYTES, IngestReport } from "./world.gen";
 
 const FATE_COUNTED: u32 = 0;
 const FATE_LATE: u32 = 1;
@@ -50,7 +51,7 @@ const EVENT_TERMS_MAX: u32 = TEXT_TERMS_MAX + 64;
 /** An explicit term; the tokenizer's kinds are below. */
 export const KIND_EXPLICIT: u32 = 15;
 
-export function configure(clock: u32): void {
+export function configure(clock: u32, _spans: u32): void {
   createState(clock);
 }
 
@@ -88,6 +89,22 @@ export function advance(nowMs: f64): void {
 
 export function trending(limit: u32, order: u32): usize {
   return report(limit, order);
+}
+
+export function summary(span: u32, limit: u32): usize {
+  return summaryReport(span, limit);
+}
+
+export function conversations(_limit: u32): usize {
+  return alloc(8, 4);
+}
+
+export function conversation(_id: usize, _bytes: usize): usize {
+  return alloc(8 + CONVERSATION_REPORT_BYTES);
+}
+
+export function sketch(_span: u32): usize {
+  return alloc(8, 4);
 }
 
 /** Epoch ms at which a pane ends. */

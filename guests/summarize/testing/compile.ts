@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const OPTIONS =
   "--runtime stub --use abort= -O3 --noAssert --converge " +
-  "--initialMemory 2 --maximumMemory 2 --enable simd";
+  "--initialMemory 3 --maximumMemory 3 --enable simd";
 
 /** A module of the AssemblyScript file, named from the root of the project. */
 export async function compileGuest(entryPath: string): Promise<WebAssembly.Module> {
