@@ -1,3 +1,17 @@
 /** Bits of a tenant's flags in the batcher. */
+import { ALL_SPANS, withAlways } from "#model/window.ts";
+
 export const TENANT_EVENT_CLOCK = 1;
 export const TENANT_QUARANTINED = 2;
+/** From here on a bit for each span after the first that the tenant does not keep. */
+const SPANS_OFF_BIT = 2;
+const SPANS_OFF_MAX = 7;
+
+/** The set of spans that a tenant keeps: all of them, unless its flags say otherwise. */
+export function spansOfFlags(flags: number): number {
+  return withAlways(ALL_SPANS & ~(((flags >> SPANS_OFF_BIT) & SPANS_OFF_MAX) << 1));
+}
+
+export function flagsOfSpans(spans: number): number {
+  return ((~withAlways(spans) >> 1) & SPANS_OFF_MAX) << SPANS_OFF_BIT;
+}
