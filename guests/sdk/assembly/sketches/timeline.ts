@@ -77,7 +77,7 @@ export class Timeline {
 
   /** Epoch ms at which the window of a span below SPAN_ALL begins. */
   startMs(span: u32): f64 {
-    const first = max(levelPane(span, this.pane), PANE_BIAS + levelPanes(span) - 1);
+    const first = max(levelPane(span, max(this.pane, PANE_BIAS)), leastLevel(span));
     return levelStartMs(span, first - (levelPanes(span) - 1));
   }
 
@@ -100,6 +100,12 @@ export class Timeline {
       }
     }
   }
+}
+
+/** The newest level pane of the first window of all time. */
+@inline
+function leastLevel(span: u32): u32 {
+  return PANE_BIAS + levelPanes(span) - 1;
 }
 
 /** Offset of the cell of a level pane. */
