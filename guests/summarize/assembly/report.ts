@@ -1,11 +1,11 @@
 // The answer of `trending`: the ranking and the sentences as records of the world.
 import { alloc } from "../../sdk/assembly/arena";
 import { expectedOf } from "../../sdk/assembly/sketches/trend";
+import { paneEndMs } from "./clock";
 import { digest } from "./digest";
 import { Exhibits, findExhibits } from "./exhibits";
 import { orderByCount, rankByTrend, Ranking, Row } from "./ranking";
 import { eventsInWindow, state, table, users } from "./state";
-import { paneEndMs } from "./summarize";
 import {
   ORDER_COUNT, TREND_ITEM_BYTES, TrendItem, TRENDING_REPORT_BYTES, TrendingReport,
 } from "./world.gen";

@@ -74,6 +74,8 @@ export class State {
   quoteCapacity: u32;
   /** The least score among the quotes, -1 while there is room. */
   quoteScoreLeast: f32;
+  /** The pane of an event so far ahead that it was not believed; 0: there is none. See clock.ts. */
+  doubtedPane: u32;
 }
 
 const PANE_EVENTS: usize = STATE_ADDRESS + 112;

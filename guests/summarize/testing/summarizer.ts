@@ -1,10 +1,27 @@
 /** Drives the summarizer's core module as a host does, and reads what it returns. */
-import type { TrendingReport, TrendItem, TrendOrder, TrendSentence } from "#model/trending.ts";
+import { GuestMemory, compileLiftResult } from "#isolate/canonical-abi.ts";
+import {
+  CONVERSATION,
+  CONVERSATIONS,
+  INGEST,
+  SKETCH,
+  SUMMARY,
+  TRENDING,
+  type ConversationItem,
+  type ConversationReport,
+  type SummaryReport,
+  type TrendingReport,
+} from "#isolate/world.gen.ts";
+import type { TrendOrder } from "#model/trending.ts";
 import { type BatchEvent, writeBatch } from "#testing/batch.ts";
 import { compileGuest } from "./compile.ts";
 
 export const STATE_ADDRESS = 0x10000;
 const PAGE_BYTES = 4096;
+/** The spans of the world, by their number. */
+export const SPANS = ["minute", "tenMinutes", "hour", "day", "all"] as const;
+export type Span = (typeof SPANS)[number];
+export const SPANS_ALL = 31;
 
 export type IngestReport = {
   readonly counted: number;
@@ -17,27 +34,60 @@ export type IngestReport = {
 type Core = {
   readonly memory: WebAssembly.Memory;
   cabi_realloc(oldPtr: number, oldSize: number, align: number, newSize: number): number;
-  configure(clock: number): void;
+  configure(clock: number, spans: number): void;
   ingest(ptr: number, len: number): number;
   post_ingest(result: number): void;
   advance(nowMs: number): void;
   trending(limit: number, order: number): number;
   post_trending(result: number): void;
+  summary(span: number, limit: number): number;
+  post_summary(result: number): void;
+  conversations(limit: number): number;
+  post_conversations(result: number): void;
+  conversation(idPtr: number, idLen: number): number;
+  post_conversation(result: number): void;
+  sketch(span: number): number;
+  post_sketch(result: number): void;
 };
 
 const module = await compileGuest("guests/summarize/assembly/world.gen.ts");
+const lift = {
+  ingest: compileLiftResult(INGEST.result!),
+  trending: compileLiftResult(TRENDING.result!),
+  summary: compileLiftResult(SUMMARY.result!),
+  conversations: compileLiftResult(CONVERSATIONS.result!),
+  conversation: compileLiftResult(CONVERSATION.result!),
+  sketch: compileLiftResult(SKETCH.result!),
+};
+
+export type SummarizerOptions = {
+  /** Whether every call is followed by a look at the low page. */
+  readonly checks?: boolean;
+  readonly spans?: number;
+};
 
 /** One tenant. Every call checks that the low page is the component's own again. */
 export class Summarizer {
   readonly core: Core;
+  readonly #memory: GuestMemory;
+  readonly #clock: number;
   readonly #base: Uint8Array;
-  #checks: boolean;
+  readonly #checks: boolean;
 
-  constructor(clock: "wall" | "event", options: { checks: boolean } = { checks: true }) {
+  constructor(
+    clock: "wall" | "event",
+    { checks = true, spans = SPANS_ALL }: SummarizerOptions = {},
+  ) {
     this.core = new WebAssembly.Instance(module, {}).exports as unknown as Core;
+    this.#memory = new GuestMemory(this.core.memory);
     this.#base = this.bytes.slice();
-    this.#checks = options.checks;
-    this.core.configure(clock === "wall" ? 0 : 1);
+    this.#checks = checks;
+    this.#clock = clock === "wall" ? 0 : 1;
+    this.configure(spans);
+  }
+
+  configure(spans: number): void {
+    this.core.configure(this.#clock, spans);
     this.#check();
   }
 
@@ -46,23 +96,12 @@ export class Summarizer {
   }
 
   ingestBytes(batch: Uint8Array): IngestReport {
-    const pointer = this.core.cabi_realloc(0, 0, 1, batch.byteLength);
-    this.bytes.set(batch, pointer);
+    const pointer = this.#put(batch);
     const result = this.core.ingest(pointer, batch.byteLength);
-    const view = this.#view;
-    const words = Array.from({ length: 6 }, (_, index) => view.getUint32(result + index * 4, true));
-    const [counted, late, duplicate, repeated, fatesPtr, fatesLen] = words as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const fates = [...this.bytes.subarray(fatesPtr, fatesPtr + fatesLen)];
+    const report = lift.ingest(this.#memory, result) as LiftedReport;
     this.core.post_ingest(result);
     this.#check();
-    return { counted, late, duplicate, repeated, fates };
+    return { ...report, fates: [...report.fates] };
   }
 
   advance(nowMs: number): void {
@@ -72,10 +111,43 @@ export class Summarizer {
 
   trending(limit = 10, order: TrendOrder = "trend"): TrendingReport {
     const result = this.core.trending(limit, order === "trend" ? 0 : 1);
-    const report = this.#readReport(result);
+    const report = lift.trending(this.#memory, result) as TrendingReport;
     this.core.post_trending(result);
     this.#check();
     return report;
+  }
+
+  summary(span: Span, limit = 10): SummaryReport {
+    const result = this.core.summary(SPANS.indexOf(span), limit);
+    const report = lift.summary(this.#memory, result) as SummaryReport;
+    this.core.post_summary(result);
+    this.#check();
+    return report;
+  }
+
+  conversations(limit = 100): ReadonlyArray<ConversationItem> {
+    const result = this.core.conversations(limit);
+    const items = lift.conversations(this.#memory, result) as ReadonlyArray<ConversationItem>;
+    this.core.post_conversations(result);
+    this.#check();
+    return items;
+  }
+
+  conversation(id: string): ConversationReport | undefined {
+    const bytes = Buffer.from(id);
+    const result = this.core.conversation(this.#put(bytes), bytes.byteLength);
+    const report = lift.conversation(this.#memory, result) as ConversationReport | undefined;
+    this.core.post_conversation(result);
+    this.#check();
+    return report;
+  }
+
+  sketch(span: Span): Uint8Array {
+    const result = this.core.sketch(SPANS.indexOf(span));
+    const bytes = (lift.sketch(this.#memory, result) as Uint8Array).slice();
+    this.core.post_sketch(result);
+    this.#check();
+    return bytes;
   }
 
   /** What the sentences of a report say, one a line. */
@@ -105,8 +177,11 @@ export class Summarizer {
     return count;
   }
 
-  get #view(): DataView {
-    return new DataView(this.core.memory.buffer);
+  /** Where the bytes lie that a call is given. */
+  #put(bytes: Uint8Array): number {
+    const pointer = this.core.cabi_realloc(0, 0, 1, bytes.byteLength);
+    this.bytes.set(bytes, pointer);
+    return pointer;
   }
 
   #check(): void {
@@ -116,57 +191,6 @@ export class Summarizer {
     const at = low.findIndex((byte, index) => byte !== this.#base[index]);
     throw new Error(`the low page differs from the base at ${at} after a call`);
   }
-
-  #text(at: number): string {
-    const view = this.#view;
-    const pointer = view.getUint32(at, true);
-    const bytes = this.bytes.subarray(pointer, pointer + view.getUint32(at + 4, true));
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  }
-
-  #readReport(at: number): TrendingReport {
-    const view = this.#view;
-    const u32 = (offset: number) => view.getUint32(at + offset, true);
-    const f64 = (offset: number) => view.getFloat64(at + offset, true);
-    return {
-      asOfMs: f64(0),
-      windowStartMs: f64(8),
-      windowEndMs: f64(16),
-      eventCount: u32(24),
-      userCount: u32(28),
-      userCountError: f64(32),
-      lateCount: u32(40),
-      duplicateCount: u32(44),
-      repeatedCount: u32(48),
-      items: Array.from({ length: u32(56) }, (_, index) => this.#readItem(u32(52) + index * 72)),
-      sentences: Array.from({ length: u32(64) }, (_, index) =>
-        this.#readSentence(u32(60) + index * 20),
-      ),
-    };
-  }
-
-  #readItem(at: number): TrendItem {
-    const view = this.#view;
-    const u32 = (offset: number) => view.getUint32(at + offset, true);
-    const f64 = (offset: number) => view.getFloat64(at + offset, true);
-    return {
-      term: this.#text(at),
-      count: u32(8),
-      countLow: u32(12),
-      countHigh: u32(16),
-      exact: view.getUint8(at + 20) === 1,
-      trending: view.getUint8(at + 21) === 1,
-      expected: f64(24),
-      significance: f64(32),
-      userCount: u32(40),
-      userCountError: f64(48),
-      firstSeenMs: f64(56),
-      sample: this.#text(at + 64),
-    };
-  }
-
-  #readSentence(at: number): TrendSentence {
-    const quotes = this.#view.getUint8(at + 8) === 1;
-    return { text: this.#text(at), eventId: quotes ? this.#text(at + 12) : undefined };
-  }
 }
+
+type LiftedReport = Omit<IngestReport, "fates"> & { readonly fates: Uint8Array };

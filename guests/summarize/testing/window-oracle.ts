@@ -4,6 +4,8 @@
  */
 const PANE_MS = 5_000;
 const PANES = 12;
+/** An event on the event clock that is further ahead is doubted; see clock.ts of the guest. */
+const DOUBT_PANES = 17_280;
 
 export type OracleEvent = {
   readonly tsMs: number;
@@ -24,6 +26,7 @@ export class WindowOracle {
   readonly #clock: "wall" | "event";
   readonly #panes = new Map<number, Pane>();
   #pane: number | undefined;
+  #doubted: number | undefined;
 
   constructor(clock: "wall" | "event") {
     this.#clock = clock;
@@ -32,7 +35,7 @@ export class WindowOracle {
   /** Returns whether the event is in the window; else it was late. */
   add(event: OracleEvent): boolean {
     let pane = Math.floor(event.tsMs / PANE_MS);
-    if (this.#clock === "event") this.#moveTo(pane, event.tsMs);
+    if (this.#clock === "event" && this.#believes(pane)) this.#moveTo(pane, event.tsMs);
     if (pane <= this.pane - PANES) {
       this.lateCount += 1;
       return false;
@@ -85,6 +88,19 @@ export class WindowOracle {
 
   get #open(): Pane[] {
     return [...this.#panes].flatMap(([pane, held]) => (pane > this.pane - PANES ? [held] : []));
+  }
+
+  /** One event more than a day ahead moves nothing, a second in a row to the earlier of the two. */
+  #believes(pane: number): boolean {
+    if (this.#pane !== undefined && pane - this.#pane > DOUBT_PANES) {
+      const earlier = Math.min(this.#doubted ?? 0, pane);
+      this.#doubted = pane;
+      if (earlier === 0) return false;
+      this.#moveTo(earlier, earlier * PANE_MS);
+      if (pane - earlier > DOUBT_PANES) return false;
+    }
+    this.#doubted = undefined;
+    return true;
   }
 
   #moveTo(pane: number, ms: number): void {

@@ -1,0 +1,161 @@
+// A message as conversations and rolling texts take it: what the host said of it, then what
+// `readMessage` finds in it, once for all records that hear it.
+//
+// Terms are known here by their tag, 16 bits of their hash: two of the few dozen terms of a record
+// share one once in some thousand times, and then a line weighs a little more than it should.
+//
+// The caller opens one Message a batch, sets the fields of each event and passes it on. Behind the
+// struct lies the scratch of one message; nothing here relies on zeros.
+import { alloc } from "../../sdk/assembly/arena";
+import { hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES } from "../../sdk/assembly/text/tokenize";
+import { ACT_BOT, actsOf, isBotName, normalize, NORMAL_BYTES_MAX } from "./speech";
+
+/** Content terms of a message that are looked at. */
+export const TAGS_MAX: u32 = 24;
+/** Bytes of the copy of a record that an update works on; see conversations.ts. */
+export const RECORD_BYTES_MAX: u32 = 1408;
+
+@unmanaged
+export class Message {
+  conversation: u32;
+  conversationLen: u32;
+  user: u32;
+  userLen: u32;
+  /** mix32(hash32(user)), 0 where nobody is named. */
+  userHash: u32;
+  id: u32;
+  idLen: u32;
+  /** UTF-8; 0 bytes: an event without text, which is only counted. */
+  text: u32;
+  textLen: u32;
+  /** The tokenizer's records of the text, TERM_RECORD_BYTES each. */
+  terms: u32;
+  termCount: u32;
+  /** How many events it stands for. */
+  events: u32;
+  isLate: bool;
+  tsMs: f64;
+  /** Its number at the tenant: what it is called by where it has no id. */
+  eventNumber: u64;
+
+  // What reading it found.
+  acts: u32;
+  /** Of the names, ASCII letters folded: the user's, and whom the message is addressed to (0: all). */
+  nameHash: u32;
+  toHash: u32;
+  hasUrl: bool;
+  tagCount: u32;
+
+  /** u16[TAGS_MAX]: words, hashtags and pairs of characters. */
+  @inline
+  get tags(): usize {
+    return changetype<usize>(this) + TAGS_AT;
+  }
+
+  @inline
+  tagAt(index: u32): u32 {
+    return <u32>load<u16>(this.tags + (index << 1));
+  }
+
+  /** f32[TAGS_MAX]: what the record at hand gives for each of them. */
+  @inline
+  get weights(): usize {
+    return changetype<usize>(this) + WEIGHTS_AT;
+  }
+
+  /** RECORD_BYTES_MAX bytes for the record that is being updated. */
+  @inline
+  get record(): usize {
+    return changetype<usize>(this) + RECORD_AT;
+  }
+
+  /** Scratch of the selection. */
+  @inline
+  get worths(): usize {
+    return changetype<usize>(this) + WORTHS_AT;
+  }
+}
+
+const TAGS_AT: usize = 128;
+const WEIGHTS_AT: usize = TAGS_AT + 48;
+const NORMAL_AT: usize = WEIGHTS_AT + 96;
+const WORTHS_AT: usize = NORMAL_AT + 256;
+const RECORD_AT: usize = WORTHS_AT + 512;
+
+/** One for a whole batch. */
+export function openMessage(): Message {
+  return changetype<Message>(alloc(RECORD_AT + <usize>RECORD_BYTES_MAX, 16));
+}
+
+/** Hot. Finds out what the message is and does. */
+export function readMessage(message: Message): void {
+  message.tagCount = 0;
+  message.acts = 0;
+  message.toHash = 0;
+  message.hasUrl = false;
+  message.nameHash = foldedHash(message, message.user, message.userLen);
+  if (message.textLen == 0) return;
+  readTags(message);
+  const body = bodyOf(message);
+  const normal = changetype<usize>(message) + NORMAL_AT;
+  const bytes = normalize(body, message.text + message.textLen - <u32>body, normal);
+  message.acts = actsOf(normal, bytes);
+  if (isBotName(message.user, message.userLen)) message.acts |= ACT_BOT;
+}
+
+function readTags(message: Message): void {
+  let count: u32 = 0;
+  for (let index: u32 = 0; index < message.termCount && count < TAGS_MAX; index++) {
+    const record = <usize>message.terms + <usize>index * TERM_RECORD_BYTES;
+    const kind = load<u32>(record, 12) & 0xff;
+    if (kind == KIND_URL) message.hasUrl = true;
+    if (kind != KIND_WORD && kind != KIND_HASHTAG && kind != KIND_CJK) continue;
+    store<u16>(message.tags + (count++ << 1), <u16>tagOf(load<u32>(record, 8)));
+  }
+  message.tagCount = count;
+}
+
+@inline
+function tagOf(hash: u32): u32 {
+  return max((hash ^ (hash >> 16)) & 0xffff, 1);
+}
+
+/** The text behind "nick: ", "nick, " or "@nick ", and whom that is. */
+function bodyOf(message: Message): usize {
+  const end = <usize>(message.text + message.textLen);
+  let at = <usize>message.text;
+  while (at < end && load<u8>(at) == 0x20) at += 1;
+  // The tokenizer knows a call from a word in front of a comma.
+  const isMention = message.termCount != 0 && load<u32>(message.terms, 12) == KIND_MENTION;
+  if (!isMention) return at;
+  const hasSign = load<u8>(at) == 0x40;
+  const name = hasSign ? at + 1 : at;
+  let stop = name;
+  while (stop < end && stop < name + NAME_BYTES_MAX && !endsName(load<u8>(stop))) stop += 1;
+  if (stop == name || (!hasSign && (stop >= end || load<u8>(stop) == 0x20))) return at;
+  message.toHash = foldedHash(message, name, <u32>(stop - name));
+  while (stop < end && endsName(load<u8>(stop))) stop += 1;
+  return stop;
+}
+
+const NAME_BYTES_MAX: usize = 64;
+
+@inline
+function endsName(byte: u8): bool {
+  return byte == 0x20 || byte == 0x3a || byte == 0x2c;
+}
+
+/** Hash of a name with its ASCII letters folded; the folded bytes go to scratch. */
+function foldedHash(message: Message, name: usize, bytes: u32): u32 {
+  const kept = min(bytes, <u32>NAME_BYTES_MAX);
+  if (kept == 0) return 0;
+  const folded = changetype<usize>(message) + NORMAL_AT;
+  for (let index: u32 = 0; index < kept; index++)
+    store<u8>(folded + index, lower(load<u8>(name + index)));
+  return max(hash32(folded, kept), 1);
+}
+
+@inline
+export function lower(byte: u8): u8 {
+  return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+}

@@ -1,0 +1,135 @@
+// One turn's scratch, and the terms of the event at hand: those of its text and those it brings.
+import { alloc, mark, STATE_ADDRESS } from "../../sdk/assembly/arena";
+import { equalBytes } from "../../sdk/assembly/sketches/bytes";
+import { KEY_BYTES_MAX } from "../../sdk/assembly/sketches/space-saving";
+import {
+  hash32, scratchBytes, TERM_RECORD_BYTES, tokenize,
+} from "../../sdk/assembly/text/tokenize";
+import { Candidate } from "./quotes";
+
+/** Of one text. What it says after so many bytes or terms is not counted. */
+const TEXT_BYTES_MAX: u32 = 4096;
+const TEXT_TERMS_MAX: u32 = 192;
+const EVENT_TERMS_MAX: u32 = TEXT_TERMS_MAX + 64;
+/** An explicit term; the tokenizer has kinds of its own. */
+export const KIND_EXPLICIT: u32 = 15;
+
+/**
+ * Scratch of one call and what is known of the event at hand.
+ *
+ * Every event of a batch uses the same place, as much of it as it needs: what the tokenizer folds,
+ * the records of the terms, and where terms may repeat the table that finds out. `reset` writes
+ * zeros over all that was used, so what is not used costs nothing; nothing here relies on zeros.
+ */
+@unmanaged
+export class Turn {
+  /** TERM_RECORD_BYTES each: terms of the event, from its text first. */
+  records: u32;
+  candidate: u32;
+  /** The tokenizer's; the last thing in the arena, so that it can be widened in place. */
+  scratch: u32;
+  pane: u32;
+  /** How far the host's clock is behind the window; see clock.ts. */
+  panesBehind: u32;
+  weight: u32;
+  userHash: u32;
+  person: u32;
+  tsMs: f64;
+
+  open(): void {
+    this.candidate = <u32>alloc(offsetof<Candidate>(), 16);
+    this.scratch = <u32>alloc(0, 16);
+    this.records = this.scratch;
+  }
+
+  @inline
+  record(index: u32): usize {
+    return <usize>this.records + <usize>index * TERM_RECORD_BYTES;
+  }
+
+  /** The distinct terms of the text, into the first records; returns their count. */
+  readText(text: usize, textLen: u32): u32 {
+    let bytes = textLen;
+    if (bytes > TEXT_BYTES_MAX) {
+      bytes = TEXT_BYTES_MAX;
+      while ((load<u8>(text + bytes) & 0xc0) == 0x80) bytes -= 1;
+    }
+    const wanted = <u32>scratchBytes(bytes, TEXT_TERMS_MAX);
+    this.records = (this.scratch + wanted + 15) & ~15;
+    if (this.record(EVENT_TERMS_MAX) > STATE_ADDRESS) unreachable();
+    const count = tokenize(text, bytes, this.records, TEXT_TERMS_MAX, this.scratch);
+    this.use(this.record(count));
+    return count;
+  }
+
+  /** The arena reaches to `end` at least. */
+  use(end: usize): void {
+    const top = mark();
+    if (end > top) alloc(end - top, 1);
+  }
+}
+
+/**
+ * Appends the explicit terms, which lie at `terms`, to the records of the text; returns the sum.
+ */
+export function addExplicit(turn: Turn, terms: usize, termCount: u32, count: u32): u32 {
+  let at = terms;
+  turn.use(turn.record(min(count + termCount, EVENT_TERMS_MAX)));
+  for (let index: u32 = 0; index < termCount && count < EVENT_TERMS_MAX; index++) {
+    const bytes = <u32>load<u8>(at) | (<u32>load<u8>(at, 1) << 8);
+    const record = turn.record(count);
+    at += 2;
+    if (bytes != 0) {
+      let kept = bytes;
+      if (kept > KEY_BYTES_MAX) {
+        kept = KEY_BYTES_MAX;
+        while (kept > 1 && (load<u8>(at + kept) & 0xc0) == 0x80) kept -= 1;
+      }
+      store<u32>(record, <u32>at);
+      store<u32>(record, kept, 4);
+      store<u32>(record, hash32(at, kept), 8);
+      store<u32>(record, KIND_EXPLICIT, 12);
+      count += 1;
+    }
+    at += bytes;
+  }
+  return count;
+}
+
+/** Keeps the first record of each term: text lists a term once, explicit terms may say it again. */
+export function dropRepeated(turn: Turn, count: u32): u32 {
+  let mask: u32 = 31;
+  while (mask + 1 < count * 2) mask = mask * 2 + 1;
+  const seen = turn.record(count);
+  turn.use(seen + ((mask + 1) << 1));
+  memory.fill(seen, 0, (mask + 1) << 1);
+  let kept: u32 = 0;
+  for (let index: u32 = 0; index < count; index++) {
+    const record = turn.record(index);
+    if (!isFirst(turn, seen, kept, record, mask)) continue;
+    if (kept != index) v128.store(turn.record(kept), v128.load(record));
+    kept += 1;
+  }
+  return kept;
+}
+
+/** Whether no kept record is the same term; notes that it is about to be kept as number `next`. */
+@inline
+function isFirst(turn: Turn, seen: usize, next: u32, record: usize, mask: u32): bool {
+  const hash = load<u32>(record, 8);
+  const bytes = load<u32>(record, 4);
+  let at = hash & mask;
+  while (true) {
+    const entry = <u32>load<u16>(seen + (at << 1));
+    if (entry == 0) {
+      store<u16>(seen + (at << 1), <u16>(next + 1));
+      return true;
+    }
+    const other = turn.record(entry - 1);
+    if (
+      load<u32>(other, 8) == hash && load<u32>(other, 4) == bytes &&
+      equalBytes(load<u32>(other), load<u32>(record), bytes)
+    ) return false;
+    at = (at + 1) & mask;
+  }
+}
