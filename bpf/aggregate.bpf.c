@@ -24,8 +24,8 @@
 #include "layout.gen.h"
 
 #define UDP_HEADER_BYTES 8
-#define CHUNK_RECORDS 16 /* more only costs time to verify */
-#define CHUNKS_MAX 256
+#define CHUNK_RECORDS 32 /* more costs seconds to verify; fewer leave the memory idle */
+#define CHUNKS_MAX 128
 #define SEQUENCE_TRIES 8
 
 #define KEEP_ALL -1
@@ -33,6 +33,10 @@
 
 /* Bits of a record's { tenant, term }, as one number, that no legal index has. */
 #define RANGE_BITS (~(((1ULL << NX_TENANT_BITS) - 1) | ((1ULL << NX_TERM_BITS) - 1) << 32))
+
+/* Key of a record from its { tenant, term }. */
+#define KEY(run, raw) \
+	((run)->sender_key | (raw) >> 32 | ((raw) & ((1ULL << NX_TENANT_BITS) - 1)) << NX_TENANT_SHIFT)
 
 #define OPAQUE(x) asm volatile("" : "+r"(x))
 /* 1 if x != 0, else 0, without a jump. */
@@ -72,6 +76,7 @@ SHARED_ARRAY(nx_logs, 16, 2);   /* [cpu * 2 + epoch] */
 
 struct chunk {
 	struct nx_record records[CHUNK_RECORDS];
+	__u32 sets[CHUNK_RECORDS]; /* first slot of the set of each */
 };
 
 struct {
@@ -115,25 +120,47 @@ static __always_inline __u32 take_rare(struct run *run, struct nx_slot *record, 
 	return 0;
 }
 
-static __always_inline long add_records(struct run *run, struct nx_record *records, __u32 count)
+/*
+ * Where the set of each record is, and a first look at it: the loads of a chunk do not depend on each
+ * other, so the memory serves them side by side, before the loop that must take them in turn.
+ */
+static __always_inline void find_sets(struct run *run, struct chunk *chunk, struct nx_slot *table)
+{
+	struct nx_shared *shared = run->shared;
+
+	/* All of them, whatever the last chunk left there: a jump here is one more path to verify. */
+	for (__u32 i = 0; i < CHUNK_RECORDS; i++) {
+		__u64 raw = *(__u64 *)&chunk->records[i];
+		__u64 key = KEY(run, raw);
+		__u32 part = shared->part_of[raw & (NX_PLACEMENTS - 1)];
+		__u64 home = key * shared->multiplier >> (64 - slot_part_shift);
+		__u32 set = ((__u32)home | part << slot_part_shift) & slot_mask & ~(NX_WAYS - 1);
+
+		chunk->sets[i] = set;
+		(void)*(volatile __u64 *)&table[set].key;
+	}
+}
+
+static __always_inline long add_records(struct run *run, struct chunk *chunk, __u32 count)
 {
 	__u32 cpu = run->cpu, index = cpu * 2 + (run->epoch & 1);
 	struct nx_slot *table = bpf_map_lookup_elem(&nx_tables, &index);
 	struct nx_slot *log = bpf_map_lookup_elem(&nx_logs, &index);
 	struct nx_fills *fills = bpf_map_lookup_elem(&nx_fills, &cpu);
-	struct nx_shared *shared = run->shared;
 	/* As __u64 the verifier would follow its range and give up after a million instructions. */
 	__u32 fullest = run->fullest;
 
 	if (!table || !log || !fills)
 		return 1;
+	find_sets(run, chunk, table);
 	for (__u32 i = 0; i < CHUNK_RECORDS; i++) {
 		if (i >= count)
 			break;
-		__u64 raw = *(__u64 *)&records[i]; /* tenant, then term */
-		__u32 value = records[i].value, flags = records[i].flags;
-		__u64 key = run->sender_key | raw >> 32 | (raw & ((1ULL << NX_TENANT_BITS) - 1)) << NX_TENANT_SHIFT;
-		__u32 part = shared->part_of[raw & (NX_PLACEMENTS - 1)];
+		__u64 raw = *(__u64 *)&chunk->records[i]; /* tenant, then term */
+		__u32 value = chunk->records[i].value, flags = chunk->records[i].flags;
+		__u64 key = KEY(run, raw);
+		__u32 set = chunk->sets[i];
+		__u32 part = (set >> slot_part_shift) & (NX_PLACEMENTS - 1);
 		__u32 fill = (run->epoch & 1) << 8 | part;
 		__u32 position = fills->records[fill];
 		struct nx_slot *record = &log[(part << log_part_shift | position) & log_mask];
@@ -141,13 +168,22 @@ static __always_inline long add_records(struct run *run, struct nx_record *recor
 		if ((raw & RANGE_BITS) | flags | (value - 1) >> 16) { /* rare */
 			position += take_rare(run, record, key, raw, value, flags);
 		} else {
+			struct nx_slot *slot = &table[set & slot_mask & ~(NX_WAYS - 1)];
 			__u64 increment = NX_ONE + value;
-			__u64 home = key * shared->multiplier >> (64 - slot_part_shift);
-			struct nx_slot *slot = &table[((__u32)home | part << slot_part_shift) & slot_mask];
-			__u64 slot_key = slot->key, slot_aggregate = slot->aggregate;
-			__u64 difference = slot_key ^ key;
-			__u64 miss = NONZERO(difference), miss_mask = 0 - miss;
+			__u64 first_key = slot[0].key, first_aggregate = slot[0].aggregate;
+			__u64 second_key = slot[1].key, second_aggregate = slot[1].aggregate;
+			/* The way that holds the key, or else the one that has counted less. */
+			__u64 miss_first = 0 - NONZERO(first_key ^ key);
+			__u64 miss_second = 0 - NONZERO(second_key ^ key);
+			__u64 second = (__s64)(second_aggregate - first_aggregate) >> 63;
+			OPAQUE(second);
+			second = miss_first & (second | ~miss_second);
+			__u64 miss_mask = miss_first & miss_second;
+			OPAQUE(second);
 			OPAQUE(miss_mask);
+			__u64 slot_key = first_key ^ ((first_key ^ second_key) & second);
+			__u64 slot_aggregate = first_aggregate ^ ((first_aggregate ^ second_aggregate) & second);
+			__u64 difference = slot_key ^ key;
 			/* All ones: the slot has counted two or more of another key and stays. */
 			__u64 bypass = (__s64)(2 * NX_ONE - 1 - slot_aggregate) >> 63;
 			OPAQUE(bypass);
@@ -158,7 +194,8 @@ static __always_inline long add_records(struct run *run, struct nx_record *recor
 			/* Always written, kept only when the position moves on. */
 			record->key = slot_key ^ swap_key;
 			record->aggregate = slot_aggregate ^ swap_aggregate;
-			position += miss & NONZERO(slot_aggregate);
+			position += miss_mask & NONZERO(slot_aggregate);
+			slot = &table[(set | (second & 1)) & slot_mask];
 			slot->key = key ^ swap_key;
 			slot->aggregate = (increment + (slot_aggregate & ~miss_mask)) ^ swap_aggregate;
 		}
@@ -182,11 +219,11 @@ static long add_chunk(__u32 iteration, struct run *run)
 	if (count > CHUNK_RECORDS)
 		count = CHUNK_RECORDS;
 	__u32 bytes = count * sizeof(struct nx_record);
-	if (bytes < sizeof(struct nx_record) || bytes > sizeof(*chunk)) /* for the verifier */
+	if (bytes < sizeof(struct nx_record) || bytes > sizeof(chunk->records)) /* for the verifier */
 		return 1;
-	if (bpf_skb_load_bytes(run->skb, run->offset, chunk, bytes))
+	if (bpf_skb_load_bytes(run->skb, run->offset, chunk->records, bytes))
 		return 1;
-	if (add_records(run, chunk->records, count))
+	if (add_records(run, chunk, count))
 		return 1;
 	run->offset += bytes;
 	run->left -= count;

@@ -58,6 +58,8 @@ struct nx_slot {
 	__u64 aggregate;
 };
 
+/* Slots of a set, side by side in one line of the cache: a key may stand in either. */
+#define NX_WAYS 2
 #define NX_COUNT_SHIFT 40
 #define NX_ONE (1ULL << 40)
 /* Larger weights take a record of the log for themselves. */

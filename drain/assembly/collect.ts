@@ -27,6 +27,7 @@ import {
   count,
   cpuCount,
   epoch,
+  heldEpochs,
   logBits,
   partBits,
   partLog,
@@ -44,8 +45,6 @@ const RECORD_BYTES: usize = 16;
 const HELD_BYTES: usize = 24;
 const DIGIT_BITS: u32 = 11;
 const DIGITS: usize = 2048;
-/** Epochs for which a record waits for its names: 10 s at the usual ten a second. */
-const HELD_EPOCHS: u32 = 100;
 const SHARD_COUNTERS_BYTES: usize = 128;
 
 // Of a shard, u64 each; src/kernel/stage-stats.ts reads them.
@@ -181,6 +180,7 @@ function wantNames(key: u64): void {
 /** Takes up the held records whose names have come; those that waited too long are given up. */
 function takeHeld(): void {
   const waiting = heldCount;
+  const epochsMax = heldEpochs();
   heldCount = 0;
   for (let i: u32 = 0; i < waiting; i++) {
     const at = held + <usize>i * HELD_BYTES;
@@ -188,7 +188,7 @@ function takeHeld(): void {
     const aggregate = load<u64>(at, 8);
     const since = load<u32>(at, 16);
     const known = namesKnown(key);
-    if ((!known && readEpoch - since < HELD_EPOCHS) || pendingCount == capacity) {
+    if ((!known && readEpoch - since < epochsMax) || pendingCount == capacity) {
       if (!known) wantNames(key);
       // It stays, at a place that has been read.
       memory.copy(held + <usize>heldCount * HELD_BYTES, at, HELD_BYTES);

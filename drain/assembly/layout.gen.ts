@@ -13,6 +13,7 @@ export const SENDER_SHIFT: u32 = 43;
 export const SENDER_BITS: u32 = 12;
 export const PLACEMENT_BITS: u32 = 8;
 export const PLACEMENTS: u32 = 256;
+export const WAYS: u32 = 2;
 export const COUNT_SHIFT: u32 = 40;
 export const ONE: u64 = 1099511627776;
 export const SLOT_VALUE_MAX: u32 = 65536;

@@ -47,10 +47,12 @@ import {
   REFUSED_VERSION_UNSUPPORTED,
   SENDER_SHIFT,
   SEQUENCE_BITS,
+  SLOT_BYTES,
   TENANT_BITS,
   TENANT_SHIFT,
   TERM_BITS,
   VERSION,
+  WAYS,
   WEIGHT_MAX,
 } from "./layout.gen";
 import { book, claimSender, findSender } from "./senders";
@@ -200,10 +202,16 @@ function addRecords(start: usize, recordCount: u32, senderKey: u64): void {
       store<u64>(entry, key);
       store<u64>(entry, ONE + <u64>value, 8);
     } else {
-      const home = <usize>((key * factor) >> slotShift);
-      const slot = table + (((<usize>part << partSlotBits) | home) << 4);
-      const slotAggregate = load<u64>(slot, 8);
+      const home = <usize>((key * factor) >> slotShift) & ~(<usize>WAYS - 1);
+      const first = table + (((<usize>part << partSlotBits) | home) << 4);
       const increment = ONE + <u64>value;
+      // The way that holds the key, or else the one that has counted less.
+      let slot = first;
+      if (load<u64>(first) != key) {
+        const second = first + SLOT_BYTES;
+        if (load<u64>(second) == key || load<u64>(second, 8) < load<u64>(first, 8)) slot = second;
+      }
+      const slotAggregate = load<u64>(slot, 8);
       if (load<u64>(slot) == key) {
         store<u64>(slot, slotAggregate + increment, 8);
         continue;

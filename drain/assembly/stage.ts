@@ -33,6 +33,7 @@ export let shardRegions: usize = 0;
 export let shardRegionBytes: usize = 0;
 /** Records of one of a shard's two buffers. */
 export let bufferRecords: u32 = 0;
+let heldEpochsWord: usize = 0;
 let acks: usize = 0;
 let shared: usize = 0;
 let kernelControls: usize = 0;
@@ -69,6 +70,12 @@ export function attachStage(): void {
   shardRegions = word(23);
   shardRegionBytes = word(24);
   bufferRecords = word(25);
+  heldEpochsWord = word(26);
+}
+
+/** Epochs for which a record waits for its names: about 10 s. */
+export function heldEpochs(): u32 {
+  return atomic.load<u32>(heldEpochsWord);
 }
 
 function word(index: usize): u32 {

@@ -1,8 +1,11 @@
 /** The running product: engine and HTTP together. Used by serve, demo and replay. */
+import { conversationRoutes } from "#api/conversations.ts";
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
 import { kernelRoutes } from "#api/kernel.ts";
+import { mergeRoutes } from "#api/merge.ts";
 import { metricsRoutes } from "#api/metrics.ts";
 import { buildServer } from "#api/server.ts";
+import { summaryRoutes } from "#api/summaries.ts";
 import { tenantRoutes } from "#api/tenants.ts";
 import { trendingRoutes } from "#api/trending.ts";
 import type { Config } from "#config/options.ts";
@@ -56,6 +59,9 @@ export async function assembleServer(
     routes: [
       eventRoutes(engine),
       trendingRoutes(engine),
+      summaryRoutes(engine),
+      conversationRoutes(engine),
+      mergeRoutes(engine),
       liveRoutes(engine),
       tenantRoutes(engine),
       healthRoutes(health),
@@ -71,8 +77,12 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
   const { startEngine } = await import("#engine/engine.ts");
   const { openStage } = await import("#kernel/stage.ts");
   const { shardCount, slotCount, imageBytesMax, tenantCountMax, kernelStage } = config;
-  const path = kernelStage === "off" ? "user" : undefined;
-  const stage = openStage({ shardCount, ...(path === undefined ? {} : { path }) });
+  const slotBits = config.kernelSlotBits;
+  const stage = openStage({
+    shardCount,
+    ...(kernelStage === "off" ? { path: "user" } : {}),
+    ...(slotBits === 0 ? {} : { slotBits }),
+  });
   try {
     const engine = await startEngine({
       shardCount,
@@ -146,10 +156,10 @@ export async function closeServer(server: FastifyInstance, clientsMsMax: number)
 
 /** Without its port the server goes on, over HTTP alone, and says so. */
 async function openUdp(stage: Stage, config: Config, log: Log): Promise<UdpIngest | string> {
-  const { udpHost: host, udpPort: port, turnMs } = config;
+  const { udpHost: host, udpPort: port, turnMs, busyTurnMs } = config;
   try {
     const { startUdpIngest } = await import("#ingest/udp.ts");
-    return await startUdpIngest(stage, { host, port, turnMs });
+    return await startUdpIngest(stage, { host, port, turnMs, busyTurnMs });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const place = `${host}:${port}`;

@@ -60,6 +60,16 @@ export const OPTIONS = {
     choices: ["auto", "off"],
     sentence: "Whether eBPF aggregates event datagrams where it may, or always user space.",
   },
+  kernelSlotBits: {
+    kind: "integer",
+    environment: "NEXUSCORE_KERNEL_SLOT_BITS",
+    flag: "--kernel-slot-bits",
+    unit: "log2 of slots",
+    default: 0,
+    min: 0,
+    max: 22,
+    sentence: "Size of the tables that sum event datagrams; 0 goes by memory and CPUs.",
+  },
   kernelTelemetry: {
     kind: "choice",
     environment: "NEXUSCORE_KERNEL_TELEMETRY",
@@ -78,6 +88,16 @@ export const OPTIONS = {
     min: 10,
     max: 1_000,
     sentence: "How often tenants are given what was aggregated of event datagrams.",
+  },
+  busyTurnMs: {
+    kind: "integer",
+    environment: "NEXUSCORE_BUSY_TURN_MS",
+    flag: "--busy-turn-ms",
+    unit: "milliseconds",
+    default: 1_000,
+    min: 10,
+    max: 5_000,
+    sentence: "The same under load, where more is summed first; a question does not wait for it.",
   },
   dataDir: {
     kind: "text",

@@ -5,59 +5,20 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { isIPv6 } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
-import { findFfi, loadLibc, pollRequest } from "#kernel/libc.ts";
+import { findFfi, isReadable, loadLibc, pollRequest } from "#kernel/libc.ts";
 import { Receiver } from "#kernel/receiver.ts";
 import { openEventSocket } from "./event-socket.ts";
+import { Turns } from "./turns.ts";
 import type { UdpMessage, UdpSettings } from "./udp.ts";
 
-/** A turn that must wait for a shard is tried again so much later. */
+/** So long the system is left alone when nothing can be taken or no shard is ready. */
 const RETRY_MS = 2;
 /** Reads between two looks at the clock. */
 const READS_MAX = 16;
 /** How long the end waits for the shards. */
 const STOP_MS_MAX = 3_000;
-const FORGET_MS = 1_000;
 /** node:dgram tells nothing of a stop; so often its loop looks for itself. */
 const LOOK_MS = 20;
-
-/** Says when to turn the epoch, and does. */
-class Turns {
-  readonly #receiver: Receiver;
-  readonly #turnMs: number;
-  #nextMs: number;
-  #forgetMs = 0;
-
-  constructor(receiver: Receiver, turnMs: number) {
-    this.#receiver = receiver;
-    this.#turnMs = turnMs;
-    this.#nextMs = performance.now() + turnMs;
-  }
-
-  /** Milliseconds until there is something to do. */
-  get dueMs(): number {
-    return Math.max(0, this.#nextMs - performance.now());
-  }
-
-  tick(): void {
-    const nowMs = performance.now();
-    if (nowMs < this.#nextMs) return;
-    // Shards that are behind keep the turn waiting: that is the back pressure.
-    if (!this.#receiver.turn()) this.#nextMs = nowMs + RETRY_MS;
-    else this.#nextMs = Math.max(this.#nextMs + this.#turnMs, nowMs);
-    this.#receiver.requestNames(nowMs);
-    if (nowMs < this.#forgetMs) return;
-    this.#forgetMs = nowMs + FORGET_MS;
-    this.#receiver.forgetIdleSenders();
-  }
-
-  /** Gives the shards both tables, as far as they take them in time. */
-  finish(): void {
-    const endMs = performance.now() + STOP_MS_MAX;
-    for (let turns = 0; turns < 3 && performance.now() < endMs; pause(RETRY_MS)) {
-      if (this.#receiver.turn()) turns += 1;
-    }
-  }
-}
 
 try {
   await run(workerData as UdpSettings);
@@ -68,7 +29,7 @@ try {
 
 async function run(settings: UdpSettings): Promise<void> {
   const receiver = new Receiver(settings.stage);
-  const turns = new Turns(receiver, settings.turnMs);
+  const turns = new Turns(receiver, settings, performance.now());
   const { memory, layout } = settings.stage;
   const stopWord = new Int32Array(memory.buffer, layout.stopWord, 1);
   const stopping = (): boolean => Atomics.load(stopWord, 0) !== 0;
@@ -76,7 +37,7 @@ async function run(settings: UdpSettings): Promise<void> {
   const numeric = { ...settings, host };
   if (settings.receive === "recvmmsg") runWithLibc(numeric, receiver, turns, stopping);
   else await runWithDgram(numeric, receiver, turns, stopping);
-  turns.finish();
+  finish(receiver);
 }
 
 function runWithLibc(
@@ -88,18 +49,20 @@ function runWithLibc(
   const socket = openEventSocket({ host, port, programFd: stage.programFd });
   const libc = loadLibc(findFfi()!);
   const reader = receiver.readSocket(socket.fd);
-  const request = pollRequest(socket.fd);
+  const { wakeFd } = stage;
+  const request = pollRequest(socket.fd, ...(wakeFd === undefined ? [] : [wakeFd]));
   post({ type: "listening", port: socket.port });
   while (!stopping()) {
-    if (libc.waitReadable(request, Math.ceil(turns.dueMs))) {
+    if (libc.waitReadable(request, Math.ceil(turns.dueMs(performance.now())))) {
       let readCount = 0;
       while (readCount < READS_MAX && reader.read() > 0) readCount += 1;
+      if (wakeFd !== undefined && isReadable(request, 1)) libc.clearEvent(wakeFd);
       // Nothing could be taken: the logs are full until the shards have read theirs.
-      if (readCount === 0) pause(RETRY_MS);
+      if (readCount === 0 && isReadable(request, 0)) pause(RETRY_MS);
     }
-    turns.tick();
+    turns.tick(performance.now());
   }
-  while (reader.read() > 0) turns.tick();
+  while (reader.read() > 0) turns.tick(performance.now());
   socket.close();
 }
 
@@ -119,7 +82,7 @@ async function runWithDgram(
     return true;
   });
   socket.on("message", (datagram, peer) => {
-    if (receiver.room === 0) turns.tick();
+    if (receiver.room === 0) turns.tick(performance.now());
     // Without room it is lost, and the gap in its sender's sequence says so.
     if (receiver.room === 0) return;
     const number = receiver.take(datagram);
@@ -132,12 +95,20 @@ async function runWithDgram(
   post({ type: "listening", port: socket.address().port });
   const ended = Promise.withResolvers<void>();
   const timer = setInterval(() => {
-    turns.tick();
+    turns.tick(performance.now());
     if (stopping()) ended.resolve();
   }, LOOK_MS);
   await ended.promise;
   clearInterval(timer);
   socket.close();
+}
+
+/** Gives the shards both tables, as far as they take them in time. */
+function finish(receiver: Receiver): void {
+  const endMs = performance.now() + STOP_MS_MAX;
+  for (let turns = 0; turns < 3 && performance.now() < endMs; pause(RETRY_MS)) {
+    if (receiver.turn()) turns += 1;
+  }
 }
 
 function post(message: UdpMessage): void {

@@ -12,8 +12,9 @@ export type UdpSettings = {
   readonly receive: StageFacts["receive"];
   readonly host: string;
   readonly port: number;
-  /** How often the shards are given what was aggregated. */
+  /** How often the shards are given what was aggregated, and how often at least under load. */
   readonly turnMs: number;
+  readonly busyTurnMs: number;
 };
 
 export type UdpMessage =

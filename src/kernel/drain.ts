@@ -6,6 +6,7 @@
  * record; a new tenant costs one question.
  */
 import { CONTROL_BUSY, CONTROL_BYTES, CONTROL_RUNS } from "./layout.gen.ts";
+import { findFfi, type Libc, loadLibc } from "./libc.ts";
 import { type DrainExports, instantiateDrain } from "./module.ts";
 import type { StageHandle } from "./stage.ts";
 import type { StageLayout } from "./stage-layout.ts";
@@ -26,6 +27,9 @@ export class Drain {
   readonly #drain: DrainExports;
   readonly #layout: StageLayout;
   readonly #words: Uint32Array;
+  readonly #shared: Int32Array;
+  readonly #libc: Libc | undefined;
+  readonly #wakeFd: number | undefined;
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
   /** Epoch whose predecessor no CPU writes any more. */
   #quietEpoch = 0;
@@ -36,6 +40,9 @@ export class Drain {
     this.#layout = handle.layout;
     this.memory = new Uint8Array(handle.memory.buffer);
     this.#words = new Uint32Array(handle.memory.buffer);
+    this.#shared = new Int32Array(handle.memory.buffer);
+    this.#wakeFd = handle.wakeFd;
+    this.#libc = handle.wakeFd === undefined ? undefined : loadLibc(findFfi()!);
     this.#drain = instantiateDrain(handle.memory);
     this.#drain.shardInit(shard, incarnation);
   }
@@ -43,6 +50,19 @@ export class Drain {
   /** Whether the epoch has turned since this shard read it. */
   get pending(): boolean {
     return this.#drain.collected() === 0;
+  }
+
+  /**
+   * Asks for a turn, so that what is still being summed can be collected, and waits that long for
+   * it: until every shard has read the epoch before. Without a receiver to wake it only asks.
+   */
+  askTurn(waitMsMax: number): void {
+    const { shared, wantedWord } = this.#layout;
+    const epoch = Atomics.load(this.#shared, shared >>> 2);
+    Atomics.store(this.#shared, wantedWord >>> 2, (epoch + 1) | 0);
+    if (this.#libc === undefined) return;
+    this.#libc.signalEvent(this.#wakeFd!);
+    Atomics.wait(this.#shared, shared >>> 2, epoch, waitMsMax);
   }
 
   /** Empties the tables as far as there is room for what is in them. */
@@ -120,7 +140,7 @@ export class Drain {
    * epoch turns is over in microseconds; see the proof at the head of bpf/aggregate.bpf.c.
    */
   #awaitQuiet(): void {
-    const words = new Int32Array(this.memory.buffer);
+    const words = this.#shared;
     const { cpuCount, kernelControls, shared } = this.#layout;
     const epoch = Atomics.load(words, shared >>> 2);
     if (epoch === this.#quietEpoch) return;

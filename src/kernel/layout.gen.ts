@@ -13,6 +13,7 @@ export const SENDER_SHIFT = 43;
 export const SENDER_BITS = 12;
 export const PLACEMENT_BITS = 8;
 export const PLACEMENTS = 256;
+export const WAYS = 2;
 export const COUNT_SHIFT = 40;
 export const ONE = 1099511627776;
 export const SLOT_VALUE_MAX = 65536;

@@ -21,6 +21,11 @@ const PROT_READ_WRITE = 3;
 const MAP_FAILED = 2n ** 64n - 1n;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
+const EFD_NONBLOCK = 0o4000;
+const EFD_CLOEXEC = 0o2000000;
+/** What is written to an event: 1, as u64. */
+const EVENT = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+const POLLFD_BYTES = 8;
 const MSGHDR_BYTES = 56;
 const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
@@ -119,7 +124,8 @@ export function loadLibc(ffi: Ffi) {
 
     /** Waits until something can be read; false when the time is over. */
     waitReadable(request: Uint8Array, timeoutMs: number): boolean {
-      const result = calls.poll(request, 1n, timeoutMs);
+      const requests = request.length / POLLFD_BYTES;
+      const result = calls.poll(request, BigInt(requests), timeoutMs);
       if (result >= 0) return result > 0;
       if (errorName(errno()) === "EINTR") return false;
       throw new SystemError("poll", errno());
@@ -142,6 +148,21 @@ export function loadLibc(ffi: Ffi) {
       const error = errorName(errno());
       if (error === "EAGAIN" || error === "EINTR") return 0;
       throw new SystemError("sendmmsg", errno());
+    },
+
+    /** A descriptor that threads wake each other with. */
+    openEvent(): number {
+      return check("eventfd", calls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    },
+
+    /** Wakes whoever waits until `fd` can be read. */
+    signalEvent(fd: number): void {
+      // It fails only when it was signalled 2^64 times: then it is signalled.
+      calls.write(fd, EVENT, 8n);
+    },
+
+    clearEvent(fd: number): void {
+      calls.read(fd, Buffer.alloc(8), 8n);
     },
 
     /** Puts the memory of `fd` where `address` is. */
@@ -170,6 +191,7 @@ function openCalls(ffi: Ffi) {
     __errno_location: { arguments: [], return: "pointer" },
     bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
     close: { arguments: ["int32"], return: "int32" },
+    eventfd: { arguments: ["uint32", "int32"], return: "int32" },
     connect: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
     getsockname: { arguments: ["int32", "buffer", "buffer"], return: "int32" },
     mmap: {
@@ -177,20 +199,29 @@ function openCalls(ffi: Ffi) {
       return: "pointer",
     },
     poll: { arguments: ["buffer", "uint64", "int32"], return: "int32" },
+    read: { arguments: ["int32", "buffer", "uint64"], return: "int64" },
     recvmmsg: { arguments: ["int32", "pointer", "uint32", "int32", "pointer"], return: "int32" },
     sendmmsg: { arguments: ["int32", "pointer", "uint32", "int32"], return: "int32" },
     setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
     socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
+    write: { arguments: ["int32", "buffer", "uint64"], return: "int64" },
   });
   return functions;
 }
 
-/** struct pollfd: wait until `fd` can be read. */
-export function pollRequest(fd: number): Uint8Array {
-  const request = Buffer.alloc(8);
-  request.writeInt32LE(fd, 0);
-  request.writeInt16LE(POLLIN, 4);
+/** A struct pollfd each: wait until one of them can be read. */
+export function pollRequest(...fds: readonly number[]): Uint8Array {
+  const request = Buffer.alloc(POLLFD_BYTES * fds.length);
+  for (const [i, fd] of fds.entries()) {
+    request.writeInt32LE(fd, i * POLLFD_BYTES);
+    request.writeInt16LE(POLLIN, i * POLLFD_BYTES + 4);
+  }
   return request;
+}
+
+/** Whether the wait ended because the `index`-th of them can be read. */
+export function isReadable(request: Uint8Array, index: number): boolean {
+  return request[index * POLLFD_BYTES + 6] !== 0;
 }
 
 /** struct sockaddr_in or sockaddr_in6 of a numeric address. */

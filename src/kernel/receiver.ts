@@ -15,13 +15,25 @@ import {
   writeMessageAddress,
   writeMessages,
 } from "./libc.ts";
+import {
+  CONTROL_BYTES,
+  CONTROL_EPOCH_RECORDS,
+  CONTROL_FULLEST,
+  EPOCH_RECORDS_MAX,
+  RECORDS_MAX,
+} from "./layout.gen.ts";
 import { REQUEST_BYTES, Requests, type SendRequest } from "./requests.ts";
 import type { StageHandle } from "./stage.ts";
 import { ADDRESS_BYTES, RECEIVE_BYTES, RECEIVE_COUNT } from "./stage-layout.ts";
 
-/** Epochs of silence after which a sender is forgotten, and one that never named anything. */
-const IDLE_EPOCHS = 6_000;
-const IDLE_EPOCHS_UNNAMED = 300;
+/** Silence after which a sender is forgotten, and one that never named anything. */
+const IDLE_MS = 600_000;
+const IDLE_UNNAMED_MS = 30_000;
+/** For how long records wait for their names. */
+const HELD_MS = 10_000;
+const NEVER = 0xffff_ffff;
+/** How exactly that is known: senders carry epochs, and an epoch may be long or short. */
+const IDLE_STEP_MS = 1_000;
 
 export class Receiver {
   readonly #handle: StageHandle;
@@ -29,6 +41,12 @@ export class Receiver {
   readonly #passed: number;
   readonly #bytes: Uint8Array;
   readonly #requests: Requests;
+  readonly #words: Int32Array;
+  readonly #view: DataView;
+  /** Epoch at each step of the last `IDLE_MS`, in a ring. */
+  readonly #pastEpochs = new Uint32Array(IDLE_MS / IDLE_STEP_MS + 1);
+  #pastSteps = -1;
+  #pastMs = 0;
   #sendRequest: SendRequest | undefined;
 
   constructor(handle: StageHandle) {
@@ -37,6 +55,50 @@ export class Receiver {
     this.#passed = handle.programFd === undefined ? 0 : 1;
     this.#bytes = new Uint8Array(handle.memory.buffer);
     this.#requests = new Requests(handle);
+    this.#words = new Int32Array(handle.memory.buffer);
+    this.#view = new DataView(handle.memory.buffer);
+  }
+
+  /** Records taken since the last turn, by all columns. */
+  get epochRecords(): number {
+    const field = CONTROL_EPOCH_RECORDS + this.#side * 4;
+    const { cpuCount } = this.#handle.layout;
+    let records = 0;
+    for (let column = 0; column <= cpuCount; column++) {
+      records += this.#view.getUint32(this.#control(column) + field, true);
+    }
+    return records;
+  }
+
+  /** How full the fullest log, or the books of an epoch, are: at 1 datagrams are left over. */
+  get fullness(): number {
+    const { cpuCount, logBits, partBits } = this.#handle.layout;
+    const capacity = 2 ** (logBits - partBits) - RECORDS_MAX;
+    const at = this.#side * 4;
+    let fullness = 0;
+    for (let column = 0; column <= cpuCount; column++) {
+      const control = this.#control(column) + at;
+      const log = this.#view.getUint32(control + CONTROL_FULLEST, true) / capacity;
+      const records = this.#view.getUint32(control + CONTROL_EPOCH_RECORDS, true);
+      fullness = Math.max(fullness, log, records / EPOCH_RECORDS_MAX);
+    }
+    return fullness;
+  }
+
+  /** Whether a shard asks for a turn. */
+  get turnWanted(): boolean {
+    const { shared, wantedWord } = this.#handle.layout;
+    const epoch = Atomics.load(this.#words, shared >>> 2);
+    return Atomics.load(this.#words, wantedWord >>> 2) === ((epoch + 1) | 0);
+  }
+
+  get #side(): number {
+    return this.#view.getUint32(this.#handle.layout.shared, true) & 1;
+  }
+
+  #control(column: number): number {
+    const { cpuCount, kernelControls, userControl } = this.#handle.layout;
+    return column < cpuCount ? kernelControls + column * CONTROL_BYTES : userControl;
   }
 
   /** Datagrams for which there is room until the next turn of the epoch. */
@@ -63,11 +125,35 @@ export class Receiver {
   turn(): boolean {
     if (this.#drain.flipReady() === 0) return false;
     this.#drain.flip();
+    Atomics.notify(this.#words, this.#handle.layout.shared >>> 2);
     return true;
   }
 
-  forgetIdleSenders(): void {
-    this.#drain.evictSenders(IDLE_EPOCHS, IDLE_EPOCHS_UNNAMED);
+  forgetIdleSenders(nowMs: number): void {
+    const epoch = this.#view.getUint32(this.#handle.layout.shared, true);
+    if (this.#pastSteps < 0) this.#pastMs = nowMs - IDLE_STEP_MS;
+    for (; nowMs - this.#pastMs >= IDLE_STEP_MS; this.#pastMs += IDLE_STEP_MS) {
+      this.#pastSteps += 1;
+      this.#pastEpochs[this.#pastSteps % this.#pastEpochs.length] = epoch;
+    }
+    // The shards give a record up long before its sender's number may be another's.
+    const heldEpochs = this.#epochsIn(HELD_MS);
+    if (heldEpochs !== undefined) {
+      const word = this.#handle.layout.heldEpochsWord >>> 2;
+      Atomics.store(this.#words, word, Math.max(1, heldEpochs));
+    }
+    const unnamed = this.#epochsIn(IDLE_UNNAMED_MS);
+    if (unnamed === undefined) return;
+    this.#drain.evictSenders(this.#epochsIn(IDLE_MS) ?? NEVER, unnamed);
+  }
+
+  /** Epochs of the last so many milliseconds; undefined until they are over. */
+  #epochsIn(durationMs: number): number | undefined {
+    const steps = durationMs / IDLE_STEP_MS;
+    if (this.#pastSteps < steps) return undefined;
+    const { length } = this.#pastEpochs;
+    const now = this.#pastEpochs[this.#pastSteps % length]!;
+    return (now - this.#pastEpochs[(this.#pastSteps - steps) % length]!) >>> 0;
   }
 
   /** For whoever hands datagrams to `take`: how a request reaches the sender of a number. */

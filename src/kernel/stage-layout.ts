@@ -29,6 +29,10 @@ const DICTIONARY_PAGE_BYTES = 16 * 1024;
 /** Datagrams that one system call may bring, and room for the largest of each. */
 export const RECEIVE_COUNT = 64;
 export const RECEIVE_BYTES = 64 * 1024;
+const HELD_EPOCHS_WORD = 192;
+/** Until the receiver knows how long an epoch is. */
+const HELD_EPOCHS = 100;
+
 /** Room for a struct sockaddr_in or sockaddr_in6. */
 export const ADDRESS_BYTES = 32;
 
@@ -72,6 +76,10 @@ export type StageLayout = StageSizes & {
   readonly addresses: number;
   /** 1: the receiver is to end; 2: it has. */
   readonly stopWord: number;
+  /** 1 + the epoch in which a shard asks for the next, so that it can answer a question. */
+  readonly wantedWord: number;
+  /** For how many epochs records wait for their names. */
+  readonly heldEpochsWord: number;
   readonly table: readonly number[];
 };
 
@@ -91,6 +99,8 @@ export function layOut(sizes: StageSizes): StageLayout {
     partBits,
     ...regions,
     stopWord: 64,
+    wantedWord: 128,
+    heldEpochsWord: HELD_EPOCHS_WORD,
     table: tableOf(sizes, regions, { partBits, pageCount }),
     bytes: Math.ceil(top / WASM_PAGE_BYTES) * WASM_PAGE_BYTES,
   };
@@ -169,6 +179,7 @@ function tableOf(
     regions.shardRegions,
     regions.shardRegionBytes,
     sizes.bufferRecords,
+    HELD_EPOCHS_WORD,
   ];
 }
 
@@ -188,6 +199,7 @@ export function fillStageMemory(
   const view = new DataView(memory.buffer);
   layout.table.forEach((word, index) => view.setUint32(TABLE + index * 4, word, true));
   view.setBigUint64(layout.shared + 8, multiplier | 1n, true);
+  view.setUint32(HELD_EPOCHS_WORD, HELD_EPOCHS, true);
   for (let placement = 0; placement < PLACEMENTS; placement++) {
     view.setUint8(layout.shared + 64 + placement, placement % layout.shardCount);
   }

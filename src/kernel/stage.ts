@@ -24,8 +24,14 @@ import {
 const OBJECT = new URL("../../bpf/dist/aggregate.bpf.o", import.meta.url);
 const POSSIBLE_CPUS = "/sys/devices/system/cpu/possible";
 
-/** 16 K slots stay in the L2 cache of a core; more slots cost more than the records they save. */
-const SLOT_BITS = 14;
+/**
+ * Half a million slots take three of four events in of ten thousand tenants a second; beyond, the
+ * memory's latency costs more than it saves. 16 K slots stay in the L2 cache of a core.
+ */
+const SLOT_BITS_MAX = 19;
+const SLOT_BITS_MIN = 14;
+/** All tables together take this share of the machine's memory at most. */
+const TABLE_MEMORY_SHARE = 1 / 128;
 const LOG_BITS_MAX = 21;
 const LOG_BITS_MIN = 16;
 /** Before Linux 6.0 a value of an array is 4 MiB at most: 2^18 records. */
@@ -55,6 +61,7 @@ export type StageOptions = {
   readonly shardCount: number;
   /** `user` leaves the kernel alone; default: the kernel where it is to be had. */
   readonly path?: StagePath;
+  /** log2 of the slots of a table; default: by memory and CPUs. */
   readonly slotBits?: number;
   readonly logBits?: number;
   readonly bufferRecords?: number;
@@ -69,6 +76,8 @@ export type StageHandle = {
   readonly layout: StageLayout;
   /** To attach to the event socket; undefined on the user path. */
   readonly programFd: number | undefined;
+  /** An event that wakes the receiver; undefined where there are none. */
+  readonly wakeFd: number | undefined;
 };
 
 export type Stage = {
@@ -96,10 +105,14 @@ function openUser(ffi: Ffi | undefined, options: StageOptions, missing: string[]
   const memory = createStageMemory(layout);
   fillStageMemory(memory, layout, options.multiplier ?? randomBytes(8).readBigUInt64LE());
   const receive = process.platform === "linux" && ffi !== undefined ? "recvmmsg" : "dgram";
+  const libc = receive === "recvmmsg" ? loadLibc(ffi!) : undefined;
+  const wakeFd = libc?.openEvent();
   return {
-    handle: { memory, layout, programFd: undefined },
+    handle: { memory, layout, programFd: undefined, wakeFd },
     facts: facts("user", missing, receive, layout),
-    close: () => undefined,
+    close: () => {
+      if (wakeFd !== undefined) libc!.close(wakeFd);
+    },
   };
 }
 
@@ -124,10 +137,15 @@ function tryKernel(ffi: Ffi, options: StageOptions, missing: string[]): Stage | 
     mapArrays({ ffi, libc, object, memory, layout });
     fillStageMemory(memory, layout, options.multiplier ?? randomBytes(8).readBigUInt64LE());
     const programFd = object.programFd("nx_aggregate");
+    const wakeFd = libc.openEvent();
+    const { close } = object;
     return {
-      handle: { memory, layout, programFd },
+      handle: { memory, layout, programFd, wakeFd },
       facts: facts("kernel", [], "recvmmsg", layout),
-      close: object.close,
+      close: () => {
+        libc.close(wakeFd);
+        close();
+      },
     };
   } catch (error) {
     object?.close();
@@ -189,17 +207,23 @@ function sizesOf(options: StageOptions, cpuCount: number): StageSizes {
   const logBytes = (totalmem() * MEMORY_SHARE) / ((cpuCount + 1) * 2);
   const fitting = Math.floor(Math.log2(logBytes / 16));
   const partBits = Math.ceil(Math.log2(options.shardCount));
+  const tableBytes = (totalmem() * TABLE_MEMORY_SHARE) / ((cpuCount + 1) * 2);
+  const slotBits = clamp(Math.floor(Math.log2(tableBytes / 16)), SLOT_BITS_MIN, SLOT_BITS_MAX);
   const bufferFitting = Math.floor((totalmem() * MEMORY_SHARE) / (options.shardCount * 32));
-  const bufferRecords = Math.max(BUFFER_RECORDS_MIN, Math.min(BUFFER_RECORDS_MAX, bufferFitting));
-  const logBits = Math.min(LOG_BITS_MAX, Math.max(LOG_BITS_MIN, fitting));
+  const bufferRecords = clamp(bufferFitting, BUFFER_RECORDS_MIN, BUFFER_RECORDS_MAX);
+  const logBits = clamp(fitting, LOG_BITS_MIN, LOG_BITS_MAX);
   return {
     cpuCount,
     shardCount: options.shardCount,
-    slotBits: options.slotBits ?? Math.max(SLOT_BITS, partBits + 9),
+    slotBits: Math.max(options.slotBits ?? slotBits, partBits + 9),
     logBits: options.logBits ?? Math.max(logBits, partBits + 13),
     bufferRecords: options.bufferRecords ?? bufferRecords,
     dictionaryBytes: options.dictionaryBytes ?? DICTIONARY_BYTES,
   };
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, value));
 }
 
 function facts(

@@ -124,7 +124,12 @@ async function startServer(t: TestContext, path: StagePath, port: number): Promi
     tenantCountMax: 1_000,
     stage: stage.handle,
   });
-  const udp = await startUdpIngest(stage, { host: "127.0.0.1", port, turnMs: 100 });
+  const udp = await startUdpIngest(stage, {
+    host: "127.0.0.1",
+    port,
+    turnMs: 100,
+    busyTurnMs: 1_000,
+  });
   t.after(async () => {
     await udp.stop();
     await engine.stop();
