@@ -6,7 +6,7 @@ import { compileGuest } from "../summarize/testing/compile.ts";
 
 type Probe = {
   memory: WebAssembly.Memory;
-  ID_ADDRESS: WebAssembly.Global;
+  ID_ADDRESS: { readonly value: number };
   open(examples: number): void;
   isTidy(examples: number): number;
   add(
@@ -54,7 +54,7 @@ function add(late: Late, asOfMs: number, examples: number): void {
 }
 
 function idAddress(): number {
-  return Number(probe.ID_ADDRESS.value);
+  return probe.ID_ADDRESS.value;
 }
 
 function paneOf(ms: number): number {

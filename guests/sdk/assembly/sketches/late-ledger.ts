@@ -1,16 +1,16 @@
 // What came too late for the 60 s window: how many events, how late, and the last examples.
 //
-// Lateness is measured against the tenant's watermark, `asOfMs`: the host's time for a tenant on the
-// wall clock, the newest time any event has had for one on the event clock. An event is late once
-// its pane has left the 60 s window; it still counts in every longer span whose window holds it (the
-// day's does if any does), and in all sums since the start.
+// Lateness is measured against the tenant's watermark, `asOfMs`: the host's time for a tenant on
+// the wall clock, the newest time any event has had for one on the event clock. An event is late
+// once its pane has left the 60 s window; it still counts in every longer span whose window holds
+// it (the day's does if any does), and in all sums since the start.
 //
 // Exact: nothing here is an estimate. Counts by lateness stop at 2^32 - 1; the others at 2^53.
 //
 // Layout: a head of 48 bytes, then as many examples of 52 bytes as the owner gives room for, newest
-// first; the ledger is (48 + 52 * examples) bytes: 100 for one, 256 for four. Zero bytes are an empty
-// ledger, so it grows by zeros behind it and shrinks by forgetting what is cut off (with zeros, if
-// the place is to grow again). Recording a late event moves the examples down: O(examples).
+// first; the ledger is (48 + 52 * examples) bytes: 100 for one, 256 for four. Zero bytes are an
+// empty ledger, so it grows by zeros behind it and shrinks by forgetting what is cut off. Recording
+// a late event moves the examples down: O(examples).
 // Checked against a list of all late events by guests/sdk/late-ledger.test.ts.
 import { levelPane, levelPanes, SPAN_DAY } from "../spans";
 import { saturatingAdd } from "./bytes";
