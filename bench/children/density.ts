@@ -123,17 +123,15 @@ class Density {
 
   /** Turns of tenants at rest: in order, so that each one's slot was given away long ago. */
   missTurns(): void {
-    const { tenants, warmTenants } = this.#settings;
+    const { tenants, slots } = this.#settings;
     const isolates = this.#isolates;
-    const blocks = Math.max(1, Math.floor(tenants / BLOCK_TURNS / 2));
-    // The warm ones are in their slots now; they come last, when they are so no more.
-    const miss = (turn: number): void => {
-      isolates.ingest((warmTenants + turn) % tenants, this.#empty, 0);
-    };
+    const blocks = Math.max(1, Math.floor((tenants - slots) / BLOCK_TURNS / 2));
+    // The first tenants, the warm ones among them, are in the slots and stay there.
+    const miss = (turn: number): void => isolates.ingest(slots + turn, this.#empty, 0);
     this.#put("slotMissUs", this.#blockUs(blocks, miss, 1), "us");
-    const start = warmTenants + blocks * BLOCK_TURNS;
+    const start = slots + blocks * BLOCK_TURNS;
     const revive = (turn: number): void => {
-      isolates.ingest((start + turn) % tenants, this.#first, turn % POOL_BATCHES);
+      isolates.ingest(start + turn, this.#first, turn % POOL_BATCHES);
     };
     this.#put("reviveUs", this.#blockUs(blocks, revive, 1), "us");
   }

@@ -19,12 +19,14 @@ export class AbiError extends Error {
 
 /** The memory of one instance. It never grows, so its views stay valid. */
 export class GuestMemory {
+  readonly memory: WebAssembly.Memory;
   readonly bytes: Buffer;
   readonly view: DataView;
   /** Bytes that the value being lifted may still claim; `liftResult` resets it. */
   liftableBytes = 0;
 
   constructor(memory: WebAssembly.Memory) {
+    this.memory = memory;
     this.bytes = Buffer.from(memory.buffer);
     this.view = new DataView(memory.buffer);
   }

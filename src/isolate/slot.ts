@@ -5,23 +5,38 @@ import type { AdmittedComponent } from "./admission.ts";
 import { GuestInstance } from "./guest-instance.ts";
 import { MASK_PAGES_MAX, MASK_WORDS, NO_PAGE } from "./images.ts";
 import { Journal } from "./journal.ts";
+import { scannerOf, type NonZeroPages } from "./scanner.ts";
 
 export const NO_TENANT = -1;
 
-/** A range of the memory, compared in one call before its pages are looked at one by one. */
-const RANGE_PAGES = 16;
+/** Pages that follow each other, none of them all zero in the base: compared in one call first. */
+type DataRun = { readonly firstPage: number; readonly endPage: number; readonly bytes: Buffer };
 
-/** The base of a component, cut as slots need it. Shared by all slots. */
+/**
+ * The base of a component, cut as slots need it. Shared by all slots. Nearly all of it is zero, and
+ * whether a page still is needs no second page to compare with; the rest is the program's data.
+ */
 export class BasePages {
   readonly component: AdmittedComponent;
-  readonly ranges: readonly Buffer[];
   readonly pages: readonly Buffer[];
+  /** Pages that are all zero. */
+  readonly zeros = new Uint32Array(MASK_WORDS);
+  readonly dataRuns: readonly DataRun[];
 
   constructor(component: AdmittedComponent) {
     this.component = component;
-    this.ranges = cut(component.base, RANGE_PAGES * IMAGE_PAGE_BYTES);
-    this.pages = cut(component.base, IMAGE_PAGE_BYTES);
+    this.pages = cut(component.base);
     assert(this.pages.length <= MASK_PAGES_MAX);
+    const runs: DataRun[] = [];
+    let firstPage = 0;
+    for (let page = 0; page <= this.pages.length; page++) {
+      const bytes = this.pages[page];
+      if (bytes?.some((byte) => byte !== 0)) continue;
+      if (bytes !== undefined) this.zeros[page >>> 5]! |= 1 << (page & 31);
+      if (firstPage < page) runs.push(runOf(component.base, firstPage, page));
+      firstPage = page + 1;
+    }
+    this.dataRuns = runs;
   }
 }
 
@@ -38,16 +53,24 @@ export class Slot {
   journalHead = NO_PAGE;
   /** Used since the hand of the clock came by. */
   isReferenced = false;
+  /** Its tenant is one of those that came last; see victims.ts. */
+  isNewcomer = false;
   /** What `compare` found. */
   readonly dirty = new Uint32Array(MASK_WORDS);
-  #ranges: readonly Buffer[] = [];
   #pages: readonly Buffer[] = [];
+  /** The pages of `base.dataRuns` in this memory. */
+  #dataRuns: readonly DataRun[] = [];
+  #nonZeroPages: NonZeroPages = () => 0;
 
   constructor(index: number, componentNumber: number, base: BasePages) {
     this.index = index;
     this.componentNumber = componentNumber;
     this.base = base;
     this.instance = this.#renew();
+  }
+
+  get isEmpty(): boolean {
+    return this.tenant === NO_TENANT;
   }
 
   get pages(): readonly Buffer[] {
@@ -61,15 +84,17 @@ export class Slot {
     this.instance = this.#renew();
   }
 
-  /** Which pages differ from the base, as a mask in `dirty`. Every byte is compared. */
+  /** Which pages differ from the base, as a mask in `dirty`. Every byte is looked at. */
   compare(): void {
-    const { dirty } = this;
-    dirty.fill(0);
-    for (let range = 0; range < this.#ranges.length; range++) {
-      if (this.#ranges[range]!.equals(this.base.ranges[range]!)) continue;
-      const end = Math.min((range + 1) * RANGE_PAGES, this.#pages.length);
-      for (let page = range * RANGE_PAGES; page < end; page++) {
-        if (this.#pages[page]!.equals(this.base.pages[page]!)) continue;
+    const { dirty, base } = this;
+    for (let word = 0; word < MASK_WORDS; word++) {
+      dirty[word] = this.#nonZeroPages(word * 32, base.zeros[word]!);
+    }
+    for (let run = 0; run < this.#dataRuns.length; run++) {
+      const { bytes, firstPage, endPage } = this.#dataRuns[run]!;
+      if (bytes.equals(base.dataRuns[run]!.bytes)) continue;
+      for (let page = firstPage; page < endPage; page++) {
+        if (this.#pages[page]!.equals(base.pages[page]!)) continue;
         dirty[page >>> 5]! |= 1 << (page & 31);
       }
     }
@@ -90,15 +115,19 @@ export class Slot {
     const instance = new GuestInstance(this.base.component);
     const { bytes } = instance.memory;
     assert(bytes.length === this.base.component.base.length);
-    this.#ranges = cut(bytes, RANGE_PAGES * IMAGE_PAGE_BYTES);
-    this.#pages = cut(bytes, IMAGE_PAGE_BYTES);
+    this.#pages = cut(bytes);
+    this.#dataRuns = this.base.dataRuns.map((run) => runOf(bytes, run.firstPage, run.endPage));
+    this.#nonZeroPages = scannerOf(instance.memory.memory);
     return instance;
   }
 }
 
-function cut(bytes: Buffer, partBytes: number): Buffer[] {
-  const count = Math.ceil(bytes.length / partBytes);
-  return Array.from({ length: count }, (_, index) =>
-    bytes.subarray(index * partBytes, (index + 1) * partBytes),
-  );
+function cut(bytes: Buffer): Buffer[] {
+  const count = Math.ceil(bytes.length / IMAGE_PAGE_BYTES);
+  return Array.from({ length: count }, (_, page) => runOf(bytes, page, page + 1).bytes);
+}
+
+function runOf(memory: Buffer, firstPage: number, endPage: number): DataRun {
+  const bytes = memory.subarray(firstPage * IMAGE_PAGE_BYTES, endPage * IMAGE_PAGE_BYTES);
+  return { firstPage, endPage, bytes };
 }

@@ -123,8 +123,8 @@ test("between tenants a slot's memory equals the base in every byte", () => {
   assert.equal(bench.images.comparedCount, misses);
 });
 
-test("a pass over more tenants than slots leaves most of the others in theirs", () => {
-  const [slotCount, tenantCount] = [64, 200];
+test("who comes once, in a pass or not, leaves the others in their slots", () => {
+  const [slotCount, tenantCount, newcomers] = [64, 200, 8];
   const [passed, undisturbed] = [new Bench(slotCount, tenantCount), new Bench(200, tenantCount)];
   const random = new Random(3);
   const turn = (tenant: number): void => {
@@ -143,12 +143,48 @@ test("a pass over more tenants than slots leaves most of the others in theirs", 
   assert.equal(inSlots(), slotCount);
   passed.slots.pass(tenantCount - slotCount);
   for (let tenant = slotCount; tenant < tenantCount; tenant++) turn(tenant);
-  assert.equal(inSlots(), slotCount / 2);
+  assert.equal(inSlots(), slotCount - newcomers);
   passed.slots.pass(0);
-  // Outside of a pass every slot may be taken, as before.
   for (let tenant = slotCount; tenant < tenantCount; tenant++) turn(tenant);
-  assert.equal(inSlots(), 0);
+  assert.equal(inSlots(), slotCount - newcomers);
+  // Who comes back soon stays, in the place of those who no longer come; a few are newcomers still.
+  for (let round = 0; round < 4; round++) {
+    for (let tenant = slotCount; tenant < 2 * slotCount - newcomers; tenant++) turn(tenant);
+  }
+  assert.equal(inSlots(), newcomers);
   for (let tenant = 0; tenant < tenantCount; tenant++) {
     assert.equal(passed.hash(tenant), undisturbed.hash(tenant));
   }
+});
+
+test("a closed tenant's slot is the next to be taken", () => {
+  const bench = new Bench(16, 100);
+  for (let tenant = 0; tenant < 16; tenant++) bench.turn(tenant, commandBatch("paint", 1));
+  for (const tenant of [3, 15]) {
+    bench.tenants.close(tenant);
+    bench.slots.vacate(tenant);
+    assert.equal(bench.tenants.slots[tenant], NO_SLOT);
+  }
+  bench.images.expected = component.base;
+  for (const tenant of [20, 21]) bench.turn(tenant, commandBatch("paint", 2));
+  for (let tenant = 0; tenant < 15; tenant++) {
+    assert.equal(bench.tenants.slots[tenant] === NO_SLOT, tenant === 3);
+  }
+  assert.equal(bench.images.comparedCount, 2);
+});
+
+test("tenants by Zipf's law miss less often than with a clock alone", () => {
+  const [slotCount, tenantCount, turns] = [32, 1000, 20_000];
+  const bench = new Bench(slotCount, tenantCount);
+  const random = new Random(17);
+  const batch = commandBatch("hog", 1);
+  let misses = 0;
+  for (let turn = 0; turn < turns; turn++) {
+    // Density 1/rank: the logarithm is evenly spread.
+    const tenant = Math.floor(tenantCount ** random.unit()) - 1;
+    if (bench.tenants.slots[tenant] === NO_SLOT) misses += 1;
+    bench.turn(tenant, batch);
+  }
+  // A clock misses 68 of 100, and who knew the law and kept the first 32 for good, 49.
+  assert.ok(misses / turns < 0.58, `${misses} of ${turns}`);
 });

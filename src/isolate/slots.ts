@@ -3,16 +3,11 @@
  * use, everyone else rests as an image.
  *
  *   hit    the tenant is in its slot: nothing to do
- *   miss   the clock picks a slot not used lately; its tenant's image is committed, its memory
- *          compared with the base and scrubbed until it equals the base in every byte, and the
- *          image of the tenant to come is written over it
+ *   miss   a tenant that is not used leaves its slot (victims.ts says who): its image is
+ *          committed, its memory compared with the base and scrubbed until it equals the base in
+ *          every byte, and the image of the tenant to come is written over it
  *
- * Between tenants a slot keeps its instance, never between components. Slots are shared fairly: a
- * component takes one of another's only while it has less than its share.
- *
- * A pass over more tenants than there are slots, each once and always in the same order, would
- * never hit, and would find every memory cold. Its misses take turns in a few slots instead, which
- * stay in the core's cache: half the cost of a turn, measured, and the others stay where they are.
+ * Between tenants a slot keeps its instance, never between components.
  *
  * While a slot's memory is in motion (a swap, a turn, a restore) it is `torn`. The guard of the
  * host may end a slice at any statement; `recover` then trusts the images, the journals and
@@ -27,9 +22,8 @@ import type { HostStats } from "./host-stats.ts";
 import { NO_PAGE, pageCountOf, type Images } from "./images.ts";
 import { BasePages, NO_TENANT, Slot } from "./slot.ts";
 import { NO_SLOT, type TenantTable } from "./tenant-table.ts";
+import { NEWCOMERS_MAX, Victims } from "./victims.ts";
 
-/** Slots for the misses of a pass: 4 MiB of memories, of which a turn touches a part. */
-const PASS_SLOTS = 32;
 /** Slots tried before a miss is refused because images of evicted tenants find no room. */
 const VICTIMS_MAX = 4;
 
@@ -50,11 +44,8 @@ export class Slots {
   readonly #options: SlotsOptions;
   readonly #slots: Slot[] = [];
   readonly #bases: BasePages[] = [];
-  /** By component: how many slots run it. */
-  readonly #slotCounts: number[] = [];
-  #hand = 0;
+  readonly #victims = new Victims(this.#slots);
   #passing = false;
-  #passHand = 0;
 
   constructor(options: SlotsOptions) {
     assert(options.slotCount > 0);
@@ -64,7 +55,7 @@ export class Slots {
   /** Numbers components from 0, in order. */
   addComponent(component: AdmittedComponent): void {
     this.#bases.push(new BasePages(component));
-    this.#slotCounts.push(0);
+    this.#victims.addComponent();
   }
 
   /** A pass over about so many tenants, each once, begins; 0: it is over. */
@@ -114,10 +105,10 @@ export class Slots {
     this.torn = slot;
     slot.tenant = NO_TENANT;
     slots[tenant] = NO_SLOT;
-    slot.isReferenced = false;
     slot.journal.clear();
     slot.compare();
     slot.scrub();
+    this.#victims.vacate(slot);
     this.torn = undefined;
   }
 
@@ -146,9 +137,7 @@ export class Slots {
     const { images, tenants } = this.#options;
     images.recover((tenant) => tenants.isOpen(tenant));
     tenants.slots.fill(NO_SLOT);
-    this.#slotCounts.fill(0);
     for (const slot of this.#slots) {
-      this.#slotCounts[slot.componentNumber]! += 1;
       if (slot.tenant !== NO_TENANT && !tenants.isOpen(slot.tenant)) {
         slot.tenant = NO_TENANT;
         this.torn = slot;
@@ -156,12 +145,14 @@ export class Slots {
       if (slot === this.torn) this.restore(slot);
       if (slot.tenant !== NO_TENANT) tenants.slots[slot.tenant] = slot.index;
     }
+    this.#victims.recover();
     this.torn = undefined;
   }
 
   #miss(tenant: number): Slot | undefined {
     const { tenants, images, stats } = this.#options;
-    const slot = this.#claim(tenants.component(tenant));
+    const isReturning = this.#isReturning(tenant);
+    const slot = this.#claim(tenants.component(tenant), isReturning);
     if (slot === undefined) {
       this.refusal = "refused";
       return undefined;
@@ -171,63 +162,46 @@ export class Slots {
     images.load(tenant, slot.instance.memory.bytes);
     slot.journal.clear();
     slot.journalHead = images.head(tenant);
-    slot.isReferenced = true;
     slot.tenant = tenant;
     tenants.slots[tenant] = slot.index;
+    this.#victims.came(slot, isReturning);
     return slot;
   }
 
+  /** Whether so few tenants came since it left that, with a place of its own, it had stayed. */
+  #isReturning(tenant: number): boolean {
+    if (this.#passing) return false;
+    const { tenants, stats, slotCount } = this.#options;
+    return (stats.slotMisses - tenants.leftAt[tenant]!) >>> 0 < slotCount;
+  }
+
   /** An empty slot with an instance of the component whose memory equals the base. */
-  #claim(component: number): Slot | undefined {
+  #claim(component: number, isReturning: boolean): Slot | undefined {
     const base = this.#bases[component]!;
     const { slotCount } = this.#options;
-    if (this.#slots.length < (this.#passing ? Math.min(PASS_SLOTS, slotCount) : slotCount)) {
+    const vacant = this.#victims.vacant();
+    if (vacant !== undefined) return this.#convert(vacant, component);
+    if (this.#slots.length < (this.#passing ? Math.min(NEWCOMERS_MAX, slotCount) : slotCount)) {
       const slot = new Slot(this.#slots.length, component, base);
       this.#slots.push(slot);
-      this.#slotCounts[component]! += 1;
+      this.#victims.count(component, undefined);
       return slot;
     }
     for (let tries = 0; tries < VICTIMS_MAX; tries++) {
-      const slot = this.#victim(component);
-      if (slot.tenant !== NO_TENANT && !this.#evict(slot)) continue;
-      if (slot.componentNumber === component) return slot;
-      this.torn = slot;
-      this.#slotCounts[slot.componentNumber]! -= 1;
-      this.#slotCounts[component]! += 1;
-      slot.reset(component, base);
-      return slot;
+      const slot = this.#victims.next(component, isReturning);
+      this.#victims.leave(slot);
+      if (slot.tenant === NO_TENANT || this.#evict(slot)) return this.#convert(slot, component);
     }
     return undefined;
   }
 
-  /** The clock: the first slot it meets that was not used since the hand last came by. */
-  #victim(component: number): Slot {
-    const count = this.#slots.length;
-    if (this.#passing) {
-      const slot = this.#slots[this.#passHand % Math.min(PASS_SLOTS, count)]!;
-      this.#passHand = (this.#passHand + 1) % PASS_SLOTS;
-      if (slot.componentNumber === component) return slot;
-    }
-    const own = this.#slotCounts[component]!;
-    const share = Math.floor(count / this.#componentsInUse(component));
-    const takesOwn = own > 0 && own >= share;
-    for (let step = 0; step < 2 * count; step++) {
-      const slot = this.#slots[this.#hand]!;
-      this.#hand = this.#hand + 1 < count ? this.#hand + 1 : 0;
-      const isOwn = slot.componentNumber === component;
-      if (takesOwn ? !isOwn : !isOwn && this.#slotCounts[slot.componentNumber]! <= share) continue;
-      if (!slot.isReferenced) return slot;
-      slot.isReferenced = false;
-    }
-    return this.#slots[this.#hand]!; // More components than slots: anyone's.
-  }
-
-  #componentsInUse(component: number): number {
-    let count = 0;
-    for (let other = 0; other < this.#slotCounts.length; other++) {
-      if (other === component || this.#slotCounts[other]! > 0) count += 1;
-    }
-    return count;
+  /** Never another component's code runs in an instance. */
+  #convert(slot: Slot, component: number): Slot {
+    if (slot.componentNumber === component) return slot;
+    this.torn = slot;
+    this.#victims.count(component, slot.componentNumber);
+    slot.reset(component, this.#bases[component]!);
+    return slot;
   }
 
   /** False: there is no room for the tenant's image, and it stays. */
@@ -239,9 +213,11 @@ export class Slots {
       return false;
     }
     slot.tenant = NO_TENANT;
-    this.#options.tenants.slots[tenant] = NO_SLOT;
+    const { tenants, stats } = this.#options;
+    tenants.slots[tenant] = NO_SLOT;
+    tenants.leftAt[tenant] = stats.slotMisses;
     slot.scrub();
-    this.#options.stats.evictions += 1;
+    stats.evictions += 1;
     return true;
   }
 

@@ -10,6 +10,8 @@ export class TenantTable {
   readonly #components: Uint8Array;
   /** tenant -> the slot that holds it, or NO_SLOT. */
   readonly slots: Int32Array;
+  /** tenant -> the misses of all tenants when it left its slot, modulo 2^32. */
+  readonly leftAt: Uint32Array;
   readonly strikes: Uint8Array;
   /** tenant -> index of its last failed turn's outcome + 1, or 0. */
   readonly failures: Uint8Array;
@@ -18,6 +20,7 @@ export class TenantTable {
     this.tenantCountMax = tenantCountMax;
     this.#components = new Uint8Array(tenantCountMax);
     this.slots = new Int32Array(tenantCountMax).fill(NO_SLOT);
+    this.leftAt = new Uint32Array(tenantCountMax);
     this.strikes = new Uint8Array(tenantCountMax);
     this.failures = new Uint8Array(tenantCountMax);
   }
