@@ -114,14 +114,30 @@ test("api: the reference names every route and its problems, and needs no networ
     "GET /v1/system/kernel",
     "GET /v1/tenants",
     "GET /v1/tenants/{tenant}",
+    "GET /v1/tenants/{tenant}/conversations",
+    "GET /v1/tenants/{tenant}/conversations/{conversation}/summary",
     "GET /v1/tenants/{tenant}/live",
+    "GET /v1/tenants/{tenant}/sketch",
+    "GET /v1/tenants/{tenant}/summary",
     "GET /v1/tenants/{tenant}/trending",
     "POST /v1/events",
+    "POST /v1/summaries:merge",
     "POST /v1/tenants/{tenant}/events",
     "PUT /v1/tenants/{tenant}",
   ]);
   const names = Object.keys(reference.components.schemas).toSorted();
-  assert.deepEqual(names, ["Event", "EventsAnswer", "Problem", "Tenant", "TenantList", "Trending"]);
+  assert.deepEqual(names, [
+    "Conversation",
+    "ConversationList",
+    "Event",
+    "EventsAnswer",
+    "MergedSummary",
+    "Problem",
+    "Summary",
+    "Tenant",
+    "TenantList",
+    "Trending",
+  ]);
   for (const match of response.body.matchAll(/"\$ref":"([^"]+)"/g)) {
     const name = /^#\/components\/schemas\/(\w+)$/.exec(match[1] ?? "")?.[1];
     assert.ok(name !== undefined && names.includes(name), `${match[1]} leads nowhere`);

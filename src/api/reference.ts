@@ -4,10 +4,10 @@ import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance } from "fastify";
 
-const DESCRIPTION = `Live trends of many tenants from one process.
+const DESCRIPTION = `Live trends and summaries of many tenants from one process.
 
-Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/trending\`, or follow
-\`/v1/tenants/{tenant}/live\`. A tenant exists from its first event on.
+Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/trending\` and
+\`/v1/tenants/{tenant}/summary\`, or follow \`/v1/tenants/{tenant}/live\`. A tenant exists from its first event on.
 
 Times are epoch milliseconds. Every error is an \`application/problem+json\` with a stable \`code\`;
 429 and 503 carry \`Retry-After\`.`;
@@ -31,6 +31,7 @@ export async function registerReference(server: FastifyInstance, version: string
       tags: [
         { name: "events", description: "What goes in" },
         { name: "trending", description: "What comes out" },
+        { name: "summaries", description: "What has happened so far" },
         { name: "tenants", description: "Who is there" },
         { name: "health", description: "Whether it runs" },
         { name: "system", description: "What the machine does underneath" },

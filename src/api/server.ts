@@ -99,7 +99,9 @@ function refuseEndlessNumbers(server: FastifyInstance): void {
 function collectMethods(server: FastifyInstance): (path: string) => string[] {
   const routes: { segments: string[]; methods: string[] }[] = [];
   server.addHook("onRoute", ({ url, method }) => {
-    routes.push({ segments: url.split("/"), methods: [method].flat() });
+    // In a pattern `::` is a colon, and one alone begins a parameter.
+    const segments = url.split("/").map((part) => part.replaceAll(/(?<=.)::/g, ":"));
+    routes.push({ segments, methods: [method].flat() });
   });
   return (path) => {
     const segments = path.split("/");

@@ -1,8 +1,9 @@
-/** `GET /v1/tenants`, `GET` and `PUT /v1/tenants/{tenant}`: who is there, and on which clock. */
+/** `GET /v1/tenants`, `GET` and `PUT /v1/tenants/{tenant}`: who is there, on which clock. */
 import type { EngineDoor } from "#engine/door.ts";
 import { TENANT_ID_BYTES_MAX, TENANT_PAGE_DEFAULT, TENANT_PAGE_MAX } from "#model/limits.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { requireTenantId, type Clock } from "#model/tenant.ts";
+import { requireWindow, WINDOWS, WINDOWS_ALWAYS } from "#model/window.ts";
 import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 
 const LIST_QUERY = {
@@ -36,9 +37,18 @@ const SETTINGS = {
       enum: ["wall", "event"],
       description: "wall: the window ends now. event: it ends at the newest event, for replays.",
     },
+    windows: {
+      type: "array",
+      items: { type: "string" },
+      maxItems: 2 * WINDOWS.length,
+      description: `Windows of its summaries, of ${WINDOWS.join(", ")}. ${WINDOWS_ALWAYS.join(" and ")}
+are always kept. Left out: as they are, at first all.`,
+    },
   },
-  examples: [{ clock: "event" }],
+  examples: [{ clock: "event" }, { clock: "wall", windows: ["60s", "1h", "all"] }],
 } as const;
+
+type TenantBody = { clock: Clock; windows?: string[] };
 
 type ListQuery = { offset: number; limit: number; prefix: string };
 
@@ -101,15 +111,15 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
         .header("cache-control", "no-store")
         .send(await engine.tenant(requireTenantId(request.params.tenant))),
   );
-  server.put<TenantParams & { Body: { clock: Clock } }>(
+  server.put<TenantParams & { Body: TenantBody }>(
     "/v1/tenants/:tenant",
     {
       schema: {
         tags: ["tenants"],
         operationId: "putTenant",
-        summary: "Create a tenant, set its clock, or release it from quarantine",
-        description:
-          "Not needed before the first event. Changing the clock starts the window anew.",
+        summary: "Create a tenant, set its clock and windows, or release it from quarantine",
+        description: `Not needed before the first event. Changing the clock starts the windows anew;
+changing the windows leaves those that stay as they are.`,
         params: TENANT_PARAMS,
         body: SETTINGS,
         response: {
@@ -117,6 +127,7 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
           ...problemResponses(
             "badRequest",
             "tenantIllegal",
+            "windowUnknown",
             "malformedJson",
             "crossSite",
             "bodyTooLarge",
@@ -131,9 +142,10 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
       },
     },
     async (request, reply) => {
-      const status = await engine.putTenant(requireTenantId(request.params.tenant), {
-        clock: request.body.clock,
-      });
+      const tenant = requireTenantId(request.params.tenant);
+      const { clock, windows } = request.body;
+      const settings = windows === undefined ? {} : { windows: windows.map(requireWindow) };
+      const status = await engine.putTenant(tenant, { clock, ...settings });
       return reply.header("cache-control", "no-store").send(status);
     },
   );
@@ -144,6 +156,7 @@ export const TENANT_EXAMPLE = {
   tenant: "acme",
   shard: 0,
   clock: "wall",
+  windows: ["60s", "10m", "1h", "24h", "all"],
   state: "live",
   eventCount: 214,
   lateCount: 0,

@@ -1,7 +1,11 @@
 /** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
 import type { EventErrorCode } from "#model/event-error.ts";
+import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
+import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
+import type { WarningCode } from "#model/warning.ts";
+import type { Window } from "#model/window.ts";
 
 /** `json`: one value, an event or an array of events. `ndjson`: one event a line. */
 export type BodyFormat = "json" | "ndjson";
@@ -21,9 +25,15 @@ export type OfferAnswer = {
   readonly duplicates: number;
   /** At most ERRORS_LISTED_MAX, by index. */
   readonly errors: readonly { index: number; code: EventErrorCode; message: string }[];
+  /** Of accepted events, if there are any; at most ERRORS_LISTED_MAX, by index. */
+  readonly warnings?: readonly { index: number; code: WarningCode; message: string }[];
 };
 
-export type TenantSettings = { readonly clock: Clock };
+export type TenantSettings = {
+  readonly clock: Clock;
+  /** Windows to keep; left out: as they are, which is all of them for a new tenant. */
+  readonly windows?: readonly Window[];
+};
 
 export type TenantList = { readonly total: number; readonly tenants: readonly TenantStatus[] };
 
@@ -52,13 +62,30 @@ export interface EngineDoor {
   offer(offer: Offer): Promise<OfferAnswer>;
   /** Problems: tenantUnknown, tenantQuarantined, guestFailed. */
   trending(tenant: string, options: { limit: number; order: TrendOrder }): Promise<TrendingReport>;
+  /**
+   * `limit`: terms at most. Problems: tenantUnknown, tenantQuarantined, windowOff, guestFailed; the
+   * three below have the same.
+   */
+  summary(tenant: string, options: { span: Span; limit: number }): Promise<SummaryReport>;
+  /** The conversations that are remembered, newest event first. */
+  conversations(tenant: string, options: { limit: number }): Promise<readonly ConversationItem[]>;
+  /** One more problem: conversationUnknown. */
+  conversation(tenant: string, id: string): Promise<ConversationReport>;
+  /** The window in the portable form of docs/summaries.md. */
+  sketch(tenant: string, span: Span): Promise<Uint8Array>;
+  /**
+   * Many windows as one. Tenants that are unknown or cannot answer are left out and listed.
+   * Problems: busy, mergeLimit, and of a sketch of the request, with its `index`: sketchCorrupt,
+   * sketchVersion, sketchWindow.
+   */
+  mergeSummaries(request: MergeRequest): Promise<SummaryMerge>;
   /** Sorted by the newest event first; `prefix` of the tenant id. */
   tenants(options: { offset: number; limit: number; prefix: string }): Promise<TenantList>;
   /** Problem: tenantUnknown. */
   tenant(tenant: string): Promise<TenantStatus>;
   /**
-   * Creates the tenant, or releases it from quarantine. Changing the clock starts its window
-   * anew.
+   * Creates the tenant, or releases it from quarantine. Changing the clock starts its windows
+   * anew; of changed `windows`, those that stay go on as they are.
    */
   putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus>;
   stats(): readonly ShardStats[];

@@ -7,8 +7,10 @@ import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import type { StageHandle } from "#kernel/stage.ts";
 import { BODY_BYTES_MAX, LINE_BYTES_MAX, REQUESTS_WAITING_MAX } from "#model/limits.ts";
+import type { MergeRequest, SketchMerger, SummaryMerge } from "#model/merge.ts";
 import { shardOf } from "#model/placement.ts";
 import { Problem } from "#model/problem.ts";
+import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import {
@@ -26,6 +28,7 @@ import type {
   TenantList,
   TenantSettings,
 } from "./door.ts";
+import { Merges } from "./merges.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -46,6 +49,8 @@ export type EngineSettings = {
   readonly tenantCountMax: number;
   /** Runs this component instead of the built-in one. */
   readonly component?: Uint8Array;
+  /** Makes mergers of sketches; each runs one merge at a time. */
+  readonly openMerger?: () => SketchMerger;
   /** Where datagrams become sums; its shards are these. */
   readonly stage?: StageHandle | undefined;
 };
@@ -64,6 +69,7 @@ export class Engine implements EngineDoor {
   readonly #splitter: Splitter;
   readonly #waiting = new Waiting();
   readonly #encoder = new TextEncoder();
+  readonly #merges: Merges;
   #stopping: Promise<void> | undefined;
 
   /** `trusted`: the component is the built-in one. */
@@ -78,6 +84,11 @@ export class Engine implements EngineDoor {
       const shardSettings = { shard, ...limits, component, trusted, stage };
       return new ShardThread(shardSettings, this.#waiting);
     });
+    const mergeShards = this.#shards.map((shard) => ({
+      ask: async (question: Question) => this.#ask(shard, question),
+      restartCount: () => shard.restartCount,
+    }));
+    this.#merges = new Merges(mergeShards, settings.openMerger);
     this.started = Promise.all(this.#shards.map((shard) => shard.started));
   }
 
@@ -98,8 +109,31 @@ export class Engine implements EngineDoor {
     tenant: string,
     options: { limit: number; order: TrendOrder },
   ): Promise<TrendingReport> {
-    const answer = await this.#ask(this.#shardOf(tenant), { type: "trending", tenant, ...options });
-    return answer as TrendingReport;
+    return this.#askOf<TrendingReport>(tenant, { type: "trending", tenant, ...options });
+  }
+
+  async summary(tenant: string, options: { span: Span; limit: number }): Promise<SummaryReport> {
+    return this.#askOf<SummaryReport>(tenant, { type: "summary", tenant, ...options });
+  }
+
+  async conversations(
+    tenant: string,
+    { limit }: { limit: number },
+  ): Promise<readonly ConversationItem[]> {
+    return this.#askOf<ConversationItem[]>(tenant, { type: "conversations", tenant, limit });
+  }
+
+  async conversation(tenant: string, id: string): Promise<ConversationReport> {
+    return this.#askOf<ConversationReport>(tenant, { type: "conversation", tenant, id });
+  }
+
+  async sketch(tenant: string, span: Span): Promise<Uint8Array> {
+    return this.#askOf<Uint8Array>(tenant, { type: "sketch", tenant, span });
+  }
+
+  async mergeSummaries(request: MergeRequest): Promise<SummaryMerge> {
+    this.#checkTaking();
+    return this.#merges.run(request);
   }
 
   async tenants({
@@ -122,12 +156,11 @@ export class Engine implements EngineDoor {
   }
 
   async tenant(tenant: string): Promise<TenantStatus> {
-    return (await this.#ask(this.#shardOf(tenant), { type: "tenant", tenant })) as TenantStatus;
+    return this.#askOf<TenantStatus>(tenant, { type: "tenant", tenant });
   }
 
   async putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus> {
-    const question: Question = { type: "putTenant", tenant, ...settings };
-    return (await this.#ask(this.#shardOf(tenant), question)) as TenantStatus;
+    return this.#askOf<TenantStatus>(tenant, { type: "putTenant", tenant, ...settings });
   }
 
   stats(): readonly ShardStats[] {
@@ -194,6 +227,11 @@ export class Engine implements EngineDoor {
       this.#shards[shard]!.write({ kind: RECORD_ELEMENTS, request, last, tenant: name }, bytes);
     }
     return answer as Promise<OfferAnswer>;
+  }
+
+  /** What the answer to a question is, follows from its type. */
+  async #askOf<Value>(tenant: string, question: Question): Promise<Value> {
+    return (await this.#ask(this.#shardOf(tenant), question)) as Value;
   }
 
   async #ask(shard: ShardThread, question: Question): Promise<unknown> {

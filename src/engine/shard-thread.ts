@@ -45,7 +45,8 @@ export class ShardThread {
   #stopping = false;
   /** Its thread is gone and no other follows. */
   #ended = false;
-  #restartCount = 0;
+  /** Each of them lost the tenants that were there before. */
+  restartCount = 0;
   #ring!: RingWriter;
   #counters!: ShardCounters;
   #worker!: Worker;
@@ -135,7 +136,7 @@ export class ShardThread {
     const counters = new SharedArrayBuffer(ShardCounters.BYTES);
     this.#ring = new RingWriter(ring);
     this.#counters = new ShardCounters(counters);
-    const incarnation = this.#restartCount;
+    const incarnation = this.restartCount;
     const workerData: ShardSettings = { ...this.#settings, ring, counters, incarnation };
     this.#worker = new Worker(new URL(import.meta.resolve("#shard/worker.ts")), {
       workerData,
@@ -193,8 +194,8 @@ export class ShardThread {
     // Also what was written while it ended: nobody reads this ring any more.
     this.#waiting.fail(this.#requests);
     this.#requests.clear();
-    if (!this.#stopping && this.#restartCount < RESTART_COUNT_MAX) {
-      this.#restartCount += 1;
+    if (!this.#stopping && this.restartCount < RESTART_COUNT_MAX) {
+      this.restartCount += 1;
       this.#start();
       return;
     }

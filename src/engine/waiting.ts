@@ -2,6 +2,7 @@
 import { ERRORS_LISTED_MAX } from "#model/limits.ts";
 import { EVENT_ERRORS } from "#model/event-error.ts";
 import { Problem } from "#model/problem.ts";
+import { WARNINGS } from "#model/warning.ts";
 import type { Answer } from "#shard/protocol.ts";
 import type { OfferAnswer } from "./door.ts";
 
@@ -15,6 +16,7 @@ type Entry = {
   duplicates: number;
   /** Pairs: index, number of the error. */
   errors: number[];
+  warnings: number[];
 };
 
 export class Waiting {
@@ -38,6 +40,7 @@ export class Waiting {
       late: 0,
       duplicates: 0,
       errors: [],
+      warnings: [],
     });
     return { request, answer: promise };
   }
@@ -62,6 +65,7 @@ export class Waiting {
       entry.late += answer.late;
       entry.duplicates += answer.duplicates;
       entry.errors.push(...answer.errors);
+      entry.warnings.push(...answer.warnings);
       entry.shardsLeft -= 1;
       if (entry.shardsLeft > 0) return;
       this.#entries.delete(answer.request);
@@ -84,12 +88,22 @@ export class Waiting {
   }
 }
 
-function offerAnswer({ accepted, rejected, late, duplicates, errors }: Entry): OfferAnswer {
-  const listed: { index: number; code: (typeof EVENT_ERRORS)[number]["code"]; message: string }[] =
-    [];
-  for (let i = 0; i < errors.length; i += 2) {
-    listed.push({ index: errors[i]!, ...EVENT_ERRORS[errors[i + 1]!]! });
+function offerAnswer(entry: Entry): OfferAnswer {
+  const { accepted, rejected, late, duplicates } = entry;
+  const errors = listed(entry.errors, EVENT_ERRORS);
+  const warnings = listed(entry.warnings, WARNINGS);
+  const answer = { accepted, rejected, late, duplicates, errors };
+  return warnings.length === 0 ? answer : { ...answer, warnings };
+}
+
+/** `pairs`: index of an event, number of what is said of it. The first, by index. */
+function listed<Entry extends object>(
+  pairs: readonly number[],
+  known: readonly Entry[],
+): (Entry & { index: number })[] {
+  const list: (Entry & { index: number })[] = [];
+  for (let i = 0; i < pairs.length; i += 2) {
+    list.push({ index: pairs[i]!, ...known[pairs[i + 1]!]! });
   }
-  listed.sort((a, b) => a.index - b.index);
-  return { accepted, rejected, late, duplicates, errors: listed.slice(0, ERRORS_LISTED_MAX) };
+  return list.sort((a, b) => a.index - b.index).slice(0, ERRORS_LISTED_MAX);
 }

@@ -66,6 +66,26 @@ export const TRENDING_LIMIT_DEFAULT = 10;
 export const WINDOW_MS = 60_000;
 export const PANE_MS = 5_000;
 
+/** Terms of one summary. */
+export const SUMMARY_LIMIT_MAX = 50;
+export const SUMMARY_LIMIT_DEFAULT = 10;
+/** Conversations of one list. */
+export const CONVERSATIONS_LIMIT_MAX = 200;
+export const CONVERSATIONS_LIMIT_DEFAULT = 20;
+/** Metrics that a tenant has by name; samples of a further name are refused with a warning. */
+export const METRIC_NAMES_MAX = 16;
+
+/** Tenants of one merge. */
+export const MERGE_TENANTS_MAX = 10_000;
+/** Sketches that a request for a merge brings along, and bytes of each. */
+export const MERGE_SKETCHES_MAX = 1_000;
+export const SKETCH_BYTES_MAX = 1024 * 1024;
+/** Tenants that a shard merges before it looks at its ring again, and milliseconds it takes. */
+export const MERGE_SLICE_TENANTS_MAX = 256;
+export const MERGE_SLICE_MS_MAX = 5;
+/** Merges that run at once; beyond, `busy`. */
+export const MERGES_MAX = 4;
+
 /** Bytes of the ring between the I/O thread and one shard. */
 export const RING_BYTES = 16 * 1024 * 1024;
 /** Requests that may wait for one shard's answer. */

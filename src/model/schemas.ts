@@ -15,6 +15,9 @@ import {
   WEIGHT_MAX,
 } from "./limits.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
+import { SUMMARY_SCHEMAS } from "./summary-schemas.ts";
+import { WINDOWS } from "./window.ts";
+import { WARNINGS } from "./warning.ts";
 import { Type, type TObject, type TSchema } from "typebox";
 
 const count = (description: string): TSchema => Type.Integer({ minimum: 0, description });
@@ -47,6 +50,12 @@ export type TenantParams = { Params: { tenant: string } };
 const EventErrorSchema = Type.Object({
   index: count("Which event of the request, from 0"),
   code: words(EVENT_ERRORS.map((error) => error.code)),
+  message: Type.String(),
+});
+
+const WarningSchema = Type.Object({
+  index: count("Which event of the request, from 0"),
+  code: words(WARNINGS.map((warning) => warning.code)),
   message: Type.String(),
 });
 
@@ -100,6 +109,11 @@ export const EventsAnswerSchema = Type.Object(
     late: count("Of the accepted: older than the window, only counted"),
     duplicates: count("Of the accepted: an id seen before, not counted again"),
     errors: Type.Array(EventErrorSchema, { description: "The first 100" }),
+    warnings: Type.Optional(
+      Type.Array(WarningSchema, {
+        description: "Of accepted events: what of them did not count. The first 100",
+      }),
+    ),
   },
   {
     $id: "EventsAnswer",
@@ -162,6 +176,7 @@ export const TenantSchema = Type.Object(
     tenant: TenantIdSchema,
     shard: count("The thread that holds the tenant"),
     clock: words(["wall", "event"]),
+    windows: Type.Array(words(WINDOWS), { description: "The windows of its summaries" }),
     state: words(["live", "quarantined"]),
     eventCount: count("Events counted since the tenant began"),
     lateCount: count("Too old for the window"),
@@ -188,6 +203,7 @@ export const SCHEMAS: readonly TObject[] = [
   TrendingSchema,
   TenantSchema,
   TenantListSchema,
+  ...SUMMARY_SCHEMAS,
 ];
 
 /** Documents the problems of a route, grouped by status, with one example a code. */

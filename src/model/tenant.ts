@@ -1,5 +1,6 @@
 import { TENANT_ID_BYTES_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
+import type { Window } from "#model/window.ts";
 
 /** Which clock moves a tenant's window: the host's, or the newest event (for replays). */
 export type Clock = "wall" | "event";
@@ -8,6 +9,8 @@ export type TenantStatus = {
   readonly tenant: string;
   readonly shard: number;
   readonly clock: Clock;
+  /** The windows of its summaries. */
+  readonly windows: readonly Window[];
   readonly state: "live" | "quarantined";
   /** Events counted since the tenant began: repeats too, late and duplicate ones not. */
   readonly eventCount: number;

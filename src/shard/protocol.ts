@@ -4,9 +4,12 @@
  * come back as messages, one a step. Counters are shared memory that only the shard writes.
  */
 import type { StageHandle } from "#kernel/stage.ts";
+import type { MergeOmission } from "#model/merge.ts";
+import type { Span } from "#model/summary.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder } from "#model/trending.ts";
 import type { ProblemCode } from "#model/problem.ts";
+import type { Window } from "#model/window.ts";
 import type { RingWriter } from "#std/byte-ring.ts";
 import { LATENCY_HISTOGRAM_BYTES, LatencyHistogram } from "#std/latency-histogram.ts";
 import { OUTCOMES } from "#model/outcome.ts";
@@ -80,7 +83,37 @@ export type Question =
   | { readonly type: "trending"; tenant: string; limit: number; order: TrendOrder }
   | { readonly type: "tenant"; tenant: string }
   | { readonly type: "tenants"; limit: number; prefix: string }
-  | { readonly type: "putTenant"; tenant: string; clock: Clock };
+  | {
+      readonly type: "putTenant";
+      tenant: string;
+      clock: Clock;
+      windows?: readonly Window[] | undefined;
+    }
+  | { readonly type: "summary"; tenant: string; span: Span; limit: number }
+  | { readonly type: "conversations"; tenant: string; limit: number }
+  | { readonly type: "conversation"; tenant: string; id: string }
+  | { readonly type: "sketch"; tenant: string; span: Span }
+  | MergeQuestion;
+
+/**
+ * A slice of a merge: of these tenants, or of those whose id begins so, from the number `from` on.
+ * The shard takes as many as one step may cost; whoever asks comes back for the rest.
+ */
+export type MergeQuestion = {
+  readonly type: "merge";
+  readonly span: Span;
+  readonly from: number;
+} & ({ readonly tenants: readonly string[] } | { readonly prefix: string });
+
+export type MergeSlice = {
+  /** Of the tenants merged; undefined: there are none. */
+  readonly sketch: Uint8Array | undefined;
+  readonly tenants: readonly string[];
+  readonly unknown: readonly string[];
+  readonly omitted: readonly MergeOmission[];
+  /** Where the next slice begins; -1: this was the last. */
+  readonly next: number;
+};
 
 /** What became of one request's events in one shard. */
 export type OfferAnswer = {
@@ -93,6 +126,8 @@ export type OfferAnswer = {
   readonly duplicates: number;
   /** Pairs: index of the event in the request, number of the error in EVENT_ERRORS. */
   readonly errors: readonly number[];
+  /** The same, of WARNINGS. */
+  readonly warnings: readonly number[];
 };
 
 export type Answer =

@@ -1,22 +1,15 @@
 /** Answers to what the engine asks a shard beside events. */
-import type { ProblemCode } from "#model/problem.ts";
 import type { Outcome } from "#model/outcome.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport } from "#model/trending.ts";
+import { spansOf, windowsOf, withAlways } from "#model/window.ts";
+import { mergeSlice } from "./merge-question.ts";
 import type { Answer, Question } from "./protocol.ts";
+import { failureOf, Refusal, unknownTenant } from "./refusal.ts";
 import type { Shard } from "./shard.ts";
-import { TENANT_EVENT_CLOCK, TENANT_QUARANTINED } from "./tenant-flags.ts";
-
-/** The code of a `Problem`, and what was wrong. */
-class Refusal {
-  readonly code: ProblemCode;
-  readonly detail: string;
-
-  constructor(code: ProblemCode, detail: string) {
-    this.code = code;
-    this.detail = detail;
-  }
-}
+import { conversation, conversations, sketch, summary } from "./summary-questions.ts";
+import { flagsOfSettings, settingsOfFlags } from "./tenant-flags.ts";
+import { askTenant } from "./tenant-turn.ts";
 
 export function answerQuestion(shard: Shard, request: number, json: string, nowMs: number): Answer {
   const question = JSON.parse(json) as Question;
@@ -36,6 +29,16 @@ function answerOf(shard: Shard, question: Question, nowMs: number): unknown {
       return newestTenants(shard, question);
     case "putTenant":
       return putTenant(shard, question);
+    case "summary":
+      return summary(shard, question, nowMs);
+    case "conversations":
+      return conversations(shard, question, nowMs);
+    case "conversation":
+      return conversation(shard, question, nowMs);
+    case "sketch":
+      return sketch(shard, question, nowMs);
+    case "merge":
+      return mergeSlice(shard, question, nowMs);
   }
 }
 
@@ -45,52 +48,48 @@ function trending(
   nowMs: number,
 ): TrendingReport | Refusal {
   return withTenant(shard, tenant, (number) => {
-    const { host } = shard.parts;
-    let report: TrendingReport | undefined;
-    let outcome: Outcome = "exceededTime";
-    const turn = (): void => {
-      outcome = shard.open(number);
-      if (outcome === "ok") outcome = host.advance(number, nowMs);
-      if (outcome === "ok") ({ outcome, report } = host.trending(number, limit, order));
-    };
-    while (shard.guarded(turn) === "timedOut" && host.timedOutTenant === -1);
-    if (report !== undefined) return report;
-    if (host.quarantined(number)) markQuarantined(shard, number);
-    return failureOf(tenant, outcome);
-  });
-}
-
-function failureOf(tenant: string, outcome: Outcome): Refusal {
-  if (outcome === "quarantined") {
-    return new Refusal(
-      "tenantQuarantined",
-      `The component of ${tenant} failed too often. PUT /v1/tenants/${tenant} releases it.`,
+    const { outcome, report } = askTenant(shard, number, nowMs, (host) =>
+      host.trending(number, limit, order),
     );
-  }
-  if (outcome === "refused") {
-    return new Refusal("memoryFull", "This server's memory for tenants is full.");
-  }
-  return new Refusal("guestFailed", `The component of ${tenant} ended: ${outcome}.`);
+    return report ?? failureOf(tenant, outcome);
+  });
 }
 
 function putTenant(
   shard: Shard,
-  { tenant, clock }: Question & { type: "putTenant" },
+  { tenant, clock, windows }: Question & { type: "putTenant" },
 ): TenantStatus | Refusal {
   const { host, batcher, cap } = shard.parts;
   const number = shard.ensure(tenant);
   if (number === -1) {
     return new Refusal("tenantLimit", `All ${cap.countMax} tenants are taken.`);
   }
-  const clockBefore = (batcher.tenantFlags(number) & TENANT_EVENT_CLOCK) !== 0 ? "event" : "wall";
-  if (clockBefore !== clock && host.isOpen(number)) {
+  const before = settingsOfFlags(batcher.tenantFlags(number));
+  const spans = windows === undefined ? before.spans : withAlways(spansOf(windows));
+  if (before.clock !== clock && host.isOpen(number)) {
     host.close(number);
     shard.tenants.clear(number);
   }
-  batcher.tenantFlagsSet(number, clock === "event" ? TENANT_EVENT_CLOCK : 0);
   host.release(number);
-  const outcome = shard.open(number);
-  return outcome === "ok" ? statusOf(shard, number) : failureOf(tenant, outcome);
+  const isOpen = host.isOpen(number);
+  batcher.tenantFlagsSet(number, flagsOfSettings({ clock, spans }));
+  // An open tenant keeps its state, and only learns of its windows.
+  const outcome =
+    isOpen && before.spans !== spans ? reconfigure(shard, number) : shard.open(number);
+  if (outcome === "ok") return statusOf(shard, number);
+  if (isOpen) batcher.tenantFlagsSet(number, flagsOfSettings(before));
+  return failureOf(tenant, outcome);
+}
+
+function reconfigure(shard: Shard, number: number): Outcome {
+  const { host, batcher } = shard.parts;
+  const settings = settingsOfFlags(batcher.tenantFlags(number));
+  let outcome: Outcome = "exceededTime";
+  const turn = (): void => {
+    outcome = host.configure(number, settings);
+  };
+  while (shard.guarded(turn) === "timedOut" && host.timedOutTenant === -1);
+  return outcome;
 }
 
 /** The `limit` tenants with the newest events, newest first, of those that begin with `prefix`. */
@@ -120,11 +119,12 @@ function newest(numbers: number[], lastEventMs: Float64Array, limit: number): nu
 function statusOf(shard: Shard, number: number): TenantStatus {
   const { host, batcher } = shard.parts;
   const ledger = shard.tenants;
-  const flags = batcher.tenantFlags(number);
+  const { clock, spans } = settingsOfFlags(batcher.tenantFlags(number));
   return {
     tenant: batcher.tenantName(number),
     shard: shard.parts.shard,
-    clock: (flags & TENANT_EVENT_CLOCK) !== 0 ? "event" : "wall",
+    clock,
+    windows: windowsOf(spans),
     state: host.quarantined(number) ? "quarantined" : "live",
     eventCount: ledger.events[number]! + ledger.repeated[number]!,
     lateCount: ledger.late[number]!,
@@ -144,11 +144,5 @@ function withTenant<Value>(
   answer: (number: number) => Value,
 ): Value | Refusal {
   const number = shard.find(tenant);
-  if (number !== -1) return answer(number);
-  return new Refusal("tenantUnknown", `No event of ${tenant} has come, and nobody made it.`);
-}
-
-function markQuarantined(shard: Shard, number: number): void {
-  const { batcher } = shard.parts;
-  batcher.tenantFlagsSet(number, batcher.tenantFlags(number) | TENANT_QUARANTINED);
+  return number === -1 ? unknownTenant(tenant) : answer(number);
 }

@@ -11,6 +11,7 @@ type Request = {
   late: number;
   duplicates: number;
   errors: number[];
+  warnings: number[];
   /** All its records for this shard have been parsed. */
   complete: boolean;
 };
@@ -30,6 +31,7 @@ export class RequestLedger {
         late: 0,
         duplicates: 0,
         errors: [],
+        warnings: [],
         complete: false,
       };
       this.#requests.set(request, entry);
@@ -53,6 +55,12 @@ export class RequestLedger {
     this.open(request).duplicates += 1;
   }
 
+  /** Something of an accepted event did not count; `warning` is its number. */
+  warn(request: number, index: number, warning: number): void {
+    const { warnings } = this.open(request);
+    if (warnings.length < ERRORS_LISTED_MAX * 2) warnings.push(index, warning);
+  }
+
   /** An event that had been accepted turned out to be lost; `error` is its number. */
   lost(request: number, index: number, error: number): void {
     const entry = this.open(request);
@@ -68,7 +76,7 @@ export class RequestLedger {
   takeAnswers(answers: unknown[]): void {
     for (const entry of this.#complete) {
       this.#requests.delete(entry.request);
-      const { request, elements, accepted, errors, late, duplicates } = entry;
+      const { request, elements, accepted, errors, warnings, late, duplicates } = entry;
       const answer: OfferAnswer = {
         type: "offer",
         request,
@@ -78,6 +86,7 @@ export class RequestLedger {
         late,
         duplicates,
         errors,
+        warnings,
       };
       answers.push(answer);
     }

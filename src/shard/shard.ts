@@ -9,7 +9,9 @@ import type { Drain } from "#kernel/drain.ts";
 import type { IsolateHost } from "#isolate/host.ts";
 import { eventErrorNumber } from "#model/event-error.ts";
 import { BATCH_BYTES_MAX, WINDOW_MS } from "#model/limits.ts";
+import type { SketchMerger } from "#model/merge.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
+import { WARNING_METRIC_LIMIT } from "#model/warning.ts";
 import type { RingReader } from "#std/byte-ring.ts";
 import {
   type Answer,
@@ -21,7 +23,7 @@ import {
 import { answerQuestion } from "./questions.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import type { TenantCap } from "./tenant-cap.ts";
-import { TENANT_EVENT_CLOCK, TENANT_QUARANTINED } from "./tenant-flags.ts";
+import { settingsOfFlags, TENANT_QUARANTINED } from "./tenant-flags.ts";
 import { TenantLedger } from "./tenant-ledger.ts";
 
 /** A slice of turns runs under one guard; long enough to make the guard cheap. */
@@ -39,6 +41,10 @@ const ROOM_SHARE = 0.7;
 
 const FATE_LATE = 1;
 const FATE_DUPLICATE = 2;
+/** Beside any of the fates: a metric of the event was refused. */
+const FATE_METRIC_REFUSED = 8;
+/** Counted, late, duplicate, repeated, and events with a refused metric. */
+const REPORT_NUMBERS = 5;
 const EVENT_BYTES_MIN = 32;
 /** `{"tenant":"a","text":"b"}` is the shortest event that brings a tenant. */
 const EVENT_JSON_BYTES_MIN = 20;
@@ -56,6 +62,8 @@ export type ShardParts = {
   readonly component: number;
   readonly counters: ShardCounters;
   readonly cap: TenantCap;
+  /** Makes one window of those of many tenants. */
+  readonly merger?: SketchMerger | undefined;
   /** This shard's end of the kernel stage, where there is one. */
   readonly drain?: Drain | undefined;
 };
@@ -77,7 +85,7 @@ export class Shard {
   #requests = new RequestLedger();
   #record = new RecordView();
   #answers: Answer[] = [];
-  #report = new Uint32Array(4);
+  #report = new Uint32Array(REPORT_NUMBERS);
   #fates = new Uint8Array(BATCH_BYTES_MAX / EVENT_BYTES_MIN);
   #source: BatchSource;
   #batch = 0;
@@ -157,8 +165,7 @@ export class Shard {
   open(tenant: number): Outcome {
     const { host, batcher, component } = this.parts;
     if (host.isOpen(tenant)) return "ok";
-    const eventClock = (batcher.tenantFlags(tenant) & TENANT_EVENT_CLOCK) !== 0;
-    return host.open(tenant, component, { clock: eventClock ? "event" : "wall" });
+    return host.open(tenant, component, settingsOfFlags(batcher.tenantFlags(tenant)));
   }
 
   /** Runs `turn` under the guard, for the few calls outside a batch. */
@@ -332,7 +339,7 @@ export class Shard {
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
       nowMs = doneMs;
-      if (outcome !== "ok" || report[1]! + report[2]! > 0) {
+      if (outcome !== "ok" || report[1]! + report[2]! + report[4]! > 0) {
         this.#unsettled = outcome;
         return;
       }
@@ -399,10 +406,14 @@ export class Shard {
     const eventCount = batcher.batchEventCount(this.#batch);
     for (let event = 0; event < eventCount; event++) {
       const fate = this.#fates[event]!;
-      if (fate === FATE_LATE) this.#requests.late(batcher.eventOrigin(this.#batch, event));
-      if (fate === FATE_DUPLICATE) {
-        this.#requests.duplicate(batcher.eventOrigin(this.#batch, event));
-      }
+      if (fate === 0) continue;
+      const origin = batcher.eventOrigin(this.#batch, event);
+      const kind = fate & ~FATE_METRIC_REFUSED;
+      if (kind === FATE_LATE) this.#requests.late(origin);
+      else if (kind === FATE_DUPLICATE) this.#requests.duplicate(origin);
+      if (kind === fate) continue;
+      const index = batcher.eventIndex(this.#batch, event);
+      this.#requests.warn(origin, index, WARNING_METRIC_LIMIT);
     }
   }
 

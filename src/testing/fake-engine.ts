@@ -2,15 +2,41 @@
  * An engine for tests of what stands before it: it counts events and words with plain maps and does
  * what the door's comments promise. `failNext` makes the next call fail with a problem.
  */
+import assert from "node:assert/strict";
 import type { EngineDoor, Offer, OfferAnswer, ShardStats, TenantList } from "#engine/door.ts";
-import { ERRORS_LISTED_MAX } from "#model/limits.ts";
+import { Merges } from "#engine/merges.ts";
+import { ERRORS_LISTED_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
+import type { MergeOmission, MergeRequest, SummaryMerge } from "#model/merge.ts";
+import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
+import { WARNING_METRIC_LIMIT, type WarningCode, WARNINGS } from "#model/warning.ts";
+import {
+  hasSpan,
+  spansOf,
+  type Window,
+  windowOf,
+  windowOffDetail,
+  WINDOWS,
+  windowsOf,
+  withAlways,
+} from "#model/window.ts";
+import type { Question } from "#shard/protocol.ts";
+import { FakeMerger } from "./fake-merger.ts";
+import {
+  conversationItem,
+  type FakeConversation,
+  fakeConversation,
+  fakeSketch,
+  fakeSummary,
+  type FakeSummaries,
+} from "./fake-summaries.ts";
 import { EVENT_ERRORS, type EventErrorCode } from "#model/event-error.ts";
 import { Problem } from "#model/problem.ts";
 import { isTenantId, type Clock, type TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 
-type FakeTenant = {
+type FakeTenant = FakeSummaries & {
   clock: Clock;
+  windows: readonly Window[];
   state: "live" | "quarantined";
   eventCount: number;
   ids: Set<string>;
@@ -21,7 +47,18 @@ type FakeTenant = {
   lastMs: number;
 };
 
-type FakeEvent = { id?: string; tenant?: string; user?: string; text?: string; tsMs?: number };
+type FakeEvent = {
+  id?: string;
+  tenant?: string;
+  user?: string;
+  conversation?: string;
+  text?: string;
+  metrics?: Record<string, number>;
+  tsMs?: number;
+};
+
+/** Small, so that a test with a few tenants needs several slices. */
+const SLICE_TENANTS = 2;
 
 export class FakeEngine implements EngineDoor {
   ready = true;
@@ -29,9 +66,13 @@ export class FakeEngine implements EngineDoor {
   /** What was offered, in order. */
   readonly offers: Offer[] = [];
   trendingCalls = 0;
+  summaryCalls = 0;
   /** Offers that came in, also those that are held. */
   offerCalls = 0;
   #tenants = new Map<string, FakeTenant>();
+  #merges = new Merges([{ ask: this.#ask.bind(this), restartCount: () => 0 }], () => {
+    return new FakeMerger();
+  });
   #problem: Problem | undefined;
   #gate: Promise<void> | undefined;
 
@@ -58,18 +99,20 @@ export class FakeEngine implements EngineDoor {
     this.offers.push({ ...offer, body: Buffer.from(offer.body) });
     const answer = { accepted: 0, rejected: 0, late: 0, duplicates: 0 };
     const errors: { index: number; code: EventErrorCode; message: string }[] = [];
+    const warnings: { index: number; code: WarningCode; message: string }[] = [];
     for (const [index, value] of eventsOf(offer).entries()) {
       const fate = this.#take(value, offer.tenant);
-      if (fate === "counted" || fate === "duplicate") {
+      if (fate === "counted" || fate === "duplicate" || fate === "metricRefused") {
         answer.accepted += 1;
         if (fate === "duplicate") answer.duplicates += 1;
+        if (fate === "metricRefused") warnings.push({ index, ...WARNINGS[WARNING_METRIC_LIMIT] });
         continue;
       }
       answer.rejected += 1;
       const message = EVENT_ERRORS.find(({ code }) => code === fate)?.message ?? fate;
       if (errors.length < ERRORS_LISTED_MAX) errors.push({ index, code: fate, message });
     }
-    return { ...answer, errors };
+    return warnings.length === 0 ? { ...answer, errors } : { ...answer, errors, warnings };
   }
 
   async trending(
@@ -128,10 +171,49 @@ export class FakeEngine implements EngineDoor {
     return this.#status(tenant);
   }
 
-  async putTenant(tenant: string, { clock }: { clock: Clock }): Promise<TenantStatus> {
+  async summary(
+    tenant: string,
+    { span, limit }: { span: Span; limit: number },
+  ): Promise<SummaryReport> {
+    this.summaryCalls += 1;
+    this.#mayFail();
+    return fakeSummary(this.#findWindow(tenant, span), span, limit);
+  }
+
+  async conversations(
+    tenant: string,
+    { limit }: { limit: number },
+  ): Promise<readonly ConversationItem[]> {
+    this.#mayFail();
+    const items = [...this.#find(tenant).conversations.values()].map(conversationItem);
+    return items.toSorted((a, b) => b.lastMs - a.lastMs).slice(0, limit);
+  }
+
+  async conversation(tenant: string, id: string): Promise<ConversationReport> {
+    this.#mayFail();
+    const found = this.#find(tenant).conversations.get(id);
+    if (found !== undefined) return fakeConversation(found);
+    throw new Problem("conversationUnknown", `${tenant} remembers no conversation ${id}.`);
+  }
+
+  async sketch(tenant: string, span: Span): Promise<Uint8Array> {
+    this.#mayFail();
+    return fakeSketch(this.#findWindow(tenant, span), span);
+  }
+
+  async mergeSummaries(request: MergeRequest): Promise<SummaryMerge> {
+    this.#mayFail();
+    return this.#merges.run(request);
+  }
+
+  async putTenant(
+    tenant: string,
+    { clock, windows }: { clock: Clock; windows?: readonly Window[] },
+  ): Promise<TenantStatus> {
     this.#mayFail();
     const found = this.#openTenant(tenant);
     found.clock = clock;
+    if (windows !== undefined) found.windows = windowsOf(withAlways(spansOf(windows)));
     found.state = "live";
     return this.#status(tenant);
   }
@@ -172,13 +254,50 @@ export class FakeEngine implements EngineDoor {
     throw new Problem("tenantQuarantined", `${tenant} is in quarantine.`);
   }
 
+  #findWindow(tenant: string, span: Span): FakeTenant {
+    const found = this.#find(tenant);
+    const spans = spansOf(found.windows);
+    if (hasSpan(spans, span)) return found;
+    throw new Problem("windowOff", windowOffDetail(tenant, windowOf(span), spans));
+  }
+
+  /** As a shard answers the questions of a merge. */
+  async #ask(question: Question): Promise<unknown> {
+    if (question.type === "tenants") return this.tenants({ ...question, offset: 0 });
+    assert(question.type === "merge");
+    const { span, from } = question;
+    const names =
+      "tenants" in question
+        ? question.tenants
+        : [...this.#tenants.keys()].filter((name) => name.startsWith(question.prefix));
+    const slice = {
+      tenants: [] as string[],
+      unknown: [] as string[],
+      omitted: [] as MergeOmission[],
+    };
+    const merger = new FakeMerger();
+    merger.open(span);
+    for (const name of names.slice(from, from + SLICE_TENANTS)) {
+      const found = this.#tenants.get(name);
+      if (found === undefined) slice.unknown.push(name);
+      else if (!hasSpan(spansOf(found.windows), span)) {
+        slice.omitted.push({ tenant: name, code: "windowOff" });
+      } else {
+        merger.add(fakeSketch(found, span));
+        slice.tenants.push(name);
+      }
+    }
+    const next = from + SLICE_TENANTS < names.length ? from + SLICE_TENANTS : -1;
+    return { ...slice, sketch: slice.tenants.length > 0 ? merger.sketch() : undefined, next };
+  }
+
   #status(tenant: string): TenantStatus {
     const found = this.#openTenant(tenant);
-    const { clock, state, eventCount, duplicateCount, lastMs: lastEventMs } = found;
+    const { clock, windows, state, eventCount, duplicateCount, lastMs: lastEventMs } = found;
     const zero = { lateCount: 0, repeatedCount: 0, rejectedCount: 0, imageBytes: 4096 };
     const failures = { strikeCount: 0, lastFailure: undefined };
     const counts = { eventCount, duplicateCount, lastEventMs };
-    return { tenant, shard: 0, clock, state, ...counts, ...zero, ...failures };
+    return { tenant, shard: 0, clock, windows, state, ...counts, ...zero, ...failures };
   }
 
   #openTenant(tenant: string): FakeTenant {
@@ -187,13 +306,19 @@ export class FakeEngine implements EngineDoor {
       const counts = { eventCount: 0, duplicateCount: 0, lastMs: 0 };
       const sets = { ids: new Set<string>(), users: new Set<string>() };
       const words = new Map<string, number>();
-      found = { clock: "wall", state: "live", lastText: "", words, ...counts, ...sets };
+      const conversations = new Map<string, FakeConversation>();
+      const summaries = { conversations, metrics: new Map<string, number[]>(), metricsRefused: 0 };
+      const settings = { clock: "wall", windows: WINDOWS, state: "live" } as const;
+      found = { ...settings, lastText: "", words, ...counts, ...sets, ...summaries };
       this.#tenants.set(tenant, found);
     }
     return found;
   }
 
-  #take(value: unknown, path: string | undefined): EventErrorCode | "counted" | "duplicate" {
+  #take(
+    value: unknown,
+    path: string | undefined,
+  ): EventErrorCode | "counted" | "duplicate" | "metricRefused" {
     if (value === undefined) return "malformedJson";
     if (typeof value !== "object" || value === null || Array.isArray(value)) return "notAnObject";
     const envelope = value as { specversion?: string; id?: string; data?: FakeEvent };
@@ -205,8 +330,9 @@ export class FakeEngine implements EngineDoor {
     if (tenant === undefined) return "tenantMissing";
     if (!isTenantId(tenant)) return "tenantIllegal";
     if (event.tenant !== undefined && event.tenant !== tenant) return "tenantMismatch";
-    if (event.text === undefined) return "eventEmpty";
-    if (typeof event.text !== "string") return "textInvalid";
+    if (event.text === undefined && event.metrics === undefined) return "eventEmpty";
+    const { text = "" } = event;
+    if (typeof text !== "string") return "textInvalid";
     const found = this.#openTenant(tenant);
     if (event.id !== undefined && found.ids.has(event.id)) {
       found.duplicateCount += 1;
@@ -214,14 +340,43 @@ export class FakeEngine implements EngineDoor {
     }
     if (event.id !== undefined) found.ids.add(event.id);
     found.eventCount += 1;
-    found.lastText = event.text;
+    found.lastText = text;
     found.lastMs = event.tsMs ?? found.lastMs + 1;
     if (event.user !== undefined) found.users.add(event.user);
-    for (const word of event.text.toLowerCase().split(/\s+/)) {
+    for (const word of text.toLowerCase().split(/\s+/).filter(Boolean)) {
       found.words.set(word, (found.words.get(word) ?? 0) + 1);
     }
-    return "counted";
+    converse(found, event, found.lastMs);
+    return measure(found, event) ? "counted" : "metricRefused";
   }
+}
+
+function converse(
+  { conversations }: FakeTenant,
+  { conversation, user, id, text = "" }: FakeEvent,
+  tsMs: number,
+): void {
+  if (conversation === undefined) return;
+  const empty = { users: new Map<string, number>(), eventCount: 0, firstMs: tsMs, said: [] };
+  const found = conversations.get(conversation) ?? { id: conversation, lastMs: tsMs, ...empty };
+  conversations.set(conversation, found);
+  found.eventCount += 1;
+  found.lastMs = tsMs;
+  if (user !== undefined) found.users.set(user, (found.users.get(user) ?? 0) + 1);
+  found.said.push({ user, eventId: id, tsMs, text });
+}
+
+/** False: a metric found no room. */
+function measure(found: FakeTenant, { metrics = {} }: FakeEvent): boolean {
+  let all = true;
+  for (const [name, sample] of Object.entries(metrics)) {
+    const samples = found.metrics.get(name) ?? [];
+    if (samples.length === 0 && found.metrics.size >= METRIC_NAMES_MAX) {
+      found.metricsRefused += 1;
+      all = false;
+    } else found.metrics.set(name, [...samples, sample]);
+  }
+  return all;
 }
 
 /** The values of a body; undefined where one is not JSON. */

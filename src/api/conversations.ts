@@ -1,0 +1,136 @@
+/** `GET /v1/tenants/{tenant}/conversations` and `…/conversations/{conversation}/summary`. */
+import type { EngineDoor } from "#engine/door.ts";
+import {
+  CONVERSATION_BYTES_MAX,
+  CONVERSATIONS_LIMIT_DEFAULT,
+  CONVERSATIONS_LIMIT_MAX,
+} from "#model/limits.ts";
+import { Problem } from "#model/problem.ts";
+import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
+import { conversationAnswer } from "#model/summary-answer.ts";
+import { requireTenantId } from "#model/tenant.ts";
+import type { FastifyInstance, FastifyPluginAsync } from "fastify";
+import { CSV_TYPE, wantsCsv } from "./csv.ts";
+import { FORMAT_PROPERTY, TURN_PROBLEMS } from "./summaries.ts";
+import { conversationsCsv } from "./summary-csv.ts";
+import { CONVERSATION_EXAMPLE, CONVERSATION_LIST_EXAMPLE } from "./summary-examples.ts";
+
+const LIST_QUERY = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    limit: {
+      type: "integer",
+      minimum: 1,
+      maximum: CONVERSATIONS_LIMIT_MAX,
+      default: CONVERSATIONS_LIMIT_DEFAULT,
+      description: "Conversations at most",
+    },
+    format: FORMAT_PROPERTY,
+  },
+} as const;
+
+const CONVERSATION_PARAMS = {
+  type: "object",
+  properties: {
+    ...TENANT_PARAMS.properties,
+    conversation: {
+      type: "string",
+      description: `As events name it, percent-encoded: 1 to ${CONVERSATION_BYTES_MAX} bytes`,
+      examples: ["general"],
+    },
+  },
+  required: ["tenant", "conversation"],
+} as const;
+
+type ListQuery = { limit: number; format?: "json" | "csv" };
+type ConversationParams = { Params: { tenant: string; conversation: string } };
+
+export function conversationRoutes(engine: EngineDoor): FastifyPluginAsync {
+  return async (server) => {
+    registerList(server, engine);
+    registerOne(server, engine);
+  };
+}
+
+function registerList(server: FastifyInstance, engine: EngineDoor): void {
+  server.get<TenantParams & { Querystring: ListQuery }>(
+    "/v1/tenants/:tenant/conversations",
+    {
+      schema: {
+        tags: ["summaries"],
+        operationId: "conversations",
+        summary: "The conversations of a tenant, the one with the newest event first",
+        description: "A tenant remembers a bounded number; the one that was silent longest goes.",
+        params: TENANT_PARAMS,
+        querystring: LIST_QUERY,
+        response: {
+          200: {
+            description: "The newest ones",
+            content: {
+              "application/json": {
+                schema: { $ref: "ConversationList#" },
+                example: CONVERSATION_LIST_EXAMPLE,
+              },
+              "text/csv": {
+                schema: { type: "string" },
+                example: conversationsCsv(CONVERSATION_LIST_EXAMPLE),
+              },
+            },
+          },
+          ...problemResponses(...TURN_PROBLEMS),
+        },
+      },
+    },
+    async (request, reply) => {
+      const tenant = requireTenantId(request.params.tenant);
+      const { limit, format } = request.query;
+      const answer = { tenant, conversations: await engine.conversations(tenant, { limit }) };
+      reply.header("cache-control", "no-store").header("vary", "accept");
+      if (!wantsCsv(format, request.headers.accept)) return reply.send(answer);
+      return reply.serializer(String).type(CSV_TYPE).send(conversationsCsv(answer));
+    },
+  );
+}
+
+function registerOne(server: FastifyInstance, engine: EngineDoor): void {
+  server.get<ConversationParams>(
+    "/v1/tenants/:tenant/conversations/:conversation/summary",
+    {
+      schema: {
+        tags: ["summaries"],
+        operationId: "conversationSummary",
+        summary: "One conversation: its text, who took part, counts",
+        params: CONVERSATION_PARAMS,
+        response: {
+          200: {
+            description: "The conversation as it stands",
+            content: {
+              "application/json": {
+                schema: { $ref: "Conversation#" },
+                example: CONVERSATION_EXAMPLE,
+              },
+            },
+          },
+          ...problemResponses(...TURN_PROBLEMS, "conversationIllegal", "conversationUnknown"),
+        },
+      },
+    },
+    async (request, reply) => {
+      const tenant = requireTenantId(request.params.tenant);
+      const id = requireConversation(request.params.conversation);
+      const report = await engine.conversation(tenant, id);
+      return reply.header("cache-control", "no-store").send(conversationAnswer(tenant, report));
+    },
+  );
+}
+
+/** `id` itself, if an event may name it so. */
+function requireConversation(id: string): string {
+  const bytes = Buffer.byteLength(id);
+  // oxlint-disable-next-line no-control-regex
+  const legal = bytes >= 1 && bytes <= CONVERSATION_BYTES_MAX && !/[\u0000-\u001F\u007F]/.test(id);
+  if (legal) return id;
+  const allowed = `1 to ${CONVERSATION_BYTES_MAX} bytes, no controls`;
+  throw new Problem("conversationIllegal", `This is no conversation; use ${allowed}.`);
+}

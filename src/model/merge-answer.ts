@@ -1,0 +1,51 @@
+/** A merge as the API shows it. */
+import type { MergeOmission, SummaryMerge } from "./merge.ts";
+import type { TermCount } from "./summary.ts";
+import {
+  type MetricAnswer,
+  metricsAnswer,
+  windowAnswer,
+  type WindowAnswer,
+} from "./summary-answer.ts";
+
+export type MergeAnswer = {
+  readonly window: WindowAnswer;
+  readonly tenantCount: number;
+  readonly tenants: readonly string[];
+  readonly unknown: readonly string[];
+  readonly omittedCount: number;
+  readonly omitted: readonly MergeOmission[];
+  readonly sketchCount: number;
+  readonly eventCount: number;
+  readonly weightSum: number;
+  readonly userCount: number;
+  readonly userCountError: number;
+  readonly lateCount: number;
+  readonly duplicateCount: number;
+  readonly repeatedCount: number;
+  readonly metrics: Readonly<Record<string, MetricAnswer>>;
+  readonly metricsRefused: number;
+  readonly topTerms: readonly TermCount[];
+};
+
+export function mergeAnswer({ report, ...merge }: SummaryMerge): MergeAnswer {
+  return {
+    window: windowAnswer(report),
+    tenantCount: merge.tenantCount,
+    tenants: merge.tenants,
+    unknown: merge.unknown,
+    omittedCount: merge.omittedCount,
+    omitted: merge.omitted,
+    sketchCount: merge.sketchCount,
+    eventCount: report.eventCount,
+    weightSum: report.weightSum,
+    userCount: report.userCount,
+    userCountError: report.userCountError,
+    lateCount: report.lateCount,
+    duplicateCount: report.duplicateCount,
+    repeatedCount: report.repeatedCount,
+    metrics: metricsAnswer(report.metrics),
+    metricsRefused: report.metricsRefused,
+    topTerms: report.terms,
+  };
+}

@@ -1,0 +1,228 @@
+/**
+ * A tenant's summary as the API shows it. Every number comes with its error or its interval, and
+ * what no number can say is null or absent, never an invented one.
+ */
+import {
+  type ConversationItem,
+  type ConversationReport,
+  LATENESS_MS,
+  type LateLedger,
+  type MetricSummary,
+  type Participant,
+  type Quantile,
+  type Rate,
+  type RollingText,
+  type Span,
+  type SummaryReport,
+  type TermCount,
+  type TextLine,
+} from "./summary.ts";
+import { type Window, windowOf } from "./window.ts";
+
+/** The names of the quantiles, by their `q`. */
+export const QUANTILE_NAMES = { p50: 0.5, p90: 0.9, p99: 0.99, p999: 0.999 } as const;
+export type QuantileName = keyof typeof QUANTILE_NAMES;
+
+export type QuantileAnswer = {
+  readonly value: number;
+  /** The true quantile lies in [low, high] in 95 of 100 cases; null: the samples set no bound. */
+  readonly low: number | null;
+  readonly high: number | null;
+  /** What `value` is: the quantile, or, of too few samples, their maximum. */
+  readonly label: QuantileName | "max";
+};
+
+export type MetricAnswer = {
+  readonly count: number;
+  readonly sum: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly min: number;
+  readonly max: number;
+  readonly relativeError: number;
+  /** Quantiles at or below it are only known to be at most it. */
+  readonly collapsedBelow?: number;
+  /** Samples that the quantiles stand on. */
+  readonly n: number;
+} & { readonly [name in QuantileName]: QuantileAnswer };
+
+export type LineAnswer = {
+  readonly kind: TextLine["kind"];
+  readonly user?: string;
+  readonly eventId?: string;
+  readonly tsMs: number;
+  readonly text: string;
+};
+
+export type TextAnswer = {
+  readonly text: string;
+  readonly lines: readonly LineAnswer[];
+  readonly openQuestions: readonly LineAnswer[];
+  readonly decisions: readonly LineAnswer[];
+  readonly revision: number;
+  readonly generatedBy: "extractive";
+  readonly degraded: boolean;
+};
+
+export type LateAnswer = {
+  readonly count: number;
+  readonly lateByMsMax: number;
+  /** `upToMs` null: later than all before it. */
+  readonly byLateness: readonly { readonly upToMs: number | null; readonly count: number }[];
+  readonly countedInLonger: number;
+  readonly examples: readonly {
+    readonly eventId?: string;
+    readonly tsMs: number;
+    readonly lateByMs: number;
+  }[];
+};
+
+export type WindowAnswer = {
+  readonly name: Window;
+  readonly startMs: number;
+  readonly endMs: number;
+};
+
+export type SummaryAnswer = {
+  readonly tenant: string;
+  readonly asOfMs: number;
+  readonly watermarkMs: number;
+  readonly window: WindowAnswer;
+  readonly eventCount: number;
+  readonly weightSum: number;
+  readonly userCount: number;
+  readonly userCountError: number;
+  readonly duplicateCount: number;
+  readonly repeatedCount: number;
+  readonly rates: readonly Rate[];
+  readonly metrics: Readonly<Record<string, MetricAnswer>>;
+  readonly metricsRefused: number;
+  readonly topTerms: readonly TermCount[];
+  readonly text: TextAnswer;
+  readonly late: LateAnswer;
+};
+
+export type ConversationsAnswer = {
+  readonly tenant: string;
+  readonly conversations: readonly ConversationItem[];
+};
+
+export type ConversationAnswer = { readonly tenant: string } & ConversationItem & {
+    readonly participants: readonly Participant[];
+    readonly text: TextAnswer;
+  };
+
+export function summaryAnswer(tenant: string, report: SummaryReport): SummaryAnswer {
+  return {
+    tenant,
+    asOfMs: report.asOfMs,
+    watermarkMs: report.watermarkMs,
+    window: windowAnswer(report),
+    eventCount: report.eventCount,
+    weightSum: report.weightSum,
+    userCount: report.userCount,
+    userCountError: report.userCountError,
+    duplicateCount: report.duplicateCount,
+    repeatedCount: report.repeatedCount,
+    rates: report.rates,
+    metrics: metricsAnswer(report.metrics),
+    metricsRefused: report.metricsRefused,
+    topTerms: report.terms,
+    text: textAnswer(report.text),
+    late: lateAnswer(report.late),
+  };
+}
+
+export function conversationAnswer(tenant: string, report: ConversationReport): ConversationAnswer {
+  const { item, participants, text } = report;
+  return { tenant, ...item, participants, text: textAnswer(text) };
+}
+
+export function windowAnswer(report: {
+  readonly span: Span;
+  readonly windowStartMs: number;
+  readonly windowEndMs: number;
+}): WindowAnswer {
+  const { span, windowStartMs: startMs, windowEndMs: endMs } = report;
+  return { name: windowOf(span), startMs, endMs };
+}
+
+/** By name; those without a sample in the window are not there. */
+export function metricsAnswer(metrics: readonly MetricSummary[]): Record<string, MetricAnswer> {
+  const sampled = metrics.filter(({ count }) => count > 0);
+  // A metric may be called `__proto__`: entries define, where assignment would not.
+  return Object.fromEntries(sampled.map((metric) => [metric.name, metricAnswer(metric)]));
+}
+
+function metricAnswer(metric: MetricSummary): MetricAnswer {
+  const { count, sum, mean, stddev, min, max, relativeError, collapsedBelow } = metric;
+  const quantile = (name: QuantileName): QuantileAnswer => {
+    const found = metric.quantiles.find(({ q }) => q === QUANTILE_NAMES[name]);
+    return found === undefined
+      ? { value: max, low: null, high: null, label: "max" }
+      : quantileAnswer(name, found);
+  };
+  const moments = { count, sum, mean, stddev, min, max, relativeError, n: count };
+  const collapsed = Number.isFinite(collapsedBelow) ? { collapsedBelow } : {};
+  const [p50, p90, p99, p999] = [
+    quantile("p50"),
+    quantile("p90"),
+    quantile("p99"),
+    quantile("p999"),
+  ];
+  return { ...moments, ...collapsed, p50, p90, p99, p999 };
+}
+
+function quantileAnswer(name: QuantileName, { value, low, high, isMax }: Quantile): QuantileAnswer {
+  const label = isMax ? "max" : name;
+  return { value, low: finiteOrNull(low), high: finiteOrNull(high), label };
+}
+
+function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function textAnswer({ text, lines, openQuestions, decisions, revision }: RollingText): TextAnswer {
+  return {
+    text,
+    lines: lines.map(lineAnswer),
+    openQuestions: openQuestions.map(lineAnswer),
+    decisions: decisions.map(lineAnswer),
+    revision,
+    generatedBy: "extractive",
+    degraded: false,
+  };
+}
+
+function lineAnswer({ kind, user, eventId, tsMs, text }: TextLine): LineAnswer {
+  const who = user === undefined ? {} : { user };
+  const which = eventId === undefined ? {} : { eventId };
+  return { kind, ...who, ...which, tsMs, text };
+}
+
+function lateAnswer(late: LateLedger): LateAnswer {
+  const { count, lateByMsMax, byLateness, countedInLonger, examples } = late;
+  return {
+    count,
+    lateByMsMax,
+    byLateness: byLateness.map((events, i) => ({ upToMs: LATENESS_MS[i] ?? null, count: events })),
+    countedInLonger,
+    examples: examples.map(({ eventId, tsMs, lateByMs }) => ({
+      ...(eventId === undefined ? {} : { eventId }),
+      tsMs,
+      lateByMs,
+    })),
+  };
+}
+
+/**
+ * What a reader would call the state of a summary: two of them that differ only in what the clock
+ * does by itself are the same here.
+ */
+export function visibleSummary(answer: SummaryAnswer): string {
+  const { asOfMs: _asOfMs, window: _window, rates, ...rest } = answer;
+  const shown = rates.map(({ perSecond }) =>
+    perSecond < 10 ? Math.round(perSecond * 10) / 10 : Math.round(perSecond),
+  );
+  return JSON.stringify([rest, shown]);
+}
