@@ -56,6 +56,11 @@ export const CORE_MODULES: readonly {
     configPath: "drain/asconfig.json",
     outputPath: "drain/dist/drain.wasm",
   },
+  {
+    entryPath: "scanner/assembly/index.ts",
+    configPath: "scanner/asconfig.json",
+    outputPath: "scanner/dist/scanner.wasm",
+  },
 ];
 
 /** Where the host's descriptors of a world are written. */
