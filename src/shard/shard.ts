@@ -13,6 +13,7 @@ import type { SketchMerger } from "#model/merge.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import { WARNING_METRIC_LIMIT } from "#model/warning.ts";
 import type { RingReader } from "#std/byte-ring.ts";
+import { Delivery } from "./delivery.ts";
 import {
   type Answer,
   RECORD_ELEMENTS,
@@ -32,12 +33,6 @@ const SLICE_MS = 5;
 const STEP_RECORDS_MAX = 64;
 /** Idle tenants that are told the time in one step. */
 const SWEEP_TENANTS_MAX = 32;
-
-/** Rest after a delivery of the kernel stage, in units of what it took, and the longest. */
-const DELIVERY_REST = 5;
-const DELIVERY_MS_MAX = 5_000;
-/** What joining must leave of a full buffer at most, or it is handed out. */
-const ROOM_SHARE = 0.7;
 
 const FATE_LATE = 1;
 const FATE_DUPLICATE = 2;
@@ -82,6 +77,7 @@ type BatchSource = Pick<
 export class Shard {
   readonly parts: ShardParts;
   readonly tenants = new TenantLedger();
+  readonly #delivery: Delivery | undefined;
   #requests = new RequestLedger();
   #record = new RecordView();
   #answers: Answer[] = [];
@@ -90,14 +86,6 @@ export class Shard {
   #source: BatchSource;
   #batch = 0;
   #batchCount = 0;
-  /** Some of a delivery of the drain is not handed out yet. */
-  #draining = false;
-  /** When the next delivery is due, and how long this one took so far. */
-  #deliverMs = 0;
-  #deliveryMs = 0;
-  /** Batches of this delivery so far, and of the one before: about as many tenants. */
-  #deliveryBatches = 0;
-  #passBatches = 0;
   /** Turns of the host when the batch at hand began. */
   #turnCount = 0;
   /** How the turn of the batch at hand ended, if that is still to be entered. */
@@ -117,13 +105,18 @@ export class Shard {
   constructor(parts: ShardParts) {
     this.parts = parts;
     this.#source = parts.batcher;
+    const { drain } = parts;
+    if (drain === undefined) return;
+    this.#delivery = new Delivery({
+      drain,
+      ensure: (tenant) => this.ensure(tenant),
+      handOut: (passBatches) => this.#runDrained(drain, passBatches),
+    });
   }
 
   /** Whether there is more to do than waits in the ring. */
   get draining(): boolean {
-    const { drain, ring } = this.parts;
-    if (drain === undefined) return false;
-    return this.#draining || drain.pending || (ring.stopping && drain.gathered > 0);
+    return this.#delivery?.pending(this.parts.ring.stopping) ?? false;
   }
 
   /** Takes what waits, up to a bound; returns the answers that are due. `nowMs`: whole epoch ms. */
@@ -140,7 +133,7 @@ export class Shard {
     }
     this.#flush();
     assert(batcher.eventCount === 0);
-    this.#drainStage();
+    this.#delivery?.step(nowMs, ring.stopping);
     this.#sweepIdle();
     this.#count();
     return this.#answers;
@@ -251,60 +244,12 @@ export class Shard {
     this.#requests.takeAnswers(this.#answers);
   }
 
-  /**
-   * Empties the tables of the kernel stage, and hands what gathered to the tenants, some of it a
-   * step. A tenant's turn costs most of what there is to pay, and next to nothing more for more
-   * records: so the next delivery waits in proportion to what the last one took, and under load
-   * fewer and larger batches are handed out; without it they are handed out at once.
-   */
-  #drainStage(): void {
-    const { drain, ring } = this.parts;
-    if (drain === undefined) return;
-    const startMs = performance.now();
-    drain.collect();
-    if (!this.#draining) {
-      if (drain.gathered === 0) return;
-      const due = startMs >= this.#deliverMs || ring.stopping;
-      if (!due && !drain.pending) return;
-      if (!due && this.#makeRoom(drain)) return;
-      drain.deliver();
-      this.#draining = true;
-      this.#deliveryMs = 0;
-      this.#passBatches = this.#deliveryBatches;
-      this.#deliveryBatches = 0;
-    }
-    this.#emit(drain);
-    const doneMs = performance.now();
-    this.#deliveryMs += doneMs - startMs;
-    const restMs = Math.min(this.#deliveryMs * DELIVERY_REST, DELIVERY_MS_MAX);
-    if (!this.#draining) this.#deliverMs = doneMs + restMs;
-  }
-
-  /** Whether joining equal keys made room enough to go on gathering. */
-  #makeRoom(drain: Drain): boolean {
-    const before = drain.gathered;
-    drain.compact();
-    if (drain.gathered > before * ROOM_SHARE) return false;
-    drain.collect();
-    return !drain.pending;
-  }
-
-  /** As many batches as the output takes. */
-  #emit(drain: Drain): void {
-    let status = drain.emit(this.#nowMs);
-    for (; status === "name"; status = drain.emit(this.#nowMs)) {
-      const number = this.ensure(drain.neededName());
-      if (number === -1) drain.refuse();
-      else drain.bind(number);
-    }
+  /** Runs what the drain has written, of about so many tenants one after the other. */
+  #runDrained(drain: Drain, passBatches: number): void {
     this.#batchCount = drain.batchCount;
-    this.#deliveryBatches += drain.batchCount;
-    // The drain hands out tenants in one order every time, each of them once.
-    this.parts.host.pass(this.#passBatches);
+    this.parts.host.pass(passBatches);
     this.#runBatches(drain);
     this.parts.host.pass(0);
-    drain.release();
-    this.#draining = status === "full";
   }
 
   /** Hands every batch to its tenant, slice by slice, each under the guard. */

@@ -1,0 +1,93 @@
+/**
+ * Hands what the kernel stage gathered to its tenants. A tenant's turn costs most of what there is
+ * to pay, and next to nothing more for more records: so the next delivery waits in proportion to
+ * what the last one took, and under load fewer and larger batches are handed out; without it they
+ * are handed out at once.
+ */
+import type { Drain } from "#kernel/drain.ts";
+
+/** Rest after a delivery, in units of what it took, and the longest. */
+const DELIVERY_REST = 5;
+const DELIVERY_MS_MAX = 5_000;
+/** What joining must leave of a full buffer at most, or it is handed out. */
+const ROOM_SHARE = 0.7;
+
+/** What a delivery needs of its shard. */
+export type DeliveryParts = {
+  readonly drain: Drain;
+  /** Number of a tenant, made if it is new; -1 when there is no room for it. */
+  readonly ensure: (tenant: string) => number;
+  /** Runs the batches that the drain has written; of so many tenants, one after the other. */
+  readonly handOut: (passBatches: number) => void;
+};
+
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  /** Some of a delivery is not handed out yet. */
+  #busy = false;
+  /** When the next delivery is due, and how long this one took so far. */
+  #dueMs = 0;
+  #tookMs = 0;
+  /** Batches of this delivery so far, and of the one before: about as many tenants. */
+  #batches = 0;
+  #passBatches = 0;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether there is something to do; `stopping`: nothing may be left. */
+  pending(stopping: boolean): boolean {
+    const { drain } = this.#parts;
+    return this.#busy || drain.pending || (stopping && drain.gathered > 0);
+  }
+
+  /** Empties the tables, and hands some of what gathered to the tenants. */
+  step(nowMs: number, stopping: boolean): void {
+    const { drain } = this.#parts;
+    const startMs = performance.now();
+    drain.collect();
+    if (!this.#busy) {
+      if (drain.gathered === 0) return;
+      const due = startMs >= this.#dueMs || stopping;
+      if (!due && !drain.pending) return;
+      if (!due && this.#makeRoom()) return;
+      drain.deliver();
+      this.#busy = true;
+      this.#tookMs = 0;
+      this.#passBatches = this.#batches;
+      this.#batches = 0;
+    }
+    this.#emit(nowMs);
+    const doneMs = performance.now();
+    this.#tookMs += doneMs - startMs;
+    const restMs = Math.min(this.#tookMs * DELIVERY_REST, DELIVERY_MS_MAX);
+    if (!this.#busy) this.#dueMs = doneMs + restMs;
+  }
+
+  /** Whether joining equal keys made room enough to go on gathering. */
+  #makeRoom(): boolean {
+    const { drain } = this.#parts;
+    const before = drain.gathered;
+    drain.compact();
+    if (drain.gathered > before * ROOM_SHARE) return false;
+    drain.collect();
+    return !drain.pending;
+  }
+
+  /** As many batches as the output takes. */
+  #emit(nowMs: number): void {
+    const { drain, ensure, handOut } = this.#parts;
+    let status = drain.emit(nowMs);
+    for (; status === "name"; status = drain.emit(nowMs)) {
+      const number = ensure(drain.neededName());
+      if (number === -1) drain.refuse();
+      else drain.bind(number);
+    }
+    this.#batches += drain.batchCount;
+    // The drain hands out tenants in one order every time, each of them once.
+    handOut(this.#passBatches);
+    drain.release();
+    this.#busy = status === "full";
+  }
+}
