@@ -6,12 +6,13 @@ import test from "node:test";
 import { IsolateHost } from "#isolate/host.ts";
 import { STRIKE_COUNT_MAX } from "#model/limits.ts";
 import type { Outcome } from "#model/outcome.ts";
+import { ALL_SPANS } from "#model/window.ts";
 import { Random } from "#std/random.ts";
 import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
 import { writeBatch } from "#testing/batch.ts";
 
 const component = hostileComponent();
-const report = new Uint32Array(4);
+const report = new Uint32Array(5);
 const fates = new Uint8Array(1024);
 
 const NEIGHBOURS = 5;
@@ -141,9 +142,10 @@ function neighbourTrace(slotCount: number, seed: number, misdeed?: readonly Call
   const host = newHost(slotCount);
   const number = host.admit(component);
   const hash = createHash("sha256");
-  if (misdeed !== undefined) assert.equal(host.open(BAD, number, { clock: "wall" }), "ok");
+  if (misdeed !== undefined)
+    assert.equal(host.open(BAD, number, { clock: "wall", spans: ALL_SPANS }), "ok");
   for (let tenant = 0; tenant < NEIGHBOURS; tenant++) {
-    assert.equal(host.open(tenant, number, { clock: "event" }), "ok");
+    assert.equal(host.open(tenant, number, { clock: "event", spans: ALL_SPANS }), "ok");
   }
   const stepCount = 60;
   for (let step = 0; step < stepCount; step++) {
@@ -174,7 +176,7 @@ for (const { name, outcome, calls } of MISDEEDS) {
   test(`a guest that ${name} ends ${outcome} and is where it was`, () => {
     const host = newHost(2);
     const number = host.admit(component);
-    assert.equal(host.open(BAD, number, { clock: "wall" }), "ok");
+    assert.equal(host.open(BAD, number, { clock: "wall", spans: ALL_SPANS }), "ok");
     assert.equal(guarded(host, plain), "ok");
     for (const call of calls.slice(0, -1)) assert.equal(guarded(host, call), "ok");
     // A hog's state is too large to be written: it is back where it was written last.
@@ -197,7 +199,7 @@ for (const { name, outcome, calls } of MISDEEDS) {
 test(`after ${STRIKE_COUNT_MAX} strikes a tenant is quarantined until it is released`, () => {
   const host = newHost(2);
   const number = host.admit(component);
-  host.open(BAD, number, { clock: "wall" });
+  host.open(BAD, number, { clock: "wall", spans: ALL_SPANS });
   assert.equal(plain(host), "ok");
   const before = host.stateHash(BAD);
   for (let strike = 1; strike <= STRIKE_COUNT_MAX; strike++) {
@@ -221,7 +223,7 @@ test("a tenant never finds another's bytes, in any slot", () => {
     const host = newHost(slotCount);
     const number = host.admit(component);
     for (let tenant = 0; tenant < NEIGHBOURS; tenant++) {
-      assert.equal(host.open(tenant, number, { clock: "wall" }), "ok");
+      assert.equal(host.open(tenant, number, { clock: "wall", spans: ALL_SPANS }), "ok");
     }
     for (let step = 0; step < 300; step++) {
       const tenant = random.below(NEIGHBOURS);
@@ -238,7 +240,7 @@ test("a tenant never finds another's bytes, in any slot", () => {
 
 test("the search of the last test does find what it looks for", () => {
   const host = newHost(1);
-  host.open(0, host.admit(component), { clock: "wall" });
+  host.open(0, host.admit(component), { clock: "wall", spans: ALL_SPANS });
   for (const bytes of [commandBatch("paint", 1), commandBatch("search", 2)]) {
     assert.equal(host.ingest(0, bytes, 0, bytes.length, report, fates), "ok");
   }

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { IsolateHost } from "#isolate/host.ts";
 import { BATCH_BYTES_MAX } from "#model/limits.ts";
 import type { Outcome } from "#model/outcome.ts";
+import { ALL_SPANS } from "#model/window.ts";
 import type { BatchPool } from "../batches.ts";
 
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
@@ -26,7 +27,7 @@ export class Isolates {
   counted = 0;
   repeated = 0;
   readonly #component: number;
-  readonly #report = new Uint32Array(4);
+  readonly #report = new Uint32Array(5);
   readonly #fates = new Uint8Array(BATCH_BYTES_MAX / EVENT_BYTES_MIN);
 
   constructor(options: { slotCount: number; tenantCountMax: number }) {
@@ -39,7 +40,7 @@ export class Isolates {
   }
 
   open(tenant: number): void {
-    mustBeOk(this.host.open(tenant, this.#component, { clock: "wall" }));
+    mustBeOk(this.host.open(tenant, this.#component, { clock: "wall", spans: ALL_SPANS }));
   }
 
   /** One turn; runs inside `slices`. */

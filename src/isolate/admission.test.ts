@@ -11,7 +11,7 @@ import { SUMMARIZER } from "./world.gen.ts";
 
 const text: string = await print(hostileComponent());
 
-const MEMORY = "(memory (;0;) 2 2)";
+const MEMORY = "(memory (;0;) 3 3)";
 const INGEST = "nexuscore:tenant/summarize@0.1.0#ingest";
 
 /** Puts declarations into the core module, after its memory. */
@@ -45,13 +45,13 @@ const REFUSALS: readonly {
   {
     name: "a memory without a maximum",
     code: "memoryLimits",
-    edit: replacing(MEMORY, "(memory 2)"),
+    edit: replacing(MEMORY, "(memory 3)"),
   },
   { name: "a memory too large", code: "memoryLimits", edit: replacing(MEMORY, "(memory 4 4)") },
   { name: "an empty memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory 0 0)") },
   { name: "a second memory", code: "memoryLimits", edit: inCore("(memory 1 1)") },
-  { name: "a shared memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory 2 2 shared)") },
-  { name: "a 64-bit memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory i64 2 2)") },
+  { name: "a shared memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory 3 3 shared)") },
+  { name: "a 64-bit memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory i64 3 3)") },
   { name: "a table that can grow", code: "tableLimits", edit: inCore("(table 1 2 funcref)") },
   { name: "a table without a maximum", code: "tableLimits", edit: inCore("(table 1 funcref)") },
   { name: "a huge table", code: "tableLimits", edit: inCore("(table 9999999 9999999 funcref)") },
@@ -186,7 +186,7 @@ function checkRefused(bytes: Uint8Array, code: AdmissionErrorCode): void {
 test("the component itself is admitted, under its SHA-256", async () => {
   const admitted = admitComponent(hostileComponent(), SUMMARIZER);
   assert.match(admitted.sha256, /^[0-9a-f]{64}$/);
-  assert.equal(admitted.base.length, 131072);
+  assert.equal(admitted.base.length, 3 * 65_536);
   assert.equal(admitted.growOffsets.size, 3);
   const printed = admitComponent(await parse(text), SUMMARIZER);
   assert.deepEqual(printed.base, admitted.base);
@@ -196,7 +196,7 @@ test("a component that uses SIMD, br_table and call_indirect is admitted", async
   const code = `(func (param i32) (result i32)
     block block local.get 0 br_table 0 1 0 end end
     i32.const 0 v128.load v128.const i32x4 1 2 3 4 i8x16.add i32x4.extract_lane 2
-    local.get 0 call_indirect (type 3)
+    local.get 0 call_indirect (param i32) (result i32)
     f64.const 1.5 i32.trunc_sat_f64_u i32.extend8_s i32.add)`;
   const edited = inLast(code)(inCore("(table 1 1 funcref) (elem (i32.const 0) func 0)")(text));
   admitComponent(await parse(edited), SUMMARIZER);

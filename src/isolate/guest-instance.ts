@@ -1,21 +1,23 @@
 /** One instance of an admitted component, and the calls of the world on it. */
 import assert from "node:assert/strict";
 import type { Outcome } from "#model/outcome.ts";
-import type { TrendingReport } from "#model/trending.ts";
 import { bytesOf, postReturnName, sequenceLayout, type AbiFunction } from "./abi-types.ts";
 import { MEMORY_NAME, REALLOC_NAME, type AdmittedComponent } from "./admission.ts";
-import { AbiError, GuestMemory, compileLiftResult, type LiftResult } from "./canonical-abi.ts";
-import { ADVANCE, CONFIGURE, INGEST, TRENDING } from "./world.gen.ts";
-import type * as world from "./world.gen.ts";
+import { AbiError, GuestMemory } from "./canonical-abi.ts";
+import { QUESTIONS, type Question } from "./questions.ts";
+import { ADVANCE, CONFIGURE, INGEST } from "./world.gen.ts";
 
 type CoreFunction = (...values: number[]) => number;
 
-/** Numbers of a report that `ingest` fills in, in the order of the WIT. */
-export const REPORT_COUNTS = 4;
+/** Numbers of a report that come from the guest's, in the order of the WIT. */
+const REPORT_COUNTS = 4;
+/** Numbers of a report that `ingest` fills in: these, and the events with a refused metric. */
+export const REPORT_NUMBERS = REPORT_COUNTS + 1;
 
+/** The greatest fate, and a bit that any of them may have: a metric of the event was refused. */
 const FATE_MAX = 3;
-const liftTrending = compileLiftResult(TRENDING.result!) as LiftTrending;
-type LiftTrending = (...values: Parameters<LiftResult>) => world.TrendingReport;
+const FATE_METRIC_REFUSED = 8;
+const FATE_BITS = FATE_MAX | FATE_METRIC_REFUSED;
 
 /** Where the fields of an ingest report lie: the hot path reads them without making an object. */
 const REPORT = ingestReportLayout();
@@ -49,8 +51,9 @@ export class GuestInstance {
   readonly #ingest: CoreFunction;
   readonly #ingestPost: CoreFunction | undefined;
   readonly #advance: CoreFunction;
-  readonly #trending: CoreFunction;
-  readonly #trendingPost: CoreFunction | undefined;
+  /** By the number of the question. */
+  readonly #questions: readonly CoreFunction[];
+  readonly #questionPosts: readonly (CoreFunction | undefined)[];
 
   constructor(component: AdmittedComponent) {
     const { exports } = new WebAssembly.Instance(component.module, {});
@@ -65,30 +68,30 @@ export class GuestInstance {
     this.#ingest = find(INGEST.coreName);
     this.#ingestPost = findPost(INGEST);
     this.#advance = find(ADVANCE.coreName);
-    this.#trending = find(TRENDING.coreName);
-    this.#trendingPost = findPost(TRENDING);
+    this.#questions = QUESTIONS.map(({ abi }) => find(abi.coreName));
+    this.#questionPosts = QUESTIONS.map(({ abi }) => findPost(abi));
   }
 
-  /** `clock`: its number in the WIT's enum. */
-  configure(clock: number): void {
-    this.#configure(clock);
+  /** `clock`: its number in the WIT's enum; `spans`: a bit for each. */
+  configure(clock: number, spans: number): void {
+    this.#configure(clock, spans);
   }
 
   advance(nowMs: number): void {
     this.#advance(nowMs);
   }
 
-  /** `order`: its number in the WIT's enum. */
-  trending(limit: number, order: number): TrendingReport {
-    const result = this.#trending(limit, order);
-    const report: TrendingReport = liftTrending(this.memory, result);
-    this.#trendingPost?.(result);
+  /** What goes in is the text, if the question takes one, or the numbers, as many as it takes. */
+  ask<Report>(question: Question<Report>, first: number, second: number, text: Buffer): Report {
+    const result = this.#ask(question.number, first, second, text, 0, text.length);
+    const report = question.lift(this.memory, result, first);
+    this.#questionPosts[question.number]?.(result);
     return report;
   }
 
   /**
-   * Hot: once a batch. Report: [counted, late, duplicate, repeated]; fates: one byte an event. Both
-   * are garbage when it throws. Makes no object.
+   * Hot: once a batch. Report: [counted, late, duplicate, repeated, events with a refused metric];
+   * fates: one byte an event. Both are garbage when it throws. Makes no object.
    */
   ingest(
     source: Uint8Array,
@@ -98,27 +101,53 @@ export class GuestInstance {
     report: Uint32Array,
     fates: Uint8Array,
   ): void {
-    const { memory } = this;
-    const pointer = this.#realloc(0, 0, 1, byteCount) >>> 0;
-    memory.check(pointer, byteCount, 1);
-    copyBytes.call(source, memory.bytes, pointer, byteOffset, byteOffset + byteCount);
+    const pointer = this.#lower(source, byteOffset, byteCount);
     const result = this.#ingest(pointer, byteCount);
-    readReport(memory, result >>> 0, eventCount, report, fates);
+    readReport(this.memory, result >>> 0, eventCount, report, fates);
     if (this.#ingestPost !== undefined) this.#ingestPost(result);
   }
 
   /** What a batch did to the state, for those who know its report already. */
   ingestAgain(source: Uint8Array, byteOffset: number, byteCount: number): void {
-    const pointer = this.#realloc(0, 0, 1, byteCount) >>> 0;
-    this.memory.check(pointer, byteCount, 1);
-    copyBytes.call(source, this.memory.bytes, pointer, byteOffset, byteOffset + byteCount);
+    const pointer = this.#lower(source, byteOffset, byteCount);
     const result = this.#ingest(pointer, byteCount);
     if (this.#ingestPost !== undefined) this.#ingestPost(result);
   }
 
-  trendingAgain(limit: number, order: number): void {
-    const result = this.#trending(limit, order);
-    this.#trendingPost?.(result);
+  /** What a question did to the state, for those who know its answer already. */
+  askAgain(
+    question: number,
+    first: number,
+    second: number,
+    source: Buffer,
+    byteOffset: number,
+    byteCount: number,
+  ): void {
+    const result = this.#ask(question, first, second, source, byteOffset, byteCount);
+    this.#questionPosts[question]?.(result);
+  }
+
+  /** A call from JavaScript drops what the function does not take. */
+  #ask(
+    question: number,
+    first: number,
+    second: number,
+    source: Buffer,
+    byteOffset: number,
+    byteCount: number,
+  ): number {
+    const call = this.#questions[question]!;
+    if (!QUESTIONS[question]!.takesText) return call(first, second);
+    return call(this.#lower(source, byteOffset, byteCount), byteCount);
+  }
+
+  /** Hot. Hands bytes to the guest, where it wants them. */
+  #lower(source: Uint8Array, byteOffset: number, byteCount: number): number {
+    const { memory } = this;
+    const pointer = this.#realloc(0, 0, 1, byteCount) >>> 0;
+    memory.check(pointer, byteCount, 1);
+    copyBytes.call(source, memory.bytes, pointer, byteOffset, byteOffset + byteCount);
+    return pointer;
   }
 }
 
@@ -143,14 +172,18 @@ function readReport(
   if (fateCount !== eventCount || total !== eventCount) {
     throw new AbiError(`${eventCount} events got ${fateCount} fates and a count of ${total}.`);
   }
-  let worst = 0;
+  let seen = 0;
+  let refused = 0;
   for (let event = 0; event < fateCount; event++) {
     const fate = bytes[pointer + event]!;
-    if (fate > worst) worst = fate;
+    seen |= fate;
+    refused += fate & FATE_METRIC_REFUSED;
     fates[event] = fate;
   }
-  if (worst > FATE_MAX)
-    throw new AbiError(`An event got the fate ${worst}; known are 0 to ${FATE_MAX}.`);
+  report[REPORT_COUNTS] = refused / FATE_METRIC_REFUSED;
+  if ((seen & ~FATE_BITS) !== 0) {
+    throw new AbiError(`An event got an unknown fate; known are 0 to ${FATE_MAX}, and 8 more.`);
+  }
 }
 
 /**

@@ -16,20 +16,39 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { BATCH_BYTES_MAX, IMAGE_PAGE_BYTES, STRIKE_COUNT_MAX, TURN_MS_MAX } from "#model/limits.ts";
+import {
+  BATCH_BYTES_MAX,
+  CONVERSATION_BYTES_MAX,
+  IMAGE_PAGE_BYTES,
+  STRIKE_COUNT_MAX,
+  TURN_MS_MAX,
+} from "#model/limits.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
+import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder, TrendingReport } from "#model/trending.ts";
 import type { AbiType } from "./abi-types.ts";
 import { admitComponent } from "./admission.ts";
-import { REPORT_COUNTS, outcomeOf } from "./guest-instance.ts";
+import { REPORT_NUMBERS, outcomeOf } from "./guest-instance.ts";
 import { HostStats } from "./host-stats.ts";
 import { Images } from "./images.ts";
+import {
+  CONVERSATION,
+  CONVERSATIONS,
+  SKETCH,
+  SUMMARY,
+  TRENDING,
+  caseNumber,
+  casesOf,
+  orderNumber,
+  spanNumber,
+  type Question,
+} from "./questions.ts";
 import { runGuarded } from "./slice-guard.ts";
 import { NO_TENANT, type Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
 import { COMPONENT_NUMBER_MAX, TenantTable } from "./tenant-table.ts";
-import { CONFIGURE, SUMMARIZER, TRENDING } from "./world.gen.ts";
+import { CONFIGURE, SUMMARIZER } from "./world.gen.ts";
 
 export type IsolateHostOptions = {
   /** Instances at most. */
@@ -49,9 +68,13 @@ export type IsolateHostOptions = {
   readonly threadCpuMs?: () => number;
 };
 
-export type TrendingAnswer = {
+/** `spans`: bit n for the n-th of SPANS. */
+export type TenantSettings = { readonly clock: Clock; readonly spans: number };
+
+export type Answer<Report> = {
   readonly outcome: Outcome;
-  readonly report: TrendingReport | undefined;
+  /** Undefined unless the outcome is `ok`. */
+  readonly report: Report | undefined;
 };
 
 export class IsolateHost {
@@ -107,7 +130,7 @@ export class IsolateHost {
   }
 
   /** Begins a tenant. When the outcome is not `ok` it stays closed, and keeps its strikes. */
-  open(tenant: number, component: number, settings: { clock: Clock }): Outcome {
+  open(tenant: number, component: number, settings: TenantSettings): Outcome {
     this.#checkTenant(tenant);
     assert(!this.#tenants.isOpen(tenant));
     assert(component >= 0 && component < this.#components.size);
@@ -119,21 +142,34 @@ export class IsolateHost {
       this.#abandonOpening();
       return this.#decline(this.#slots.refusal);
     }
-    const clock = CLOCKS.indexOf(settings.clock);
-    assert(clock >= 0);
+    const clock = caseNumber(CLOCKS, settings.clock);
     try {
-      slot.instance.configure(clock);
+      slot.instance.configure(clock, settings.spans);
     } catch (error) {
       const outcome = this.#fail(slot, error);
       this.#abandonOpening();
       return outcome;
     }
-    slot.journal.configure(clock);
+    slot.journal.configure(clock, settings.spans);
     slot.journal.publish(performance.now() - this.#turnStartMs);
     this.#openingTenant = NO_TENANT;
     this.#turnTenant = NO_TENANT;
     this.#slots.torn = undefined;
     return "ok";
+  }
+
+  /** Other spans for a tenant that is open; its clock stays what it was. */
+  reconfigure(tenant: number, settings: TenantSettings): Outcome {
+    const slot = this.#beginOpen(tenant, 0);
+    if (slot === undefined) return this.#decline(this.#slots.refusal);
+    const clock = caseNumber(CLOCKS, settings.clock);
+    try {
+      slot.instance.configure(clock, settings.spans);
+    } catch (error) {
+      return this.#fail(slot, error);
+    }
+    slot.journal.configure(clock, settings.spans);
+    return this.#finish(slot);
   }
 
   /** Forgets the tenant: its state, its strikes. */
@@ -157,8 +193,9 @@ export class IsolateHost {
   }
 
   /**
-   * Hot: hands a batch to the tenant. `report` gets [counted, late, duplicate, repeated], `fates`
-   * one byte an event; both hold garbage unless the outcome is `ok`. Makes no object.
+   * Hot: hands a batch to the tenant. `report` gets [counted, late, duplicate, repeated, events
+   * with a refused metric], `fates` one byte an event: 0 to 3 as in the report, and 8 more if a
+   * metric was refused. Both hold garbage unless the outcome is `ok`. Makes no object.
    */
   ingest(
     tenant: number,
@@ -172,7 +209,7 @@ export class IsolateHost {
     assert(byteOffset + byteCount <= source.length);
     const eventCount = readU32(source, byteOffset);
     assert(eventCount <= fates.length);
-    assert(report.length >= REPORT_COUNTS);
+    assert(report.length >= REPORT_NUMBERS);
     const slot = this.#beginOpen(tenant, byteCount);
     if (slot === undefined) return this.#decline(this.#slots.refusal);
     try {
@@ -196,21 +233,30 @@ export class IsolateHost {
     return this.#finish(slot);
   }
 
-  trending(tenant: number, limit: number, order: TrendOrder): TrendingAnswer {
-    const slot = this.#beginOpen(tenant, 0);
-    if (slot === undefined) {
-      return { outcome: this.#decline(this.#slots.refusal), report: undefined };
-    }
-    const orderNumber = ORDERS.indexOf(order);
-    assert(orderNumber >= 0);
-    let report: TrendingReport;
-    try {
-      report = slot.instance.trending(limit, orderNumber);
-    } catch (error) {
-      return { outcome: this.#fail(slot, error), report: undefined };
-    }
-    slot.journal.trending(limit, orderNumber);
-    return { outcome: this.#finish(slot), report };
+  trending(tenant: number, limit: number, order: TrendOrder): Answer<TrendingReport> {
+    return this.#ask(tenant, TRENDING, limit, orderNumber(order), NO_TEXT);
+  }
+
+  /** `limit`: terms at most. */
+  summary(tenant: number, span: Span, limit: number): Answer<SummaryReport> {
+    return this.#ask(tenant, SUMMARY, spanNumber(span), limit, NO_TEXT);
+  }
+
+  conversations(tenant: number, limit: number): Answer<readonly ConversationItem[]> {
+    return this.#ask(tenant, CONVERSATIONS, limit, 0, NO_TEXT);
+  }
+
+  /** `ok` without a report: the tenant remembers no conversation of that name. */
+  conversation(tenant: number, id: string): Answer<ConversationReport> {
+    const text = Buffer.from(id);
+    // Longer than any that an event can have.
+    if (text.length > CONVERSATION_BYTES_MAX) return { outcome: "ok", report: undefined };
+    return this.#ask(tenant, CONVERSATION, 0, 0, text) as Answer<ConversationReport>;
+  }
+
+  /** A copy of the window in its portable form. */
+  sketch(tenant: number, span: Span): Answer<Uint8Array> {
+    return this.#ask(tenant, SKETCH, spanNumber(span), 0, NO_TEXT);
   }
 
   /**
@@ -267,6 +313,27 @@ export class IsolateHost {
   /** Writes the images of all tenants in slots. */
   commitAll(): void {
     this.#slots.commitAll();
+  }
+
+  #ask<Report>(
+    tenant: number,
+    question: Question<Report>,
+    first: number,
+    second: number,
+    text: Buffer,
+  ): Answer<Report> {
+    const slot = this.#beginOpen(tenant, text.length);
+    if (slot === undefined) {
+      return { outcome: this.#decline(this.#slots.refusal), report: undefined };
+    }
+    let report: Report;
+    try {
+      report = slot.instance.ask(question, first, second, text);
+    } catch (error) {
+      return { outcome: this.#fail(slot, error), report: undefined };
+    }
+    slot.journal.ask(question.number, first, second, text);
+    return { outcome: this.#finish(slot), report };
   }
 
   #beginOpen(tenant: number, byteCount: number): Slot | undefined {
@@ -372,15 +439,13 @@ export class IsolateHost {
   }
 }
 
-const CLOCKS = casesOf(CONFIGURE.parameters[0]!.type, "clock");
-const ORDERS = casesOf(TRENDING.parameters[1]!.type, undefined);
+const CLOCKS = casesOf(clockType());
+const NO_TEXT = Buffer.alloc(0);
 
-/** Cases of an enum, or of the field of a record that is one. */
-function casesOf(type: AbiType, field: string | undefined): readonly string[] {
-  const inner =
-    type.kind === "record" ? type.fields.find(({ name }) => name === field)?.type : type;
-  assert(inner?.kind === "enum");
-  return inner.cases;
+function clockType(): AbiType | undefined {
+  const settings = CONFIGURE.parameters[0]!.type;
+  assert(settings.kind === "record");
+  return settings.fields.find(({ name }) => name === "clock")?.type;
 }
 
 function readU32(bytes: Uint8Array, at: number): number {

@@ -1,17 +1,16 @@
 /**
  * The turns of a slot's tenant since its image was committed: image + journal = the tenant, because
  * a guest is a function of its calls. It exists so that a turn need not end with a commit (a
- * comparison of 128 KiB), and a failed turn can still be undone: new instance, last image, journal
+ * comparison of 192 KiB), and a failed turn can still be undone: new instance, last image, journal
  * again.
  *
- * Entries of 16 bytes { u32 kind, u32 count, f64 value }, and the batch after an `ingest`,
- * 8-aligned:
+ * Entries of 16 bytes { u32 kind, u32 bytes, u32 first, u32 second }, then so many bytes, 8-aligned:
  *
- *   configure  value: clock        advance    value: now
- *   ingest     count: bytes        trending   count: limit, value: order
+ *   configure  clock, spans        advance    now, as one f64
+ *   ingest     the batch           questions  two numbers, or a text
  *
- * `trending` changes nothing in a guest that keeps the contract; it is kept all the same, so that a
- * guest that does not is still the same function of its calls in any slot.
+ * Questions change nothing in a guest that keeps the contract; they are kept all the same, so that
+ * a guest that does not is still the same function of its calls in any slot.
  *
  * An entry is written beyond the end, and counts once `publish` moves the end: one store.
  */
@@ -24,7 +23,8 @@ export const ENTRY_BYTES = 16;
 const CONFIGURE = 1;
 const INGEST = 2;
 const ADVANCE = 3;
-const TRENDING = 4;
+/** And above it, by the number of the question. */
+const QUESTION = 4;
 
 assert(ENTRY_BYTES + BATCH_BYTES_MAX <= JOURNAL_BYTES);
 
@@ -51,23 +51,24 @@ export class Journal {
     this.#ms = 0;
   }
 
-  configure(clock: number): void {
-    this.#append(CONFIGURE, 0, clock);
+  configure(clock: number, spans: number): void {
+    this.#append(CONFIGURE, clock, spans);
   }
 
   ingest(source: Uint8Array, byteOffset: number, byteCount: number): void {
-    this.#append(INGEST, byteCount, 0);
-    const start = this.#pendingEnd;
-    Buffer.prototype.copy.call(source, this.#bytes, start, byteOffset, byteOffset + byteCount);
-    this.#pendingEnd = start + ((byteCount + 7) & ~7);
+    this.#append(INGEST, 0, 0);
+    this.#appendBytes(source, byteOffset, byteCount);
   }
 
   advance(nowMs: number): void {
-    this.#append(ADVANCE, 0, nowMs);
+    this.#append(ADVANCE, 0, 0);
+    this.#view.setFloat64(this.#end + 8, nowMs, true);
   }
 
-  trending(limit: number, order: number): void {
-    this.#append(TRENDING, limit, order);
+  /** `question`: its number. */
+  ask(question: number, first: number, second: number, text: Uint8Array): void {
+    this.#append(QUESTION + question, first, second);
+    this.#appendBytes(text, 0, text.length);
   }
 
   /** The appended entry counts from now on; its turn took so long. */
@@ -80,25 +81,35 @@ export class Journal {
   replay(instance: GuestInstance): void {
     for (let at = 0; at < this.#end;) {
       const kind = this.#view.getUint32(at, true);
-      const count = this.#view.getUint32(at + 4, true);
-      const value = this.#view.getFloat64(at + 8, true);
-      at += ENTRY_BYTES;
-      if (kind === CONFIGURE) instance.configure(value);
-      else if (kind === ADVANCE) instance.advance(value);
-      else if (kind === TRENDING) instance.trendingAgain(count, value);
+      const byteCount = this.#view.getUint32(at + 4, true);
+      const first = this.#view.getUint32(at + 8, true);
+      const second = this.#view.getUint32(at + 12, true);
+      const bytesAt = at + ENTRY_BYTES;
+      if (kind === CONFIGURE) instance.configure(first, second);
+      else if (kind === ADVANCE) instance.advance(this.#view.getFloat64(at + 8, true));
+      else if (kind === INGEST) instance.ingestAgain(this.#bytes, bytesAt, byteCount);
       else {
-        assert(kind === INGEST);
-        instance.ingestAgain(this.#bytes, at, count);
-        at += (count + 7) & ~7;
+        assert(kind >= QUESTION);
+        instance.askAgain(kind - QUESTION, first, second, this.#bytes, bytesAt, byteCount);
       }
+      at = bytesAt + ((byteCount + 7) & ~7);
     }
   }
 
-  #append(kind: number, count: number, value: number): void {
+  #append(kind: number, first: number, second: number): void {
     const at = this.#end;
     this.#view.setUint32(at, kind, true);
-    this.#view.setUint32(at + 4, count, true);
-    this.#view.setFloat64(at + 8, value, true);
+    this.#view.setUint32(at + 4, 0, true);
+    this.#view.setUint32(at + 8, first, true);
+    this.#view.setUint32(at + 12, second, true);
     this.#pendingEnd = at + ENTRY_BYTES;
+  }
+
+  /** Behind the entry that was appended. */
+  #appendBytes(source: Uint8Array, byteOffset: number, byteCount: number): void {
+    const start = this.#pendingEnd;
+    this.#view.setUint32(this.#end + 4, byteCount, true);
+    Buffer.prototype.copy.call(source, this.#bytes, start, byteOffset, byteOffset + byteCount);
+    this.#pendingEnd = start + ((byteCount + 7) & ~7);
   }
 }
