@@ -1,9 +1,11 @@
 import { LIVE_HEARTBEAT_MS, LIVE_STALL_MS_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
-import { trendingAnswer, type TrendingAnswer } from "#model/trending-answer.ts";
+import { trendingAnswer, type TrendingAnswer, visibleTrending } from "#model/trending-answer.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LiveFeed, type LiveListener, type LiveUpdate } from "./live-feed.ts";
+
+const TRENDING = ["trending"];
 
 class Listener implements LiveListener {
   readonly updates: LiveUpdate[] = [];
@@ -48,17 +50,17 @@ function answer(eventCount: number, asOfMs = 0): TrendingAnswer {
 
 function openFeed(): { feed: LiveFeed; state: { answer: TrendingAnswer; reads: number } } {
   const state = { answer: answer(1), reads: 0 };
-  const feed = new LiveFeed(async () => {
+  const read = async () => {
     state.reads += 1;
-    return state.answer;
-  });
-  return { feed, state };
+    return { visible: visibleTrending(state.answer), answer: state.answer };
+  };
+  return { feed: new LiveFeed({ trending: { event: "trending", read } }), state };
 }
 
 test("live: what did not change is not sent, although the clock moves", async () => {
   const { feed, state } = openFeed();
   const listener = new Listener();
-  feed.join(listener, { seenId: 0, nowMs: 1_000 });
+  feed.join(listener, { kinds: TRENDING, seenId: 0, nowMs: 1_000 });
   await feed.poll(1_000);
   state.answer = answer(1, 5_000);
   await feed.poll(2_000);
@@ -75,7 +77,7 @@ test("live: what did not change is not sent, although the clock moves", async ()
 test("live: ids rise even if the clock falls", async () => {
   const { feed, state } = openFeed();
   const listener = new Listener();
-  feed.join(listener, { seenId: 0, nowMs: 9_000 });
+  feed.join(listener, { kinds: TRENDING, seenId: 0, nowMs: 9_000 });
   await feed.poll(9_000);
   state.answer = answer(2);
   await feed.poll(4_000);
@@ -88,7 +90,9 @@ test("live: ids rise even if the clock falls", async () => {
 test("live: one poll serves all; nobody listening, no poll", async () => {
   const { feed, state } = openFeed();
   const listeners = [new Listener(), new Listener(), new Listener()];
-  const leaves = listeners.map((listener) => feed.join(listener, { seenId: 0, nowMs: 0 }));
+  const leaves = listeners.map((listener) =>
+    feed.join(listener, { kinds: TRENDING, seenId: 0, nowMs: 0 }),
+  );
   await feed.poll(1_000);
   assert.equal(state.reads, 1);
   assert.deepEqual(
@@ -102,12 +106,12 @@ test("live: one poll serves all; nobody listening, no poll", async () => {
 
 test("live: who comes back gets the present state, unless it was seen", async () => {
   const { feed } = openFeed();
-  feed.join(new Listener(), { seenId: 0, nowMs: 0 });
+  feed.join(new Listener(), { kinds: TRENDING, seenId: 0, nowMs: 0 });
   await feed.poll(1_000);
   const [fresh, current, stale] = [new Listener(), new Listener(), new Listener()];
-  feed.join(fresh, { seenId: 0, nowMs: 1_100 });
-  feed.join(current, { seenId: 1_000, nowMs: 1_100 });
-  feed.join(stale, { seenId: 400, nowMs: 1_100 });
+  feed.join(fresh, { kinds: TRENDING, seenId: 0, nowMs: 1_100 });
+  feed.join(current, { kinds: TRENDING, seenId: 1_000, nowMs: 1_100 });
+  feed.join(stale, { kinds: TRENDING, seenId: 400, nowMs: 1_100 });
   assert.deepEqual(
     [fresh, current, stale].map(({ updates }) => updates.length),
     [1, 0, 1],
@@ -118,7 +122,7 @@ test("live: a slow listener gets the newest next, and never a queue", async () =
   const { feed, state } = openFeed();
   const slow = new Listener();
   slow.block();
-  feed.join(slow, { seenId: 0, nowMs: 0 });
+  feed.join(slow, { kinds: TRENDING, seenId: 0, nowMs: 0 });
   for (let second = 1; second <= 5; second++) {
     state.answer = answer(second);
     await feed.poll(second * 1_000);
@@ -137,8 +141,8 @@ test("live: a listener that takes nothing is cut, a silent one hears a heartbeat
   const { feed } = openFeed();
   const [stuck, silent] = [new Listener(), new Listener()];
   stuck.block();
-  feed.join(stuck, { seenId: 0, nowMs: 0 });
-  feed.join(silent, { seenId: 0, nowMs: 0 });
+  feed.join(stuck, { kinds: TRENDING, seenId: 0, nowMs: 0 });
+  feed.join(silent, { kinds: TRENDING, seenId: 0, nowMs: 0 });
   await feed.poll(0);
   await new Promise((resolve) => setImmediate(resolve));
   await feed.poll(LIVE_HEARTBEAT_MS);
@@ -153,14 +157,90 @@ test("live: a listener that takes nothing is cut, a silent one hears a heartbeat
 test("live: a passing problem is waited out, a final one ends the feed", async () => {
   const listener = new Listener();
   let problem = new Problem("shardRestarting", "soon");
-  const feed = new LiveFeed(async () => {
+  const read = async () => {
     throw problem;
-  });
-  feed.join(listener, { seenId: 0, nowMs: 0 });
+  };
+  const feed = new LiveFeed({ trending: { event: "trending", read } });
+  feed.join(listener, { kinds: TRENDING, seenId: 0, nowMs: 0 });
   await feed.poll(1_000);
   assert.equal(listener.ended, undefined);
   problem = new Problem("tenantUnknown", "gone");
   await feed.poll(2_000);
   assert.equal(listener.ended, problem);
   assert.equal(feed.listenerCount, 0);
+});
+
+function openTwo() {
+  const words: Record<string, string> = { a: "a1", b: "b1" };
+  const reads: Record<string, number> = { a: 0, b: 0 };
+  const kind = (name: string) => ({
+    event: `event ${name}`,
+    read: async () => {
+      reads[name] = (reads[name] ?? 0) + 1;
+      const word = words[name] ?? "";
+      if (word === "off") throw new Problem("windowOff", "off");
+      return { visible: word, answer: { word } };
+    },
+  });
+  const feed = new LiveFeed({ a: kind("a"), b: kind("b") });
+  const wordsOf = ({ updates }: Listener) =>
+    updates.map(({ json }) => (JSON.parse(json) as { word: string }).word);
+  return { feed, words, reads, wordsOf };
+}
+
+test("live: each listener gets its kinds alone, and none is read that nobody follows", async () => {
+  const { feed, words, reads, wordsOf } = openTwo();
+  const [one, both] = [new Listener(), new Listener()];
+  feed.join(one, { kinds: ["a"], seenId: 0, nowMs: 0 });
+  await feed.poll(1_000);
+  assert.deepEqual(reads, { a: 1, b: 0 });
+  const leave = feed.join(both, { kinds: ["a", "b"], seenId: 0, nowMs: 1_500 });
+  await feed.poll(2_000);
+  words["b"] = "b2";
+  await feed.poll(3_000);
+  assert.deepEqual(wordsOf(one), ["a1"]);
+  assert.deepEqual(wordsOf(both), ["a1", "b1", "b2"]);
+  assert.deepEqual(
+    both.updates.map(({ event }) => event),
+    ["event a", "event b", "event b"],
+  );
+  leave();
+  const { b } = reads;
+  await feed.poll(4_000);
+  assert.equal(reads["b"], b);
+});
+
+test("live: one id says what was seen of all kinds, in whatever order they changed", async () => {
+  const { feed, words, wordsOf } = openTwo();
+  const kinds = ["a", "b"];
+  const keeper = new Listener();
+  feed.join(keeper, { kinds, seenId: 0, nowMs: 0 });
+  // Any history of changes; whoever left after any update and returns gets what it lacks, once.
+  for (const [second, change] of ["a", "b", "b", "a", "ab", "", "a", "b"].entries()) {
+    for (const name of change) words[name] = `${name}${second + 2}`;
+    await feed.poll((second + 1) * 1_000);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  const all = wordsOf(keeper);
+  for (let seen = 1; seen <= keeper.updates.length; seen++) {
+    const back = new Listener();
+    const seenId = keeper.updates[seen - 1]?.id ?? 0;
+    feed.join(back, { kinds, seenId, nowMs: 20_000 });
+    await new Promise((resolve) => setImmediate(resolve));
+    const had = all.slice(0, seen);
+    const lacking = ["a", "b"].map((name) => words[name] ?? "").filter((w) => !had.includes(w));
+    assert.deepEqual(wordsOf(back).toSorted(), lacking.toSorted(), `after ${seen}`);
+  }
+});
+
+test("live: a kind that is no more ends those who follow it, and the others go on", async () => {
+  const { feed, words, wordsOf } = openTwo();
+  const [one, both] = [new Listener(), new Listener()];
+  feed.join(one, { kinds: ["a"], seenId: 0, nowMs: 0 });
+  feed.join(both, { kinds: ["a", "b"], seenId: 0, nowMs: 0 });
+  words["b"] = "off";
+  await feed.poll(1_000);
+  assert.equal((both.ended as Problem).code, "windowOff");
+  assert.equal(one.ended, undefined);
+  assert.deepEqual(wordsOf(one), ["a1"]);
 });

@@ -1,17 +1,30 @@
 /**
- * One tenant's window, polled once for all who listen, and only while somebody does.
+ * One tenant's answers, each kind polled once for all who listen to it, and only while somebody
+ * does.
  *
- * Latest state wins: a listener that is still busy with one update gets the newest one next and
- * never those in between, so a slow listener holds one update, not a queue. One that takes nothing
- * at all for LIVE_STALL_MS_MAX is cut off.
+ * Latest state wins: a listener that is still busy with one update gets the newest of each kind
+ * next and never those in between, so a slow listener holds one update, not a queue. One that takes
+ * nothing at all for LIVE_STALL_MS_MAX is cut off.
+ *
+ * The ids of all kinds rise together, and what waits for a listener goes out in their order: so the
+ * one number that a listener saw last says what it has seen of every kind.
  */
 import { LIVE_HEARTBEAT_MS, LIVE_STALL_MS_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
-import type { TrendingAnswer } from "#model/trending-answer.ts";
+
+/** What a reader would call the state, and what is sent when that has changed. */
+export type LiveState = { readonly visible: string; readonly answer: object };
+
+/** An answer that is followed: of which event, and how it is read. */
+export type LiveKind = {
+  readonly event: string;
+  readonly read: () => Promise<LiveState>;
+};
 
 export type LiveUpdate = {
   /** Rises with every change, also over restarts of the server: it starts from the time. */
   readonly id: number;
+  readonly event: string;
   /** The answer as JSON, once for all listeners. */
   readonly json: string;
 };
@@ -28,78 +41,138 @@ export interface LiveListener {
 
 type Seat = {
   readonly listener: LiveListener;
+  readonly kinds: ReadonlySet<string>;
+  /** Of all updates up to this id none is due any more. */
   sentId: number;
   sending: boolean;
   progressMs: number;
 };
 
-export class LiveFeed {
-  #read: () => Promise<TrendingAnswer>;
-  #seats = new Set<Seat>();
-  #latest: LiveUpdate | undefined;
-  #shown = "";
-  #polling = false;
+type KindState = {
+  latest: LiveUpdate | undefined;
+  shown: string;
+  polling: boolean;
+};
 
-  constructor(read: () => Promise<TrendingAnswer>) {
-    this.#read = read;
+export type JoinOptions = {
+  /** Names of the kinds to follow. */
+  readonly kinds: readonly string[];
+  /** What the listener saw last, before it lost the connection; 0: nothing. */
+  readonly seenId: number;
+  readonly nowMs: number;
+};
+
+export class LiveFeed {
+  #kinds: ReadonlyMap<string, LiveKind>;
+  #states = new Map<string, KindState>();
+  #seats = new Set<Seat>();
+  #lastId = 0;
+  #nowMs = 0;
+
+  constructor(kinds: Readonly<Record<string, LiveKind>>) {
+    this.#kinds = new Map(Object.entries(kinds));
   }
 
   get listenerCount(): number {
     return this.#seats.size;
   }
 
-  /** `seenId`: what the listener saw last, before it lost the connection; 0: nothing. */
-  join(listener: LiveListener, options: { seenId: number; nowMs: number }): () => void {
-    const { seenId, nowMs } = options;
-    const seat = { listener, sentId: seenId, sending: false, progressMs: nowMs };
+  join(listener: LiveListener, { kinds, seenId, nowMs }: JoinOptions): () => void {
+    // An id that this feed has not given yet is of another one: nothing of ours was seen.
+    const sentId = seenId <= this.#lastId ? seenId : 0;
+    this.#nowMs = nowMs;
+    const state = { sentId, sending: false, progressMs: nowMs };
+    const seat: Seat = { listener, kinds: new Set(kinds), ...state };
     this.#seats.add(seat);
-    this.#serve(seat, nowMs);
+    this.#serve(seat);
     return () => {
       this.#seats.delete(seat);
+      this.#forgetUnheard();
     };
   }
 
-  /** Reads the window and sends it where it is news. Called about once a second. */
+  /** Whether one of these kinds was not read yet. */
+  lacks(kinds: readonly string[]): boolean {
+    return kinds.some((name) => this.#states.get(name)?.latest === undefined);
+  }
+
+  /** Reads what somebody listens to and sends it where it is news. Called about once a second. */
   async poll(nowMs: number): Promise<void> {
+    this.#nowMs = nowMs;
     this.#tend(nowMs);
-    if (this.#polling || this.#seats.size === 0) return;
-    this.#polling = true;
+    const wanted = new Set([...this.#seats].flatMap(({ kinds }) => [...kinds]));
+    await Promise.all([...wanted].map(async (name) => this.#pollKind(name, nowMs)));
+  }
+
+  /** Ends it for all, or for those who listen to one kind. */
+  end(problem: Problem | undefined, kind?: string): void {
+    for (const seat of this.#seats) {
+      if (kind !== undefined && !seat.kinds.has(kind)) continue;
+      this.#seats.delete(seat);
+      seat.listener.end(problem);
+    }
+  }
+
+  async #pollKind(name: string, nowMs: number): Promise<void> {
+    const kind = this.#kinds.get(name);
+    if (kind === undefined) return;
+    let state = this.#states.get(name);
+    if (state === undefined) {
+      this.#states.set(name, (state = { latest: undefined, shown: "", polling: false }));
+    }
+    if (state.polling) return;
+    state.polling = true;
     try {
-      this.#publish(await this.#read(), nowMs);
+      this.#publish(kind, state, await kind.read(), nowMs);
     } catch (error) {
-      if (error instanceof Problem && isFinal(error)) this.end(error);
+      if (error instanceof Problem && isFinal(error)) this.end(error, name);
       // Anything else passes: the next poll finds the tenant again, or says that it is gone.
     } finally {
-      this.#polling = false;
+      state.polling = false;
     }
   }
 
-  end(problem: Problem | undefined): void {
-    for (const seat of this.#seats) seat.listener.end(problem);
-    this.#seats.clear();
-  }
-
-  #publish(answer: TrendingAnswer, nowMs: number): void {
-    // The clock moves every second; only what a reader would call a change counts as one.
-    const { asOfMs: _asOfMs, window: _window, ...rest } = answer;
-    const shown = JSON.stringify({ ...rest, items: rest.items.map(visiblePart) });
-    if (shown !== this.#shown) {
-      this.#shown = shown;
-      const id = Math.max(nowMs, (this.#latest?.id ?? 0) + 1);
-      this.#latest = { id, json: JSON.stringify(answer) };
+  #publish(kind: LiveKind, state: KindState, { visible, answer }: LiveState, nowMs: number): void {
+    if (visible !== state.shown) {
+      state.shown = visible;
+      const id = (this.#lastId = Math.max(nowMs, this.#lastId + 1));
+      state.latest = { id, event: kind.event, json: JSON.stringify(answer) };
     }
-    for (const seat of this.#seats) this.#serve(seat, nowMs);
+    for (const seat of this.#seats) this.#serve(seat);
   }
 
-  #serve(seat: Seat, nowMs: number): void {
-    const update = this.#latest;
-    if (update === undefined || seat.sending || seat.sentId === update.id) return;
+  /** Sends the oldest of what is due; the next one when that was taken. */
+  #serve(seat: Seat): void {
+    const update = this.#dueOf(seat);
+    if (update === undefined || seat.sending) return;
     seat.sending = true;
     seat.sentId = update.id;
-    seat.progressMs = nowMs;
+    seat.progressMs = this.#nowMs;
     // A listener that fails while sending closes by itself, and leaves.
-    const sent = (): void => void (seat.sending = false);
-    seat.listener.send(update).then(sent, sent);
+    const failed = (): void => void (seat.sending = false);
+    const sent = (): void => {
+      seat.sending = false;
+      if (this.#seats.has(seat)) this.#serve(seat);
+    };
+    seat.listener.send(update).then(sent, failed);
+  }
+
+  #dueOf({ kinds, sentId }: Seat): LiveUpdate | undefined {
+    let due: LiveUpdate | undefined;
+    for (const name of kinds) {
+      const update = this.#states.get(name)?.latest;
+      if (update === undefined || update.id <= sentId) continue;
+      if (due === undefined || update.id < due.id) due = update;
+    }
+    return due;
+  }
+
+  /** A kind that nobody follows grows stale: who comes next shall not be sent what was once so. */
+  #forgetUnheard(): void {
+    for (const name of this.#states.keys()) {
+      if ([...this.#seats].some(({ kinds }) => kinds.has(name))) continue;
+      this.#states.delete(name);
+    }
   }
 
   #tend(nowMs: number): void {
@@ -116,12 +189,8 @@ export class LiveFeed {
   }
 }
 
-/** What the expected rate does by itself from second to second is no news. */
-function visiblePart(item: TrendingAnswer["items"][number]): object {
-  const { expected: _expected, significance, ...rest } = item;
-  return { ...rest, significance: Math.round(significance) };
-}
-
 function isFinal(problem: Problem): boolean {
-  return problem.status === 404 || problem.code === "tenantQuarantined";
+  return (
+    problem.status === 404 || problem.code === "tenantQuarantined" || problem.code === "windowOff"
+  );
 }

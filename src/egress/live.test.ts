@@ -21,9 +21,13 @@ async function open(t: TestContext) {
       format: "json",
     });
   };
-  const connect = async (headers: Record<string, string> = {}, tenant = "acme") => {
+  const connect = async (
+    headers: Record<string, string> = {},
+    tenant = "acme",
+    query = "?summary=off",
+  ) => {
     const abort = new AbortController();
-    const url = `http://127.0.0.1:${port}/v1/tenants/${tenant}/live`;
+    const url = `http://127.0.0.1:${port}/v1/tenants/${tenant}/live${query}`;
     const response = await fetch(url, { headers, signal: abort.signal });
     const events = response.body === null ? undefined : readEventStream(response.body);
     const next = async (): Promise<StreamEvent | undefined> => {
@@ -80,6 +84,47 @@ test("live: a tenant put in quarantine ends the stream with the reason", async (
   assert.equal((JSON.parse(event.data) as { code: string }).code, "tenantQuarantined");
   assert.equal(await next(), undefined);
   assert.equal((await connect()).response.status, 409);
+});
+
+test("live: summaries come beside trends, of the window asked for, each with its change", async (t) => {
+  const { say, connect } = await open(t);
+  await say("one");
+  const minute = await connect({}, "acme", "");
+  const hour = await connect({}, "acme", "?summary=1h");
+  for (const [window, { next }] of [
+    ["60s", minute],
+    ["1h", hour],
+  ] as const) {
+    const events = [await next(), await next()];
+    assert.deepEqual(
+      events.map((event) => event?.name),
+      ["trending", "summary"],
+    );
+    const summary = JSON.parse(events[1]?.data ?? "") as { window: { name: string } };
+    assert.equal(summary.window.name, window);
+    assert.ok(Number(events[1]?.id) > Number(events[0]?.id));
+  }
+  await say("two");
+  const counts = [await minute.next(), await minute.next()].map((event) => {
+    return (JSON.parse(event?.data ?? "") as { eventCount: number }).eventCount;
+  });
+  assert.deepEqual(counts, [2, 2]);
+  for (const { abort } of [minute, hour]) abort.abort();
+});
+
+test("live: a window that is not there is refused, one that goes ends the stream", async (t) => {
+  const { engine, say, connect } = await open(t);
+  await say("one");
+  const unknown = await connect({}, "acme", "?summary=5m");
+  assert.equal(unknown.response.status, 400);
+  assert.equal(((await unknown.response.json()) as { code: string }).code, "windowUnknown");
+  const { next } = await connect({}, "acme", "?summary=1h");
+  assert.deepEqual([(await next())?.name, (await next())?.name], ["trending", "summary"]);
+  await engine.putTenant("acme", { clock: "wall", windows: ["10m"] });
+  const event = (await next()) ?? assert.fail("no event");
+  assert.equal(event.name, "problem");
+  assert.equal((JSON.parse(event.data) as { code: string }).code, "windowOff");
+  assert.equal((await connect({}, "acme", "?summary=1h")).response.status, 409);
 });
 
 test("live: unknown tenants and too many listeners are told so", async (t) => {

@@ -1,34 +1,54 @@
 /**
- * `GET /v1/tenants/{tenant}/live`: server-sent events, one `trending` whenever the window changed.
+ * `GET /v1/tenants/{tenant}/live`: server-sent events, one `trending` or `summary` whenever what it
+ * shows has changed.
  */
 import type { EngineDoor } from "#engine/door.ts";
-import { LIVE_CONNECTIONS_MAX, LIVE_POLL_MS, TRENDING_LIMIT_DEFAULT } from "#model/limits.ts";
+import {
+  LIVE_CONNECTIONS_MAX,
+  LIVE_POLL_MS,
+  SUMMARY_LIMIT_DEFAULT,
+  TRENDING_LIMIT_DEFAULT,
+} from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
+import { summaryAnswer, visibleSummary } from "#model/summary-answer.ts";
 import { requireTenantId } from "#model/tenant.ts";
-import { trendingAnswer } from "#model/trending-answer.ts";
+import { trendingAnswer, visibleTrending } from "#model/trending-answer.ts";
+import {
+  requireWindow,
+  spanOf,
+  spansOf,
+  type Window,
+  windowOffDetail,
+  WINDOWS,
+} from "#model/window.ts";
 import type { FastifyPluginAsync, FastifyReply } from "fastify";
-import { LiveFeed, type LiveListener } from "./live-feed.ts";
+import { LiveFeed, type LiveKind, type LiveListener } from "./live-feed.ts";
 
 /** What a browser waits before it reconnects. */
 const RETRY_MS = 2_000;
+/** Of the summaries, unless the query says otherwise. */
+const SUMMARY_WINDOW: Window = "60s";
+const SUMMARY_OFF = "off";
 
 export function liveRoutes(engine: EngineDoor): FastifyPluginAsync {
   return async (server) => {
     const hub = new LiveHub(engine);
     server.addHook("preClose", async () => hub.stop());
-    server.get<TenantParams>(
+    server.get<TenantParams & { Querystring: { summary: string } }>(
       "/v1/tenants/:tenant/live",
       // `manual`: whoever asks for this path wants the stream, whatever its Accept says.
       { sse: { kind: "manual", serializer: String }, exposeHeadRoute: false, schema: SCHEMA },
       async (request, reply) => {
         const tenant = requireTenantId(request.params.tenant);
-        await hub.admit(tenant);
+        const { summary } = request.query;
+        const window = summary === SUMMARY_OFF ? undefined : requireWindow(summary);
+        await hub.admit(tenant, window);
         if (reply.raw.destroyed) return;
         // Others were admitted meanwhile, and the server may have begun to stop.
         hub.checkOpen();
         reply.header("cache-control", "no-store");
-        hub.join(tenant, reply);
+        hub.join(tenant, kindsOf(window), reply);
       },
     );
   };
@@ -49,12 +69,15 @@ class LiveHub {
   /**
    * Throws the problem of a listener that cannot be served, while there is still a status to send.
    */
-  async admit(tenant: string): Promise<void> {
+  async admit(tenant: string, window: Window | undefined): Promise<void> {
     this.checkOpen();
-    const { state } = await this.#engine.tenant(tenant);
-    if (state === "live") return;
-    const detail = `${tenant} is in quarantine; PUT /v1/tenants/${tenant} releases it.`;
-    throw new Problem("tenantQuarantined", detail);
+    const { state, windows } = await this.#engine.tenant(tenant);
+    if (state !== "live") {
+      const detail = `${tenant} is in quarantine; PUT /v1/tenants/${tenant} releases it.`;
+      throw new Problem("tenantQuarantined", detail);
+    }
+    if (window === undefined || windows.includes(window)) return;
+    throw new Problem("windowOff", windowOffDetail(tenant, window, spansOf(windows)));
   }
 
   checkOpen(): void {
@@ -63,7 +86,7 @@ class LiveHub {
   }
 
   /** Follows `checkOpen` without a wait in between. */
-  join(tenant: string, reply: FastifyReply): void {
+  join(tenant: string, kinds: readonly string[], reply: FastifyReply): void {
     const { sse } = reply;
     sse.keepAlive();
     // The answer begins now: a listener knows that it is connected before the first change.
@@ -73,7 +96,8 @@ class LiveHub {
     if (feed === undefined) this.#feeds.set(tenant, (feed = this.#openFeed(tenant)));
     const seenId = Number(sse.lastEventId ?? 0) || 0;
     const nowMs = Date.now();
-    const leave = feed.join(listenerOf(reply), { seenId, nowMs });
+    const lacking = feed.lacks(kinds);
+    const leave = feed.join(listenerOf(reply), { kinds, seenId, nowMs });
     this.#connectionCount += 1;
     sse.onClose(() => {
       leave();
@@ -82,7 +106,7 @@ class LiveHub {
       if (feed.listenerCount === 0 && this.#feeds.get(tenant) === feed) this.#feeds.delete(tenant);
       if (this.#feeds.size === 0) this.#sleep();
     });
-    if (feed.listenerCount === 1) void feed.poll(nowMs);
+    if (feed.listenerCount === 1 || lacking) void feed.poll(nowMs);
     this.#timer ??= setInterval(() => this.#poll(), LIVE_POLL_MS);
   }
 
@@ -94,10 +118,27 @@ class LiveHub {
   }
 
   #openFeed(tenant: string): LiveFeed {
+    const summaries = WINDOWS.map((window) => {
+      return [summaryKind(window), { event: "summary", read: this.#summary(tenant, window) }];
+    });
+    const trending = { event: "trending", read: this.#trending(tenant) };
+    return new LiveFeed({ trending, ...Object.fromEntries(summaries) });
+  }
+
+  #trending(tenant: string): LiveKind["read"] {
     const options = { limit: TRENDING_LIMIT_DEFAULT, order: "trend" } as const;
-    return new LiveFeed(async () =>
-      trendingAnswer(tenant, await this.#engine.trending(tenant, options)),
-    );
+    return async () => {
+      const answer = trendingAnswer(tenant, await this.#engine.trending(tenant, options));
+      return { visible: visibleTrending(answer), answer };
+    };
+  }
+
+  #summary(tenant: string, window: Window): LiveKind["read"] {
+    const options = { span: spanOf(window), limit: SUMMARY_LIMIT_DEFAULT };
+    return async () => {
+      const answer = summaryAnswer(tenant, await this.#engine.summary(tenant, options));
+      return { visible: visibleSummary(answer), answer };
+    };
   }
 
   #poll(): void {
@@ -111,6 +152,14 @@ class LiveHub {
   }
 }
 
+function kindsOf(window: Window | undefined): readonly string[] {
+  return window === undefined ? ["trending"] : ["trending", summaryKind(window)];
+}
+
+function summaryKind(window: Window): string {
+  return `summary ${window}`;
+}
+
 function liveLimit(): Problem {
   return new Problem("liveLimit", `All ${LIVE_CONNECTIONS_MAX} live connections are taken.`, {
     retryAfterSeconds: 10,
@@ -120,7 +169,7 @@ function liveLimit(): Problem {
 function listenerOf(reply: FastifyReply): LiveListener {
   const { sse, raw } = reply;
   return {
-    send: async ({ id, json }) => sse.send({ id: String(id), event: "trending", data: json }),
+    send: async ({ id, event, json }) => sse.send({ id: String(id), event, data: json }),
     heartbeat: () => void raw.write(": still here\n\n"),
     end: (problem) => {
       if (problem !== undefined) {
@@ -136,11 +185,23 @@ function listenerOf(reply: FastifyReply): LiveListener {
 const SCHEMA = {
   tags: ["trending"],
   operationId: "live",
-  summary: "Follow what is trending",
-  description: `Server-sent events: \`trending\` with the answer of the trending route as data, at
-most once a second and only when it changed. \`Last-Event-ID\` is honoured: what was seen is not
-sent again. A stream that cannot go on ends with the event \`problem\`.`,
+  summary: "Follow what is trending and what has happened",
+  description: `Server-sent events: \`trending\` and \`summary\` with the answers of the routes of
+these names as data, each at most once a second and only when it changed. \`Last-Event-ID\` is
+honoured: what was seen is not sent again. A stream that cannot go on ends with the event
+\`problem\`.`,
   params: TENANT_PARAMS,
+  querystring: {
+    type: "object",
+    properties: {
+      summary: {
+        type: "string",
+        default: SUMMARY_WINDOW,
+        examples: [...WINDOWS, SUMMARY_OFF],
+        description: `Window of the summaries: ${WINDOWS.join(", ")}; ${SUMMARY_OFF}: none of them`,
+      },
+    },
+  },
   response: {
     200: {
       description: "The stream",
@@ -153,8 +214,10 @@ sent again. A stream that cannot go on ends with the event \`problem\`.`,
     },
     ...problemResponses(
       "tenantIllegal",
+      "windowUnknown",
       "tenantUnknown",
       "tenantQuarantined",
+      "windowOff",
       "liveLimit",
       "shardRestarting",
       "stopping",

@@ -44,3 +44,15 @@ export function trendingAnswer(tenant: string, report: TrendingReport): Trending
 function sentenceAnswer({ text, eventId }: TrendSentence): { text: string; eventId?: string } {
   return eventId === undefined ? { text } : { text, eventId };
 }
+
+/**
+ * What a reader would call the state of a window: two of them that differ only in what the clock
+ * does by itself, to the time and to the expected rates, are the same here.
+ */
+export function visibleTrending(answer: TrendingAnswer): string {
+  const { asOfMs: _asOfMs, window: _window, items, ...rest } = answer;
+  const shown = items.map(({ expected: _expected, significance, ...item }) => {
+    return { ...item, significance: Math.round(significance) };
+  });
+  return JSON.stringify([rest, shown]);
+}
