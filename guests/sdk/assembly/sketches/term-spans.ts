@@ -1,0 +1,431 @@
+// Which terms were said most in ten minutes, an hour, a day and since the start: proven intervals.
+//
+// The table of the 60 s window (space-saving.ts) meets every event; this one meets that table, once
+// a minute, and so costs next to nothing. It has a few rows (term-row.ts), one for each term that it
+// follows, and for all other terms together one bound per level pane.
+//
+// A minute ends. For every key there was the table of the window has an interval of its events in
+// the minute (term-minute.ts). A row adds the lower end to its counts and the width to what it may
+// have missed; a row whose key has no slot adds [0, untracked]. Then keys without a row may take one
+// (below), and of those that get none the largest upper end is what any untracked key can have had:
+// it is added to `bound` of the level panes that the minute is in.
+//
+//   bound[p] >= events in p of any key without a row
+//
+// holds from minute to minute by that addition, and when a row is given away because bound[p] is
+// raised to what the row's key can have had in p. A key that gets a row begins with nothing counted
+// and bound[p] missed. Hence for every key, in every span,
+//   row:    sum of counted <= truth <= sum of counted + sum of min(missed, bound) over its cells
+//   no row: 0              <= truth <= sum of bound
+// and the minute that is still open comes on top, read from the table of the window when asked. As
+// long as neither table ever had to choose, all bounds are 0 and every count is exact.
+//
+// Late events, of a minute that is over, are told one by one: they are counted in the row of their
+// key, or else widen the bounds of their level panes.
+//
+// Who gets a row. A row has a priority: its events, fading by a quarter a minute, so about four
+// times its events a minute. The largest of the hour, the day and all time, taken in turn, are safe
+// in up to three rows of four; the others must give way to a key whose events of this minute, less
+// one standard deviation, show a greater priority. (Plain Space-Saving, which hands a row to every newcomer, is right where
+// nothing is known of newcomers. Here their counts are known, and 24 rows handed on 250 times a
+// minute would hold nothing.) Among late events nothing is known of a newcomer, so there the
+// refused ones add up to a `challenge`, and the key that brings it to the least priority takes over
+// both: Space-Saving's inherited credit, paid once and not by every event.
+//
+// Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
+// Checked against exact counts, with the real table of the window, by guests/sdk/term-spans.test.ts.
+import { alloc, mark, release } from "../arena";
+import {
+  levelPane, levelPanes, SPAN_ALL, SPAN_DAY, SPAN_HOUR, SPAN_TEN_MINUTES,
+} from "../spans";
+import { equalBytes, saturatingAdd } from "./bytes";
+import { NO_SLOT, SpaceSaving } from "./space-saving";
+import { Minute, readMinute } from "./term-minute";
+import { cellOf, CELLS, COUNT_MAX, exactOf, firstCell, TERM_ROW_BYTES, TermRow } from "./term-row";
+
+export const NO_ROW: u32 = 0xffffffff;
+/** Three rows of four may be safe. */
+const SAFE_PARTS: u32 = 3;
+const SAFE_OF: u32 = 4;
+const UNRANKED: u32 = 255;
+const FADE: f32 = 0.75;
+const MINUTES_OF_PRIORITY: f32 = 4;
+/** What a term said once in a minute shows. */
+const PRIORITY_OF_ONE: f32 = 0.2;
+
+/** The head. Zeros are an empty table without rows; `bind` says where the rows are. */
+@unmanaged
+export class TermSpans {
+  /** Comes first. At most this many events of any one key without a row were there since the start. */
+  boundAll: f64;
+  /** The newest pane; 0: there was none yet. */
+  pane: u32;
+  capacity: u32;
+  /** Rows in use: 0 .. count - 1. */
+  count: u32;
+  /** TERM_ROW_BYTES each. */
+  rows: u32;
+  /** Late events of keys without a row since one of them last got a row, faded. */
+  private challenge: f32;
+  /** No row gives way to a challenge below this. */
+  private challengeLeast: f32;
+  // u32[CELLS] bounds
+
+  /** Says where the rows are and how many there is room for: at first, and when they have moved. */
+  bind(rows: usize, capacity: u32): void {
+    this.rows = <u32>rows;
+    this.capacity = capacity;
+    this.challengeLeast = 0;
+  }
+
+  /** Gives up rows, least first, until at most `capacity` are in use. The rest of them is zeros. */
+  shrink(capacity: u32): void {
+    while (this.count > capacity) {
+      const row = this.victim(capacity);
+      this.giveUp(row, 0, this.boundAt(0), changetype<usize>(this));
+      const last = this.count - 1;
+      if (row != last) memory.copy(this.rowAt(row), this.rowAt(last), TERM_ROW_BYTES);
+      memory.fill(this.rowAt(last), 0, TERM_ROW_BYTES);
+      this.count = last;
+    }
+    this.capacity = capacity;
+    this.challengeLeast = 0;
+  }
+
+  /**
+   * The newest pane becomes `current`. Before the table of the window, whose newest pane is still
+   * the last one told here, rolls.
+   */
+  advance(table: SpaceSaving, current: u32): void {
+    if (current <= this.pane) return;
+    const from = this.pane;
+    if (from != 0 && minuteOf(from) != minuteOf(current)) {
+      this.addMinute(table);
+      this.roll(current);
+    }
+    this.pane = current;
+  }
+
+  /** Whether an event of `pane` must be told to `addLate`: its minute is over. */
+  @inline
+  isLate(pane: u32): bool {
+    return minuteOf(pane) != minuteOf(this.pane);
+  }
+
+  /** Events of a key in a pane for which `isLate` holds, whether it is in the 60 s window or not. */
+  addLate(hash: u32, key: usize, bytes: u32, kind: u32, pane: u32, events: u32): void {
+    if (!this.isLate(pane) || pane > this.pane) return;
+    let row = this.find(hash, key, bytes);
+    if (row == NO_ROW) row = this.rowForLate(hash, key, bytes, kind, <f32>events);
+    if (row == NO_ROW) this.widen(pane, events);
+    else this.row(row).addEvents(pane, this.pane, events);
+  }
+
+  /** The row of a key, or NO_ROW. */
+  find(hash: u32, key: usize, bytes: u32): u32 {
+    for (let index: u32 = 0; index < this.count; index++) {
+      const row = this.row(index);
+      if (row.hash == hash && row.keyBytes == bytes && equalBytes(row.key, key, bytes)) return index;
+    }
+    return NO_ROW;
+  }
+
+  /** At least this many events of a row's key, without the open minute. Not SPAN_MINUTE. */
+  low(index: u32, span: u32): f64 {
+    return span == SPAN_ALL ? this.row(index).total : this.row(index).low(span);
+  }
+
+  /** At most this many events of a row's key, without the open minute. */
+  high(index: u32, span: u32): f64 {
+    const row = this.row(index);
+    if (span == SPAN_ALL) return row.total + min<f64>(row.totalMissed, this.boundAll);
+    let sum: f64 = 0;
+    const first = firstCell(span);
+    const open = this.openCell(span);
+    for (let cell = first; cell < first + levelPanes(span); cell++)
+      sum += this.highAt(row, span, cell, open, 0);
+    return sum;
+  }
+
+  /** At most this many events of any key without a row, without the open minute. */
+  untracked(span: u32): f64 {
+    if (span == SPAN_ALL) return this.boundAll;
+    let sum: f64 = 0;
+    const first = firstCell(span);
+    for (let cell = first; cell < first + levelPanes(span); cell++)
+      sum += exactOf(load<u32>(this.boundAt(cell)));
+    return sum;
+  }
+
+  @inline
+  row(index: u32): TermRow {
+    return changetype<TermRow>(this.rowAt(index));
+  }
+
+  @inline
+  private rowAt(index: u32): usize {
+    return <usize>this.rows + <usize>index * TERM_ROW_BYTES;
+  }
+
+  @inline
+  private boundAt(cell: u32): usize {
+    return changetype<usize>(this) + offsetof<TermSpans>() + (<usize>cell << 2);
+  }
+
+  @inline
+  private openCell(span: u32): u32 {
+    return cellOf(span, levelPane(span, this.pane));
+  }
+
+  /**
+   * What a row has missed is at most the bound, for it missed nothing that the bound does not count
+   * too; `unbound` of the newest minute, if that is about to be added to the bound.
+   */
+  private highAt(row: TermRow, span: u32, cell: u32, open: u32, unbound: u32): f64 {
+    let bound = exactOf(load<u32>(this.boundAt(cell)));
+    if (cell == open) bound += exactOf(unbound);
+    return exactOf(load<u32>(row.countedAt(cell))) + min<f64>(row.missed(span, cell, open), bound);
+  }
+
+  /** The minute of `pane` is over. */
+  private addMinute(table: SpaceSaving): void {
+    const start = mark();
+    const minute = readMinute(table);
+    this.addToRows(table, minute);
+    // What rows that are given away leave behind: bounds to be raised to, once the minute's own are
+    // added, which count those keys no more.
+    const left = alloc((CELLS << 2) + 8, 8);
+    const leftAll = left + (CELLS << 2);
+    this.admit(table, minute, left, leftAll);
+    let most = minute.untracked;
+    for (let slot: u32 = 0; slot < table.count; slot++)
+      if (!minute.isDone(slot) && minute.low(slot) != 0) most = max(most, minute.high(slot));
+    if (most != 0) this.widen(this.pane, most);
+    this.raiseBounds(left, leftAll);
+    this.challengeLeast = 0;
+    release(start);
+  }
+
+  private addToRows(table: SpaceSaving, minute: Minute): void {
+    for (let index: u32 = 0; index < this.count; index++) {
+      const row = this.row(index);
+      const slot = table.find(row.hash, row.key, row.keyBytes);
+      if (slot == NO_SLOT) {
+        if (minute.untracked != 0) row.addMinute(this.pane, 0, minute.untracked);
+        continue;
+      }
+      minute.setDone(slot);
+      addSlot(row, this.pane, minute, slot);
+    }
+  }
+
+  /** Gives rows to the keys that deserve one more than those that have them. */
+  private admit(table: SpaceSaving, minute: Minute, left: usize, leftAll: usize): void {
+    while (true) {
+      const slot = minute.largest(table.count);
+      if (slot == table.count) return;
+      const priority = priorityOf(minute.low(slot));
+      let index = this.count;
+      if (index == this.capacity) {
+        index = this.rowBelow(priority);
+        if (index == NO_ROW) return;
+        this.giveUp(index, minute.untracked, left, leftAll);
+      } else {
+        this.count = index + 1;
+      }
+      const record = table.record(slot);
+      const hash = load<u32>(table.hashes + (slot << 2));
+      this.begin(index, hash, record.key, record.keyBytes, record.kind);
+      const row = this.row(index);
+      addSlot(row, this.pane, minute, slot);
+      row.priority = max<f32>(row.priority, priority);
+      minute.setDone(slot);
+    }
+  }
+
+  private rowForLate(hash: u32, key: usize, bytes: u32, kind: u32, events: f32): u32 {
+    let index = this.count;
+    let priority = events;
+    if (index < this.capacity) {
+      this.count = index + 1;
+      this.begin(index, hash, key, bytes, kind);
+    } else {
+      this.challenge += events;
+      if (this.challenge < this.challengeLeast) return NO_ROW;
+      index = this.rowBelow(this.challenge);
+      if (index == NO_ROW) {
+        this.challengeLeast = this.challenge + this.challenge * 0.125;
+        return NO_ROW;
+      }
+      priority = this.challenge;
+      this.challenge = 0;
+      this.replace(index, hash, key, bytes, kind);
+    }
+    // The events themselves are still to be added.
+    this.row(index).priority = max<f32>(0, priority - events);
+    return index;
+  }
+
+  /** A key takes the place of another at once: it can have had what the bounds said before. */
+  private replace(index: u32, hash: u32, key: usize, bytes: u32, kind: u32): void {
+    const start = mark();
+    const left = alloc((CELLS << 2) + 8, 8);
+    const leftAll = left + (CELLS << 2);
+    this.giveUp(index, 0, left, leftAll);
+    this.begin(index, hash, key, bytes, kind);
+    this.raiseBounds(left, leftAll);
+    release(start);
+  }
+
+  private begin(index: u32, hash: u32, key: usize, bytes: u32, kind: u32): void {
+    const row = this.row(index);
+    row.begin(hash, key, bytes, kind);
+    row.totalMissed = this.boundAll;
+    for (let span = SPAN_TEN_MINUTES; span <= SPAN_DAY; span++) {
+      const first = firstCell(span);
+      const open = this.openCell(span);
+      for (let cell = first; cell < first + levelPanes(span); cell++)
+        row.setMissed(span, cell, open, load<u32>(this.boundAt(cell)));
+    }
+  }
+
+  /** What the key of a row can have had goes into bounds: u32[CELLS] at `left`, f64 at `leftAll`. */
+  private giveUp(index: u32, unbound: u32, left: usize, leftAll: usize): void {
+    const row = this.row(index);
+    for (let span = SPAN_TEN_MINUTES; span <= SPAN_DAY; span++) {
+      const first = firstCell(span);
+      const open = this.openCell(span);
+      for (let cell = first; cell < first + levelPanes(span); cell++)
+        raise(left + (cell << 2), cellCount(this.highAt(row, span, cell, open, unbound)));
+    }
+    const missed = min<f64>(row.totalMissed, this.boundAll + exactOf(unbound));
+    store<f64>(leftAll, max<f64>(load<f64>(leftAll), row.total + missed));
+  }
+
+  private raiseBounds(left: usize, leftAll: usize): void {
+    for (let cell: u32 = 0; cell < CELLS; cell++)
+      raise(this.boundAt(cell), load<u32>(left + (cell << 2)));
+    this.boundAll = max<f64>(this.boundAll, load<f64>(leftAll));
+  }
+
+  /** Any key without a row may have had `events` more in `pane`. */
+  private widen(pane: u32, events: u32): void {
+    this.boundAll += exactOf(events);
+    for (let span = SPAN_TEN_MINUTES; span <= SPAN_DAY; span++) {
+      const level = levelPane(span, pane);
+      if (levelPane(span, this.pane) - level >= levelPanes(span)) continue;
+      const at = this.boundAt(cellOf(span, level));
+      store<u32>(at, saturatingAdd(load<u32>(at), events));
+    }
+  }
+
+  /** The row to give away to a key of a higher priority, or NO_ROW. */
+  private rowBelow(priority: f32): u32 {
+    let least: f32 = Infinity;
+    for (let index: u32 = 0; index < this.count; index++)
+      least = min<f32>(least, this.row(index).priority);
+    if (!(least < priority)) return NO_ROW;
+    const index = this.victim(this.capacity);
+    return this.row(index).priority < priority ? index : NO_ROW;
+  }
+
+  /** The row with the least priority of those that are not safe among `capacity`. */
+  private victim(capacity: u32): u32 {
+    const start = mark();
+    const count = this.count;
+    const ranks = alloc(count, 1);
+    const lows = alloc(count << 3);
+    memory.fill(ranks, <u8>UNRANKED, count);
+    for (let span = SPAN_HOUR; span <= SPAN_ALL; span++) {
+      for (let index: u32 = 0; index < count; index++)
+        store<f64>(lows + (<usize>index << 3), this.low(index, span));
+      rank(lows, ranks, count);
+    }
+    const safe = safeRank(ranks, count, capacity * SAFE_PARTS / SAFE_OF);
+    let victim = NO_ROW;
+    for (let index: u32 = 0; index < count; index++) {
+      if (<u32>load<u8>(ranks + index) < safe) continue;
+      if (victim == NO_ROW || this.row(index).priority < this.row(victim).priority) victim = index;
+    }
+    release(start);
+    return victim;
+  }
+
+  /** The windows move on: what leaves them is forgotten, and priorities fade. */
+  private roll(current: u32): void {
+    let minutes = min(minuteOf(current) - minuteOf(this.pane), 400);
+    let fade: f32 = 1;
+    while (minutes-- > 0) fade *= FADE;
+    this.challenge *= fade;
+    this.challengeLeast = 0;
+    for (let index: u32 = 0; index < this.count; index++) this.row(index).priority *= fade;
+    for (let span = SPAN_TEN_MINUTES; span <= SPAN_DAY; span++) {
+      const from = levelPane(span, this.pane);
+      const to = levelPane(span, current);
+      if (from == to) continue;
+      for (let index: u32 = 0; index < this.count; index++)
+        this.row(index).close(span, cellOf(span, from));
+      const moved = min(to - from, levelPanes(span));
+      for (let back: u32 = 0; back < moved; back++) this.clear(cellOf(span, to - back));
+    }
+  }
+
+  private clear(cell: u32): void {
+    store<u32>(this.boundAt(cell), 0);
+    for (let index: u32 = 0; index < this.count; index++) this.row(index).clear(cell);
+  }
+}
+
+export const TERM_SPANS_HEAD_BYTES: u32 = 168;
+
+@inline
+function minuteOf(pane: u32): u32 {
+  return levelPane(SPAN_TEN_MINUTES, pane);
+}
+
+function addSlot(row: TermRow, pane: u32, minute: Minute, slot: u32): void {
+  const low = minute.low(slot);
+  const high = minute.high(slot);
+  row.addMinute(pane, low, high == COUNT_MAX ? COUNT_MAX : high - low);
+}
+
+/** The priority that so many events in one minute show: their rate, less one standard deviation. */
+function priorityOf(events: u32): f32 {
+  const count = <f32>events;
+  return max<f32>(PRIORITY_OF_ONE, MINUTES_OF_PRIORITY * (count - sqrt<f32>(count)));
+}
+
+@inline
+function raise(at: usize, bound: u32): void {
+  if (load<u32>(at) < bound) store<u32>(at, bound);
+}
+
+@inline
+function cellCount(count: f64): u32 {
+  return count < <f64>COUNT_MAX ? <u32>count : COUNT_MAX;
+}
+
+/** Lowers the rank of each row to its place among `lows`, if that is better; 0 is the best. */
+function rank(lows: usize, ranks: usize, count: u32): void {
+  for (let index: u32 = 0; index < count; index++) {
+    const low = load<f64>(lows + (<usize>index << 3));
+    if (!(low > 0)) continue;
+    let larger: u32 = 0;
+    for (let other: u32 = 0; other < count; other++) {
+      const otherLow = load<f64>(lows + (<usize>other << 3));
+      if (otherLow > low || (otherLow == low && other < index)) larger += 1;
+    }
+    store<u8>(ranks + index, <u8>min<u32>(larger, <u32>load<u8>(ranks + index)));
+  }
+}
+
+/** The rank up to which all rows together are at most `most`. */
+function safeRank(ranks: usize, count: u32, most: u32): u32 {
+  for (let safe: u32 = 0; safe < UNRANKED; safe++) {
+    let rows: u32 = 0;
+    for (let index: u32 = 0; index < count; index++)
+      if (<u32>load<u8>(ranks + index) <= safe) rows += 1;
+    if (rows > most) return safe;
+  }
+  return UNRANKED;
+}
