@@ -29,6 +29,18 @@ export function mix32(word: u32): u32 {
   return word ^ (word >> 16);
 }
 
+/**
+ * 64 bits from a hash of 32, for sketches that need more: a step and the finaliser of splitmix64.
+ * Different hashes stay different.
+ */
+@inline
+export function widen(hash: u32): u64 {
+  let word = (<u64>hash + 1) * 0x9e3779b97f4a7c15;
+  word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
+  word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
+  return word ^ (word >> 31);
+}
+
 @inline
 export function saturatingAdd(left: u32, right: u32): u32 {
   const sum = left + right;
