@@ -1,0 +1,142 @@
+// One metric over one span: its panes read together, from the greatest bin down.
+//
+// The first pass over the panes adds up counts and moments, the second walks the bins of all of them
+// at once: 512 indices at a time in a dense row, so that a bin costs one addition however many panes
+// there are, and empty stretches between rows cost nothing. Nothing is changed: samples of the open
+// pane are read from a sorted copy of its table.
+import { alloc } from "../../sdk/assembly/arena";
+import { Moments } from "../../sdk/assembly/sketches/moments";
+import { BinReader, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
+import {
+  cutIndex,
+  ELEMENT_HEADER_BYTES,
+  elementBinsEnd,
+  elementBytes,
+  elementLevel,
+  readNumbers,
+} from "./metric-panes";
+import { ENTRY_BYTES, entryIndex, OpenEntries } from "./metric-open";
+import { MetricStore } from "./metric-state";
+
+/** Closed panes of one metric, and one to come. */
+const PANES_MAX: u32 = 48;
+const READER_BYTES: u32 = 32;
+const ROW: i32 = 512;
+
+@unmanaged
+export class SpanReader {
+  moments: Moments;
+  readers: u32;
+  count: u32;
+  cells: u32;
+  rowHigh: i32;
+  rowLeft: i32;
+  /** The bin that stands for all below it, or NO_INDEX. */
+  collapsed: i32;
+  /** Samples not read yet. */
+  left: f64;
+  index: i32;
+  binCount: f64;
+  /** Of the open pane: entries [openAt, openFrom], read downwards. */
+  openAt: u32;
+  openFrom: u32;
+
+  open(panes: MetricStore, metric: u32, span: u32, entries: OpenEntries): void {
+    const own = changetype<Moments>(alloc(offsetof<Moments>()));
+    this.count = 0;
+    this.collapsed = NO_INDEX;
+    this.moments.clear();
+    const end = panes.endOf(metric);
+    for (let at = panes.panesOf(metric); at < end; at += elementBytes(at)) {
+      if (elementLevel(at) > span) continue;
+      const reader = this.readerOf(this.count++);
+      this.collapsed = max(this.collapsed, cutIndex(at, reader));
+      reader.open(at + ELEMENT_HEADER_BYTES, elementBinsEnd(at));
+      own.count = 0;
+      while (reader.next()) own.count += reader.count;
+      readNumbers(at, own);
+      this.moments.merge(own);
+      reader.open(at + ELEMENT_HEADER_BYTES, elementBinsEnd(at));
+      reader.next();
+    }
+    this.moments.merge(panes.openOf(metric));
+    this.openAt = entries.startOf(metric);
+    this.openFrom = entries.endOf(metric);
+    this.left = this.moments.count;
+    this.rowLeft = 0;
+  }
+
+  /** On to the next lower bin; false if there is none. */
+  next(): bool {
+    if (this.left <= 0) return false;
+    while (true) {
+      while (this.rowLeft > 0) {
+        this.rowLeft -= 1;
+        const index = this.rowHigh - (ROW - 1 - this.rowLeft);
+        const count = load<f64>(this.cells + ((this.rowHigh - index) << 3));
+        if (count == 0) continue;
+        if (index <= this.collapsed) break;
+        this.index = index;
+        this.binCount = count;
+        this.left -= count;
+        return true;
+      }
+      if (this.rowLeft > 0 || !this.fillRow()) break;
+    }
+    if (this.collapsed == NO_INDEX) return false; // Counts beyond 2^53 do not add up to the last.
+    // What is left lies at or below the collapsed bin.
+    this.index = this.collapsed;
+    this.binCount = this.left;
+    this.left = 0;
+    return true;
+  }
+
+  /** Adds up the bins of the next row that has any above the collapsed one. */
+  private fillRow(): bool {
+    let high = NO_INDEX;
+    for (let pane: u32 = 0; pane < this.count; pane++)
+      high = max(high, this.readerOf(pane).index);
+    if (this.openFrom > this.openAt) high = max(high, entryIndex(this.openFrom - ENTRY_BYTES));
+    if (high <= this.collapsed || high == NO_INDEX) return false;
+    memory.fill(this.cells, 0, ROW << 3);
+    for (let pane: u32 = 0; pane < this.count; pane++) {
+      const reader = this.readerOf(pane);
+      while (reader.index > high - ROW) {
+        this.addCell(high - reader.index, reader.count);
+        reader.next();
+      }
+    }
+    while (this.openFrom > this.openAt) {
+      const entry = this.openFrom - ENTRY_BYTES;
+      const below = high - entryIndex(entry);
+      if (below >= ROW) break;
+      this.addCell(below, <f64>load<u32>(entry, 4));
+      this.openFrom = entry;
+    }
+    this.rowHigh = high;
+    this.rowLeft = ROW;
+    return true;
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private addCell(below: i32, count: f64): void {
+    const cell = this.cells + (below << 3);
+    store<f64>(cell, load<f64>(cell) + count);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private readerOf(pane: u32): BinReader {
+    return changetype<BinReader>(<usize>(this.readers + pane * READER_BYTES));
+  }
+}
+
+/** A reader in scratch, to be opened. */
+export function newSpanReader(): SpanReader {
+  const reader = changetype<SpanReader>(alloc(offsetof<SpanReader>()));
+  reader.moments = changetype<Moments>(alloc(offsetof<Moments>()));
+  reader.readers = <u32>alloc(PANES_MAX * READER_BYTES);
+  reader.cells = <u32>alloc(ROW << 3);
+  return reader;
+}

@@ -1,0 +1,151 @@
+// What the metrics of a tenant consist of, and where it lies in their region.
+//
+//   0      header, 128 bytes
+//   128    16 records of 56 bytes: the moments of the open pane, and where the metric's panes are
+//   1024   the open pane: a table of (metric and bin -> count), 64 to 512 entries of 8 bytes
+//   ..     for each metric its name and its closed panes, back to back, oldest pane first
+//
+// All zero is empty. Pages are used from the front, and what is given back is zero again.
+import { Moments } from "../../sdk/assembly/sketches/moments";
+
+/** METRIC_COUNT_MAX of the host's limits. */
+export const METRICS_MAX: u32 = 16;
+export const RECORD_BYTES: u32 = 56;
+const RECORDS_AT: u32 = 128;
+export const TABLE_AT: u32 = 1024;
+export const TABLE_ENTRIES_MIN: u32 = 64;
+export const TABLE_ENTRIES_MAX: u32 = 512;
+/** A pane is read in words of 8 bytes, so the last one ends that much before the region does. */
+const MARGIN_BYTES: u32 = 8;
+
+@unmanaged
+export class MetricStore {
+  /** Bytes of the region; 0: nothing was ever added. */
+  bytes: u32;
+  current: u32;
+  /** Bit n: span n is kept. */
+  spans: u32;
+  count: u32;
+  tableEntries: u32;
+  tableUsed: u32;
+  /** Address behind the last pane. */
+  heapEnd: u32;
+  _reserved: u32;
+  /** Samples whose name found no room. */
+  refused: f64;
+  /** Samples that were no finite number. */
+  ignored: f64;
+  /** Panes that left the window of their span early, for want of room. */
+  folded: f64;
+
+  // @ts-ignore: decorator
+  @inline
+  get base(): u32 {
+    return <u32>changetype<usize>(this);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  get table(): u32 {
+    return this.base + TABLE_AT;
+  }
+
+  /** u32 a metric; see names in metrics.ts. */
+  // @ts-ignore: decorator
+  @inline
+  signatureAt(metric: u32): u32 {
+    return this.base + offsetof<MetricStore>() + (metric << 2);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  openOf(metric: u32): Moments {
+    return changetype<Moments>(<usize>this.recordAt(metric));
+  }
+
+  /** Address of the name, which the panes follow. */
+  // @ts-ignore: decorator
+  @inline
+  nameOf(metric: u32): u32 {
+    return load<u32>(this.recordAt(metric), 40);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  nameBytesOf(metric: u32): u32 {
+    return load<u32>(this.recordAt(metric), 48);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  panesOf(metric: u32): u32 {
+    return this.nameOf(metric) + this.nameBytesOf(metric);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  endOf(metric: u32): u32 {
+    return load<u32>(this.recordAt(metric), 44);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  setEnd(metric: u32, end: u32): void {
+    store<u32>(this.recordAt(metric), end, 44);
+  }
+
+  /** Bit n: the window of span n is shorter than it should be. */
+  // @ts-ignore: decorator
+  @inline
+  shortenedOf(metric: u32): u32 {
+    return load<u32>(this.recordAt(metric), 52);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  setShortened(metric: u32, spans: u32): void {
+    store<u32>(this.recordAt(metric), spans, 52);
+  }
+
+  get free(): u32 {
+    return this.base + this.bytes - MARGIN_BYTES - this.heapEnd;
+  }
+
+  /** Opens a metric with no panes behind all others; there is room for its name. */
+  append(name: usize, nameBytes: u32): u32 {
+    const metric = this.count++;
+    const record = this.recordAt(metric);
+    store<u32>(record, this.heapEnd, 40);
+    memory.copy(this.heapEnd, name, nameBytes);
+    this.heapEnd += nameBytes;
+    store<u32>(record, this.heapEnd, 44);
+    store<u32>(record, nameBytes, 48);
+    return metric;
+  }
+
+  /** Moves what is at `from` and behind it, later metrics included, to `to`. */
+  moveTail(from: u32, to: u32, metric: u32): void {
+    if (from == to) return;
+    memory.copy(to, from, this.heapEnd - from);
+    const end = this.heapEnd + to - from;
+    if (end < this.heapEnd) memory.fill(end, 0, this.heapEnd - end);
+    this.heapEnd = end;
+    this.setEnd(metric, this.endOf(metric) + to - from);
+    this.shiftFrom(metric + 1, to - from);
+  }
+
+  /** The places of a metric and those behind it have moved. */
+  shiftFrom(metric: u32, by: u32): void {
+    for (let other = metric; other < this.count; other++) {
+      const record = this.recordAt(other);
+      store<u32>(record, load<u32>(record, 40) + by, 40);
+      store<u32>(record, load<u32>(record, 44) + by, 44);
+    }
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private recordAt(metric: u32): u32 {
+    return this.base + RECORDS_AT + metric * RECORD_BYTES;
+  }
+}
