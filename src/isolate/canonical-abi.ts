@@ -4,7 +4,7 @@
  * A type's descriptor is compiled once into closures; an instance contributes only its memory.
  * Nothing a guest hands over is believed: pointers, lengths, alignments, discriminants, code points
  * and UTF-8 are checked, and what one answer may hold in all is bounded, because pointers may
- * alias: a memory of 128 KiB can claim a list of a thousand texts of 100 KiB each. Any breach is an
+ * alias: a memory of 192 KiB can claim a list of a thousand texts of 100 KiB each. Any breach is an
  * AbiError. Source: component-model, design/mvp/CanonicalABI.md ("Loading", "Storing",
  * "Flattening").
  */
