@@ -227,14 +227,55 @@ test("a term that no row follows is bounded by what the others had", () => {
   assert.deepEqual(list(HOUR, 10).entries[1], { key: 2, low: 1, high: 21 });
 });
 
+test("a row given away in a minute of which it missed events leaves those in the bound too", () => {
+  const [key, rival] = [1, 2];
+  probe.open(4, 0, 1, 1216, 32);
+  addAll(1216, [[key, 10]]);
+  probe.advance(1240);
+  // The key loses its slot in the table of the window, and then its row.
+  addAll(1240, [
+    [key, 3],
+    [3, 4],
+    [4, 4],
+    [5, 4],
+    [rival, 50],
+  ]);
+  probe.advance(1252);
+  for (const span of [HOUR, DAY, ALL]) {
+    const { entries, unlisted } = list(span, 10);
+    assert.deepEqual(entries, [{ key: rival, low: 50, high: 53 }]);
+    assert.equal(unlisted, 13, `span ${span}`);
+  }
+});
+
+test("a term without a row is bounded by what it can have had, not by what was seen of it", () => {
+  const key = 1;
+  probe.open(4, 0, 1, 1216, 32);
+  addAll(1216, [
+    [2, 50],
+    [3, 4],
+    [4, 4],
+    [key, 3],
+    [5, 1],
+    [key, 4],
+  ]);
+  assert.deepEqual(list(MINUTE, 10).entries[1], { key, low: 4, high: 8 });
+  probe.advance(1228);
+  assert.equal(list(HOUR, 10).unlisted, 8);
+});
+
+function addAll(pane: number, counts: readonly (readonly [number, number])[]): void {
+  for (const [key, count] of counts) {
+    for (let times = 0; times < count; times++) probe.add(key, pane, 1);
+  }
+}
+
 test("a new trend gets a row in its first minute, and the term of the hour keeps its own", () => {
   const rows = 8;
   probe.open(48, 0, rows, 12_016, 32);
   let pane = 12_016;
   const minute = (counts: readonly (readonly [number, number])[]) => {
-    for (const [key, count] of counts) {
-      for (let times = 0; times < count; times++) probe.add(key, pane, 1);
-    }
+    addAll(pane, counts);
     probe.advance((pane += 12));
   };
   for (let times = 0; times < 15; times++) {

@@ -4,7 +4,7 @@
 // Every term is listed with [low, high], between which its true count lies; `unlisted` is the most
 // that any term can have had that is not listed, whatever the reason. Portable form:
 //   0  u32 n | 4 u32 0 | 8 f64 unlisted
-//   16 n terms: { f64 low, f64 high, u16 bytes of the key, u16 0, u32 0, key padded to 8 with zeros }
+//   16 n terms: { f64 low, f64 high, u16 bytes of the key, u16 0, u32 0, key, zeros up to 8 }
 import { alloc, mark, release } from "../arena";
 import { SPAN_MINUTE } from "../spans";
 import { NO_SLOT, SpaceSaving } from "./space-saving";

@@ -1,8 +1,8 @@
 // What the table of the 60 s window knows of the minute that its newest pane is in.
 //
 // Minutes begin with the clock, so the panes of one are a part of the window: from the first of the
-// minute to the newest. In them the table knows, by the rules of space-saving.ts restricted to these
-// panes, for a key with a slot
+// minute to the newest. In them the table knows, by the rules of space-saving.ts restricted to
+// these panes, for a key with a slot
 //   low   sum of ring[p]
 //   high  low + sum of bound[p] for the panes p of the minute before `inserted`, + insertBound if
 //         `inserted` is in the minute: nothing, if the key came in before

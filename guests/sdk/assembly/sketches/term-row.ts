@@ -1,11 +1,12 @@
-// One term that is followed over ten minutes, an hour, a day and since the start; see term-spans.ts.
+// One term that is followed over ten minutes, an hour, a day and since the start; see term-
+// spans.ts.
 //
 // A row has a cell for every level pane of the three spans, CELLS of them, and in each cell
 //   counted   u32, the term's events there that the row has seen (0xffffffff: that many or more)
 //   missed    how many more there can have been, rounded up into 8 bits where the pane is closed;
 //             the two open panes that are added to, the hour's and the day's, have 32 bits
-// The byte is a number of 5 bits of exponent and 4 of mantissa, exact below 16 and at most an eighth
-// too large above; it is written once, when its pane closes, so the rounding never adds up.
+// The byte is a number of 5 bits of exponent and 4 of mantissa, exact below 16 and at most an
+// eighth too large above; it is written once, when its pane closes, so the rounding never adds up.
 import { levelPane, levelPanes, SPAN_DAY, SPAN_TEN_MINUTES } from "../spans";
 import { copyKey40, saturatingAdd } from "./bytes";
 

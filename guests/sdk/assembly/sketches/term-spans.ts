@@ -1,14 +1,14 @@
 // Which terms were said most in ten minutes, an hour, a day and since the start: proven intervals.
 //
 // The table of the 60 s window (space-saving.ts) meets every event; this one meets that table, once
-// a minute, and so costs next to nothing. It has a few rows (term-row.ts), one for each term that it
-// follows, and for all other terms together one bound per level pane.
+// a minute, and so costs next to nothing. It has a few rows (term-row.ts), one for each term that
+// it follows, and for all other terms together one bound per level pane.
 //
 // A minute ends. For every key there was the table of the window has an interval of its events in
 // the minute (term-minute.ts). A row adds the lower end to its counts and the width to what it may
-// have missed; a row whose key has no slot adds [0, untracked]. Then keys without a row may take one
-// (below), and of those that get none the largest upper end is what any untracked key can have had:
-// it is added to `bound` of the level panes that the minute is in.
+// have missed; a row whose key has no slot adds [0, untracked]. Then keys without a row may take
+// one (below), and of those that get none the largest upper end is what any untracked key can have
+// had: it is added to `bound` of the level panes that the minute is in.
 //
 //   bound[p] >= events in p of any key without a row
 //
@@ -26,14 +26,16 @@
 // Who gets a row. A row has a priority: its events, fading by a quarter a minute, so about four
 // times its events a minute. The largest of the hour, the day and all time, taken in turn, are safe
 // in up to three rows of four; the others must give way to a key whose events of this minute, less
-// one standard deviation, show a greater priority. (Plain Space-Saving, which hands a row to every newcomer, is right where
-// nothing is known of newcomers. Here their counts are known, and 24 rows handed on 250 times a
-// minute would hold nothing.) Among late events nothing is known of a newcomer, so there the
-// refused ones add up to a `challenge`, and the key that brings it to the least priority takes over
-// both: Space-Saving's inherited credit, paid once and not by every event.
+// one standard deviation, show a greater priority. (Plain Space-Saving, which hands a row to every
+// newcomer, is right where nothing is known of newcomers. Here their counts are known, and 24 rows
+// handed on 250 times a minute would hold nothing.) Among late events nothing is known of a
+// newcomer, so there the refused ones add up to a `challenge`, and the key that brings it to the
+// least priority takes over both: Space-Saving's inherited credit, paid once and not by every
+// event.
 //
 // Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
-// Checked against exact counts, with the real table of the window, by guests/sdk/term-spans.test.ts.
+// Checked against exact counts, with the real table of the window, by guests/sdk/term-
+// spans.test.ts.
 import { alloc, mark, release } from "../arena";
 import {
   levelPane, levelPanes, SPAN_ALL, SPAN_DAY, SPAN_HOUR, SPAN_TEN_MINUTES,
@@ -56,7 +58,7 @@ const PRIORITY_OF_ONE: f32 = 0.2;
 /** The head. Zeros are an empty table without rows; `bind` says where the rows are. */
 @unmanaged
 export class TermSpans {
-  /** Comes first. At most this many events of any one key without a row were there since the start. */
+  /** At most this many events of any one key without a row were there since the start. First. */
   boundAll: f64;
   /** The newest pane; 0: there was none yet. */
   pane: u32;
@@ -112,7 +114,7 @@ export class TermSpans {
     return minuteOf(pane) != minuteOf(this.pane);
   }
 
-  /** Events of a key in a pane for which `isLate` holds, whether it is in the 60 s window or not. */
+  /** Events of a key in a pane that `isLate`, whether the 60 s window holds it or not. */
   addLate(hash: u32, key: usize, bytes: u32, kind: u32, pane: u32, events: u32): void {
     if (!this.isLate(pane) || pane > this.pane) return;
     let row = this.find(hash, key, bytes);
@@ -125,7 +127,8 @@ export class TermSpans {
   find(hash: u32, key: usize, bytes: u32): u32 {
     for (let index: u32 = 0; index < this.count; index++) {
       const row = this.row(index);
-      if (row.hash == hash && row.keyBytes == bytes && equalBytes(row.key, key, bytes)) return index;
+      if (row.hash != hash || row.keyBytes != bytes) continue;
+      if (equalBytes(row.key, key, bytes)) return index;
     }
     return NO_ROW;
   }
@@ -289,7 +292,7 @@ export class TermSpans {
     }
   }
 
-  /** What the key of a row can have had goes into bounds: u32[CELLS] at `left`, f64 at `leftAll`. */
+  /** What the key of a row can have had goes into u32[CELLS] at `left` and the f64 at `leftAll`. */
   private giveUp(index: u32, unbound: u32, left: usize, leftAll: usize): void {
     const row = this.row(index);
     for (let span = SPAN_TEN_MINUTES; span <= SPAN_DAY; span++) {
