@@ -8,7 +8,9 @@ import {
   optionSpec,
   type OptionName,
 } from "#config/options.ts";
+import { SUMMARY_LIMIT_DEFAULT } from "#model/limits.ts";
 import { isTenantId } from "#model/tenant.ts";
+import { isWindow, WINDOWS } from "#model/window.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { AnswerError } from "./client.ts";
 import {
@@ -87,6 +89,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addDemo(program);
   addReplay(program);
   addTap(program);
+  addSummary(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
   addConfig(program);
@@ -211,6 +214,40 @@ function addTap(program: Command): void {
         await tap({ url, tenant, limit, json: json === true });
       },
     );
+  withConfig(command, ["httpHost", "httpPort"]);
+}
+
+type SummaryFlags = ConfigFlags & {
+  url?: string;
+  window?: string;
+  limit?: number;
+  json?: boolean;
+  csv?: boolean;
+};
+
+function addSummary(program: Command): void {
+  const windows = WINDOWS.join(", ");
+  const command = program
+    .command("summary")
+    .argument("<tenant>", "its id", parseTenant)
+    .summary("show what has happened in a tenant")
+    .description("Shows counts, rates, people, metrics, terms and the text of a window.")
+    .option("--url <url>", "of the server, if not the configured one", parseUrl)
+    .option("--window <name>", `one of ${windows} (default: 60s)`, parseWindow)
+    .option("--limit <number>", "terms at most (default: 10)", integerFrom(1))
+    .addOption(new Option("--json", "one JSON object").conflicts("csv"))
+    .option("--csv", "one row a number")
+    .addHelpText(
+      "after",
+      example("nexuscore summary acme", "nexuscore summary acme --window 1h --csv"),
+    )
+    .action(async (tenant: string, options: SummaryFlags) => {
+      const { summary } = await import("./summary.ts");
+      const { window = "60s", limit = SUMMARY_LIMIT_DEFAULT, json, csv } = options;
+      const url = options.url ?? (await addressOf(configOf(options)));
+      const format = csv === true ? "csv" : json === true ? "json" : "text";
+      await summary({ url, tenant, window, limit, format });
+    });
   withConfig(command, ["httpHost", "httpPort"]);
 }
 
@@ -363,6 +400,11 @@ function parseSeconds(text: string): number {
   const value = Number(/^(\d+(?:\.\d+)?)s?$/.exec(text)?.[1]);
   if (value >= 1) return value * 1_000;
   throw new InvalidArgumentError("Use seconds from 1 on, such as 60s.");
+}
+
+function parseWindow(text: string): string {
+  if (isWindow(text)) return text;
+  throw new InvalidArgumentError(`Use one of ${WINDOWS.join(", ")}.`);
 }
 
 function parseTenant(text: string): string {

@@ -1,5 +1,6 @@
-/** A client of a running server: what replay, tap, demo and doctor ask of it. */
+/** A client of a running server: what replay, tap, summary, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
+import type { SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,6 +24,8 @@ export class AnswerError extends Error {
 }
 
 export type Probe = "ours" | "other" | "nobody";
+
+type SummaryQuery = { readonly window: string; readonly limit: number };
 
 export class Client {
   readonly url: string;
@@ -60,6 +63,15 @@ export class Client {
     return (await this.#ask(tenant, `/trending?limit=${limit}`, {})) as TrendingAnswer;
   }
 
+  async summary(tenant: string, query: SummaryQuery): Promise<SummaryAnswer> {
+    return (await this.#ask(tenant, `/summary?${searchOf(query)}`, {})) as SummaryAnswer;
+  }
+
+  async summaryCsv(tenant: string, query: SummaryQuery): Promise<string> {
+    const response = await this.#answer(tenant, `/summary?${searchOf(query)}&format=csv`, {});
+    return response.text();
+  }
+
   /** Sends NDJSON; waits and tries again as long as the server says that it is behind. */
   async postEvents(tenant: string, body: string): Promise<OfferAnswer> {
     const headers = { "content-type": "application/x-ndjson" };
@@ -67,10 +79,14 @@ export class Client {
   }
 
   async #ask(tenant: string, path: string, init: RequestInit): Promise<unknown> {
+    return (await this.#answer(tenant, path, init)).json();
+  }
+
+  async #answer(tenant: string, path: string, init: RequestInit): Promise<Response> {
     const url = `${this.url}/v1/tenants/${encodeURIComponent(tenant)}${path}`;
     for (let attempt = 1; ; attempt++) {
       const response = await this.#fetch(url, init);
-      if (response.ok) return response.json();
+      if (response.ok) return response;
       const error = await answerError(response);
       if (!isPassing(error) || attempt === RETRY_COUNT_MAX) throw error;
       const seconds = Number(response.headers.get("retry-after") ?? RETRY_AFTER_SECONDS_DEFAULT);
@@ -85,6 +101,10 @@ export class Client {
       throw unreachable(this.url, error);
     }
   }
+}
+
+function searchOf({ window, limit }: SummaryQuery): string {
+  return new URLSearchParams({ window, limit: String(limit) }).toString();
 }
 
 export function unreachable(url: string, error: unknown): CliError {

@@ -22,7 +22,7 @@ export async function tap({ url, tenant, json, limit }: TapOptions): Promise<voi
   for (let connected = false; ;) {
     try {
       const response = await connect(
-        `${url}/v1/tenants/${encodeURIComponent(tenant)}/live`,
+        `${url}/v1/tenants/${encodeURIComponent(tenant)}/live?summary=off`,
         lastId,
       );
       connected = true;

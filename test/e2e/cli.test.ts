@@ -40,6 +40,7 @@ const COMMANDS = [
   "demo",
   "replay",
   "tap",
+  "summary",
   "doctor",
   "bench",
   "config",

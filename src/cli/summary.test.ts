@@ -1,0 +1,44 @@
+import { SUMMARY_EXAMPLE } from "#api/summary-examples.ts";
+import type { MetricAnswer, SummaryAnswer } from "#model/summary-answer.ts";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { renderSummary } from "./summary.ts";
+import { COLUMNS, widthOf } from "./terminal.ts";
+
+test("summary: as text, with the intervals and what too few samples leave open", () => {
+  const text = renderSummary(SUMMARY_EXAMPLE);
+  assert.match(text, /^acme · last 60 s, to 2026-11-20 18:01:00 ─+ 214 events, 61 people\n/);
+  assert.match(text, /4\.1\/s over 10 s, 3\.5\/s over 60 s, 2\.9\/s over 5 min/);
+  assert.match(text, /latencyMs: 212 samples, mean 86 \(deviation 41\.77\), 12\.25 to 410/);
+  assert.match(text, /p99 292\.6 \(201\.3–410\),\s+p99\.9 max 410/);
+  assert.match(text, /terms: login 42\n/);
+  assert.match(text, /open questions\n {4}2026-11-20 18:00:12 ada: “is the login/);
+  assert.match(text, /late: 3 events since the start, by up to 3\.067 min/);
+});
+
+test("summary: no line is too long, and no text of others reaches the terminal raw", () => {
+  const latencyMs = SUMMARY_EXAMPLE.metrics["latencyMs"] as MetricAnswer;
+  const long = "long ".repeat(60) + "x".repeat(200);
+  const answer: SummaryAnswer = {
+    ...SUMMARY_EXAMPLE,
+    window: { ...SUMMARY_EXAMPLE.window, name: "all" },
+    userCountError: 0.0123,
+    metrics: {
+      [`m${"e".repeat(63)}`]: {
+        ...latencyMs,
+        mean: 1.234_567_89e-7,
+        max: 9.876e300,
+        p50: { value: -123_456.789, low: null, high: 123_456_789, label: "p50" },
+        p90: { value: 0.000_123_4, low: 1.1e-9, high: 9.876e300, label: "p90" },
+      },
+    },
+    topTerms: [{ term: `\u001B[31m${long}`, count: 5, countLow: 5, countHigh: 9, exact: false }],
+    text: { ...SUMMARY_EXAMPLE.text, text: `${long}\u001B]0;title\u0007` },
+  };
+  const text = renderSummary(answer);
+  for (const line of text.split("\n")) assert.ok(widthOf(line) <= COLUMNS, line);
+  // oxlint-disable-next-line no-control-regex
+  assert.doesNotMatch(text.replaceAll("\n", ""), /[\u0000-\u001F]/);
+  assert.match(text, /~61 ±1\.23 % people/);
+  assert.match(text, /5–9/);
+});
