@@ -107,7 +107,7 @@ function packed(items: readonly string[], indent: string): string {
 
 function termsOf({ topTerms }: SummaryAnswer): string {
   const words = topTerms.map(({ term, count, countHigh, exact }) => {
-    const interval = exact ? "" : `–${formatCount(countHigh)}`;
+    const interval = exact ? "" : countHigh === null ? " or more" : `–${formatCount(countHigh)}`;
     return `${harmless(term)} ${formatCount(count)}${interval}`;
   });
   return wrap(`terms: ${words.join(", ")}`, INDENT);

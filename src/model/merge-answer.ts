@@ -1,9 +1,10 @@
 /** A merge as the API shows it. */
 import type { MergeOmission, SummaryMerge } from "./merge.ts";
-import type { TermCount } from "./summary.ts";
 import {
   type MetricAnswer,
   metricsAnswer,
+  termAnswer,
+  type TermAnswer,
   windowAnswer,
   type WindowAnswer,
 } from "./summary-answer.ts";
@@ -25,7 +26,7 @@ export type MergeAnswer = {
   readonly repeatedCount: number;
   readonly metrics: Readonly<Record<string, MetricAnswer>>;
   readonly metricsRefused: number;
-  readonly topTerms: readonly TermCount[];
+  readonly topTerms: readonly TermAnswer[];
 };
 
 export function mergeAnswer({ report, ...merge }: SummaryMerge): MergeAnswer {
@@ -46,6 +47,6 @@ export function mergeAnswer({ report, ...merge }: SummaryMerge): MergeAnswer {
     repeatedCount: report.repeatedCount,
     metrics: metricsAnswer(report.metrics),
     metricsRefused: report.metricsRefused,
-    topTerms: report.terms,
+    topTerms: report.terms.map(termAnswer),
   };
 }

@@ -46,6 +46,11 @@ export type MetricAnswer = {
   readonly n: number;
 } & { readonly [name in QuantileName]: QuantileAnswer };
 
+export type TermAnswer = Omit<TermCount, "countHigh"> & {
+  /** null: the true count may be any from `countLow` on. */
+  readonly countHigh: number | null;
+};
+
 export type LineAnswer = {
   readonly kind: TextLine["kind"];
   readonly user?: string;
@@ -97,7 +102,7 @@ export type SummaryAnswer = {
   readonly rates: readonly Rate[];
   readonly metrics: Readonly<Record<string, MetricAnswer>>;
   readonly metricsRefused: number;
-  readonly topTerms: readonly TermCount[];
+  readonly topTerms: readonly TermAnswer[];
   readonly text: TextAnswer;
   readonly late: LateAnswer;
 };
@@ -127,7 +132,7 @@ export function summaryAnswer(tenant: string, report: SummaryReport): SummaryAns
     rates: report.rates,
     metrics: metricsAnswer(report.metrics),
     metricsRefused: report.metricsRefused,
-    topTerms: report.terms,
+    topTerms: report.terms.map(termAnswer),
     text: textAnswer(report.text),
     late: lateAnswer(report.late),
   };
@@ -176,6 +181,14 @@ function metricAnswer(metric: MetricSummary): MetricAnswer {
 function quantileAnswer(name: QuantileName, { value, low, high, isMax }: Quantile): QuantileAnswer {
   const label = isMax ? "max" : name;
   return { value, low: finiteOrNull(low), high: finiteOrNull(high), label };
+}
+
+/** A tenant's component has 32 bits for the bound, and says by the greatest that there is none. */
+const COUNT_UNBOUND = 0xffff_ffff;
+
+export function termAnswer(term: TermCount): TermAnswer {
+  const bound = term.countHigh === COUNT_UNBOUND ? Infinity : term.countHigh;
+  return { ...term, countHigh: finiteOrNull(bound) };
 }
 
 function finiteOrNull(value: number): number | null {

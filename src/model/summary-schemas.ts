@@ -49,7 +49,7 @@ const TermSchema = Type.Object({
   term: Type.String(),
   count: count("Events with the term; the lower bound"),
   countLow: count("The true count is at least this"),
-  countHigh: count("The true count is at most this"),
+  countHigh: orNull("The true count is at most this; null: no bound is known"),
   exact: Type.Boolean({ description: "Whether count is the true count" }),
 });
 
