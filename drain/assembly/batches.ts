@@ -1,18 +1,20 @@
 // Sorted records become batches in the layout of guests/sdk/assembly/batch.ts: one run of a tenant's
 // records after the other, each an event with one term (or one metric) and no text, at the time of the
 // drain. Names are looked up once a run for the tenant and once a record for the term.
-import { tenantEntry, termText } from "./dictionary";
+import { findRuns, tenantEntry, termText } from "./dictionary";
 import {
   counters,
   delivered,
   DELIVERED_COUNT,
   DELIVERED_EVENTS,
+  handOut,
   hold,
   incarnation,
   output,
   recordCount,
   records,
   REFUSED_COUNT,
+  takeRuns,
 } from "./collect";
 import {
   COUNT_SHIFT,
@@ -41,6 +43,10 @@ const BATCH_BYTES_MAX: usize = 32 * 1024;
 /** A sample with the longest name, and the zeros behind it. */
 const EVENT_BYTES_MAX: usize = 128;
 const BATCHES_MAX: u32 = 16384;
+// As src/kernel/stage-layout.ts makes room for them: name, runs, and records twice, for sorting.
+const PICK_NAME_BYTES: usize = 64;
+const PICK_RUNS_MAX: u32 = 512;
+const PICK_RECORDS_MAX: u32 = 16384;
 const NUMBER_MASK: u32 = 0xffffff;
 
 let batches: u32 = 0;
@@ -55,6 +61,14 @@ let nameEntry: usize = 0;
 /** What is left of a weight, and of the events with it, that take more than one event. */
 let weightLeft: u64 = 0;
 let countLeft: u64 = 0;
+// What was picked, or, while that is handed out, what steps aside for it.
+let picking: bool = false;
+let pickedRecords: usize = 0;
+let pickedCount: u32 = 0;
+let pickedCursor: u32 = 0;
+let pickedRefused: u64 = -1;
+let pickedWeight: u64 = 0;
+let pickedCounted: u64 = 0;
 // The batch being written; 0: none.
 let batch: usize = 0;
 let batchEvents: u32 = 0;
@@ -85,6 +99,11 @@ export function emit(nowMs: f64): u32 {
   while (cursor < recordCount) {
     const record = records + (<usize>cursor << 4);
     const key = load<u64>(record);
+    if (load<u64>(record, 8) == 0) {
+      // A question took it out of its turn.
+      cursor++;
+      continue;
+    }
     if (key >> TENANT_SHIFT != runKey && !openRun(key)) {
       closeBatch();
       return EMIT_NAME;
@@ -110,6 +129,60 @@ export function emit(nowMs: f64): u32 {
   runKey = -1;
   refusedRun = -1;
   return EMIT_DONE;
+}
+
+/** Where the host writes the name of the tenant to pick. */
+export function pickName(): usize {
+  return batchTable() + <usize>BATCHES_MAX * BATCH_ENTRY_BYTES;
+}
+
+/**
+ * Takes what waits for one tenant, as much as there is room for, out of its turn; returns how many
+ * records that are. Then `emitPicked`, until it is done. The output must be empty.
+ */
+export function pick(nameBytes: u32): u32 {
+  const runs = pickName() + PICK_NAME_BYTES;
+  pickedRecords = runs + (<usize>PICK_RUNS_MAX << 3);
+  const runCount = findRuns(pickName(), nameBytes, runs, PICK_RUNS_MAX);
+  // A record whose weight is partly handed out must go on where it stands.
+  const start = weightLeft > 0 ? cursor + 1 : cursor;
+  pickedCount = takeRuns(runs, runCount, start, pickedRecords, PICK_RECORDS_MAX);
+  picking = false;
+  return pickedCount;
+}
+
+/** Like `emit`, of what was picked; in between nothing else may be emitted. */
+export function emitPicked(nowMs: f64): u32 {
+  if (!picking) exchange();
+  picking = true;
+  const status = emit(nowMs);
+  if (status != EMIT_DONE) return status;
+  exchange();
+  picking = false;
+  return status;
+}
+
+/** What is handed out steps aside for what was picked, or comes back. */
+function exchange(): void {
+  const otherRecords = pickedRecords;
+  const otherCount = pickedCount;
+  const otherCursor = pickedCursor;
+  const otherRefused = pickedRefused;
+  const otherWeight = pickedWeight;
+  const otherCounted = pickedCounted;
+  pickedRecords = records;
+  pickedCount = recordCount;
+  pickedCursor = cursor;
+  pickedRefused = refusedRun;
+  pickedWeight = weightLeft;
+  pickedCounted = countLeft;
+  handOut(otherRecords, otherCount);
+  cursor = otherCursor;
+  refusedRun = otherRefused;
+  weightLeft = otherWeight;
+  countLeft = otherCounted;
+  // The run is looked up anew.
+  runKey = -1;
 }
 
 /** Address of the name of the tenant that needs a number: u8 bytes, then the name. */

@@ -12,6 +12,7 @@ import {
   COUNT_SHIFT,
   METRIC_SHIFT,
   ONE,
+  PLACEMENTS,
   SENDER_BYTES,
   SENDER_SHIFT,
   SENDER_WANTED,
@@ -152,6 +153,105 @@ export function deliver(): u32 {
 /** All that was handed out is done with. */
 export function delivered(): void {
   recordCount = 0;
+}
+
+/** How many records have gathered. */
+export function gathered(): u32 {
+  return pendingCount;
+}
+
+/**
+ * Takes records of these runs out of what has gathered, and out of what is sorted and not handed out
+ * yet, from record `start` on; sorts and joins them at `to`, where there is room for twice `most`.
+ * Returns how many they became. The runs, `runCount` of one placement, are those of `findRuns`.
+ */
+export function takeRuns(runs: usize, runCount: u32, start: u32, to: usize, most: u32): u32 {
+  let taken = takeSorted(runs, runCount, start, to, most);
+  taken += takeGathered(runs, runCount, to + (<usize>taken << 4), most - taken);
+  if (taken < 2) return taken;
+  // What sorts all that has gathered sorts this, too, in its place.
+  const waiting = pending;
+  const waitingCount = pendingCount;
+  const sorted = records;
+  const or = keysOr;
+  const and = keysAnd;
+  pending = to;
+  pendingCount = taken;
+  records = to + (<usize>most << 4);
+  keysOr = 0;
+  keysAnd = -1;
+  for (let at = to; at < to + (<usize>taken << 4); at += 16) {
+    keysOr |= load<u64>(at);
+    keysAnd &= load<u64>(at);
+  }
+  compact();
+  taken = pendingCount;
+  if (pending != to) memory.copy(to, pending, <usize>taken << 4);
+  pending = waiting;
+  pendingCount = waitingCount;
+  records = sorted;
+  keysOr = or;
+  keysAnd = and;
+  return taken;
+}
+
+/** Hands out other records for a while. */
+export function handOut(others: usize, othersCount: u32): void {
+  records = others;
+  recordCount = othersCount;
+}
+
+/** Takes runs out of the sorted records: each is one piece. What is taken has an aggregate of 0. */
+function takeSorted(runs: usize, runCount: u32, start: u32, to: usize, most: u32): u32 {
+  let taken: u32 = 0;
+  for (let i: u32 = 0; i < runCount; i++) {
+    const run = load<u64>(runs + (<usize>i << 3));
+    let low = start;
+    let high = max(start, recordCount);
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (load<u64>(records + (<usize>middle << 4)) >> TENANT_SHIFT < run) low = middle + 1;
+      else high = middle;
+    }
+    for (; low < recordCount && taken < most; low++) {
+      const at = records + (<usize>low << 4);
+      if (load<u64>(at) >> TENANT_SHIFT != run) break;
+      if (load<u64>(at, 8) == 0) continue;
+      v128.store(to + (<usize>taken << 4), v128.load(at));
+      store<u64>(at, 0, 8);
+      taken++;
+    }
+  }
+  return taken;
+}
+
+/** Takes runs out of what has gathered; the last of these take their places. */
+function takeGathered(runs: usize, runCount: u32, to: usize, most: u32): u32 {
+  if (runCount == 0) return 0;
+  const placement = <u32>load<u64>(runs) & (PLACEMENTS - 1);
+  let taken: u32 = 0;
+  let at = pending;
+  let end = pending + (<usize>pendingCount << 4);
+  while (at < end && taken < most) {
+    const run = load<u64>(at) >> TENANT_SHIFT;
+    if ((<u32>run & (PLACEMENTS - 1)) != placement || !isAmong(run, runs, runCount)) {
+      at += 16;
+      continue;
+    }
+    v128.store(to + (<usize>taken << 4), v128.load(at));
+    end -= 16;
+    v128.store(at, v128.load(end));
+    taken++;
+  }
+  pendingCount -= taken;
+  return taken;
+}
+
+function isAmong(run: u64, runs: usize, runCount: u32): bool {
+  for (let i: u32 = 0; i < runCount; i++) {
+    if (load<u64>(runs + (<usize>i << 3)) == run) return true;
+  }
+  return false;
 }
 
 /** Whether this epoch is read to its end. */

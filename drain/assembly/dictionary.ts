@@ -6,7 +6,7 @@
 //   tenants     2048 x { u32 text, u32 incarnation << 24 | number + 1, by the shard }
 //   terms       4096 x u32 text
 //   text        u8 bytes, then UTF-8; an entry that has one never changes: an index is bound once
-import { PLACEMENTS, INDEX_TERM, TENANT_BITS, TERM_BITS } from "./layout.gen";
+import { PLACEMENTS, INDEX_TERM, SENDERS, TENANT_BITS, TERM_BITS } from "./layout.gen";
 import { count, pageCount, pageNext, pool, receiverCounters, senderRoot, senderRootSet } from "./stage";
 import { hasControls, isTenantName, isUtf8, tenantHash } from "./text";
 
@@ -14,6 +14,7 @@ const PAGE_SHIFT: usize = 14;
 const PAGE_BYTES: usize = 16384;
 const TENANTS_PER_PAGE_BITS: u32 = 11;
 const TERMS_PER_PAGE_BITS: u32 = 12;
+const TENANT_PAGES: usize = 512;
 const ROOT_TEXT_PAGE: usize = 0;
 const ROOT_TEXT_END: usize = 4;
 const ROOT_PAGES: usize = 8;
@@ -47,6 +48,32 @@ export function termText(root: usize, index: u32): usize {
   const page = atomic.load<u32>(root + ROOT_TERMS + (<usize>(index >> TERMS_PER_PAGE_BITS) << 2));
   if (page == 0) return 0;
   return atomic.load<u32>(<usize>page + (<usize>(index & ((1 << TERMS_PER_PAGE_BITS) - 1)) << 2));
+}
+
+/**
+ * Writes which runs of records are of the tenant of this name, u64 each: number of the sender, then
+ * index, as in a key. Returns how many, `most` at most. Its indexes all end in its placement.
+ */
+export function findRuns(name: usize, bytes: u32, to: usize, most: u32): u32 {
+  const placement = <usize>(tenantHash(name, bytes) & (PLACEMENTS - 1));
+  let found: u32 = 0;
+  for (let sender: u32 = 0; sender < SENDERS; sender++) {
+    const root = senderRoot(sender);
+    if (root == 0) continue;
+    for (let i: usize = 0; i < TENANT_PAGES; i++) {
+      const page = <usize>atomic.load<u32>(root + ROOT_TENANTS + (i << 2));
+      if (page == 0) continue;
+      for (let at = placement; at < <usize>1 << TENANTS_PER_PAGE_BITS; at += PLACEMENTS) {
+        const text = <usize>atomic.load<u32>(page + (at << 3));
+        if (text == 0 || !isText(text, name, bytes)) continue;
+        if (found == most) return found;
+        const index = (<u64>i << TENANTS_PER_PAGE_BITS) | <u64>at;
+        store<u64>(to + (<usize>found << 3), (<u64>sender << TENANT_BITS) | index);
+        found++;
+      }
+    }
+  }
+  return found;
 }
 
 /** Takes all entries that are right; false, and none, if they do not fill the datagram exactly. */

@@ -5,13 +5,16 @@
 import { attachStage } from "./stage";
 
 export { evictSenders, flip, flipReady, receive, room } from "./receive";
-export { collect, collected, compact, deliver, shardInit } from "./collect";
+export { collect, collected, compact, deliver, gathered, shardInit } from "./collect";
 export {
   batchCount,
   batchTable,
   bindTenant,
   emit,
+  emitPicked,
   neededName,
+  pick,
+  pickName,
   refuseTenant,
   resetOutput,
 } from "./batches";

@@ -70,12 +70,15 @@ export class Engine implements EngineDoor {
   readonly #waiting = new Waiting();
   readonly #encoder = new TextEncoder();
   readonly #merges: Merges;
+  /** There is a kernel stage. */
+  readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
 
   /** `trusted`: the component is the built-in one. */
   constructor(settings: EngineSettings & { component: Uint8Array }, trusted: boolean) {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     assert(shardCount >= 1);
+    this.#staged = stage !== undefined;
     const tenantsTaken = new SharedArrayBuffer(tenantsTakenBytes(shardCount));
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
     this.#splitter = new Splitter(shardCount);
@@ -231,6 +234,8 @@ export class Engine implements EngineDoor {
 
   /** What the answer to a question is, follows from its type. */
   async #askOf<Value>(tenant: string, question: Question): Promise<Value> {
+    // The tables of the kernel stage turn for the question once every shard has read its last turn.
+    if (this.#staged) for (const shard of this.#shards) shard.wake();
     return (await this.#ask(this.#shardOf(tenant), question)) as Value;
   }
 

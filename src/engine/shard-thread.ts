@@ -102,6 +102,11 @@ export class ShardThread {
     assert(written);
   }
 
+  /** Lets the shard look at the kernel stage now, if it sleeps. */
+  wake(): void {
+    this.#ring.wake();
+  }
+
   stats(): ShardStats {
     const counters = this.#counters;
     const outcomes = counters.outcomes;

@@ -25,8 +25,8 @@ const BUSY_LOOK_MS = 20;
 const FULLNESS_MAX = 0.5;
 /** A turn that must wait for a shard is tried again so much later. */
 const RETRY_MS = 2;
-/** Between two turns that were asked for. */
-const WANTED_MS_MIN = 10;
+/** Between two turns that were asked for; shards have a budget for asking. */
+const WANTED_MS_MIN = 2;
 const FORGET_MS = 1_000;
 
 export class Turns {

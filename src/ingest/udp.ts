@@ -3,6 +3,7 @@
  * stage, so that neither a flood nor a stall is felt by HTTP.
  */
 import { Worker } from "node:worker_threads";
+import { findFfi, loadLibc } from "#kernel/libc.ts";
 import type { Stage, StageFacts, StageHandle } from "#kernel/stage.ts";
 import { readStageStats, type StageStats } from "#kernel/stage-stats.ts";
 
@@ -60,6 +61,7 @@ export async function startUdpIngest(
     stats: () => readStageStats(handle),
     stop: async () => {
       Atomics.store(stopWord, 0, 1);
+      if (handle.wakeFd !== undefined) loadLibc(findFfi()!).signalEvent(handle.wakeFd);
       await ended;
     },
   };

@@ -5,7 +5,8 @@
  * done, and hand out the batches in between, while `collect` goes on. Nothing is allocated a
  * record; a new tenant costs one question.
  */
-import { CONTROL_BUSY, CONTROL_BYTES, CONTROL_RUNS } from "./layout.gen.ts";
+import { TENANT_ID_BYTES_MAX } from "#model/limits.ts";
+import { CONTROL_BUSY, CONTROL_BYTES, CONTROL_EPOCH_RECORDS, CONTROL_RUNS } from "./layout.gen.ts";
 import { findFfi, type Libc, loadLibc } from "./libc.ts";
 import { type DrainExports, instantiateDrain } from "./module.ts";
 import type { StageHandle } from "./stage.ts";
@@ -65,6 +66,17 @@ export class Drain {
     Atomics.wait(this.#shared, shared >>> 2, epoch, waitMsMax);
   }
 
+  /** Whether records are being summed that no turn has brought yet. */
+  get summing(): boolean {
+    const { cpuCount, kernelControls, shared, userControl } = this.#layout;
+    const side = (this.#words[shared >>> 2]! & 1) * 4;
+    for (let column = 0; column <= cpuCount; column++) {
+      const control = column < cpuCount ? kernelControls + column * CONTROL_BYTES : userControl;
+      if (this.#words[(control + CONTROL_EPOCH_RECORDS + side) >>> 2] !== 0) return true;
+    }
+    return false;
+  }
+
   /** Empties the tables as far as there is room for what is in them. */
   collect(): void {
     if (!this.pending) return;
@@ -90,7 +102,30 @@ export class Drain {
    * `release`; the round is over.
    */
   emit(nowMs: number): EmitStatus {
-    const status = STATUSES[this.#drain.emit(nowMs)]!;
+    return this.#emitted(this.#drain.emit(nowMs));
+  }
+
+  /**
+   * Takes what waits for one tenant out of its turn, whether gathered or about to be handed out:
+   * 16,384 records at most, and the batches at hand must be released. Returns how many records;
+   * unless it is 0, `emitPicked` until it is done.
+   */
+  pick(tenant: string): number {
+    const name = Buffer.from(tenant, "latin1");
+    if (name.length > TENANT_ID_BYTES_MAX) return 0;
+    this.memory.set(name, this.#drain.pickName());
+    const picked = this.#drain.pick(name.length);
+    this.gathered = this.#drain.gathered();
+    return picked;
+  }
+
+  /** Like `emit`, of what was picked. */
+  emitPicked(nowMs: number): EmitStatus {
+    return this.#emitted(this.#drain.emitPicked(nowMs));
+  }
+
+  #emitted(number: number): EmitStatus {
+    const status = STATUSES[number]!;
     this.batchCount = this.#drain.batchCount();
     this.#batchWord = this.#drain.batchTable() >>> 2;
     return status;

@@ -90,6 +90,8 @@ export function loadLibc(ffi: Ffi) {
     calls.setsockopt(fd, SOL_SOCKET, option, int32(value), 4);
 
   return {
+    ...events(calls, check),
+
     /** A UDP socket that is not bound yet. */
     openSocket(family: "ipv4" | "ipv6"): number {
       const domain = family === "ipv6" ? AF_INET6 : AF_INET;
@@ -150,21 +152,6 @@ export function loadLibc(ffi: Ffi) {
       throw new SystemError("sendmmsg", errno());
     },
 
-    /** A descriptor that threads wake each other with. */
-    openEvent(): number {
-      return check("eventfd", calls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    },
-
-    /** Wakes whoever waits until `fd` can be read. */
-    signalEvent(fd: number): void {
-      // It fails only when it was signalled 2^64 times: then it is signalled.
-      calls.write(fd, EVENT, 8n);
-    },
-
-    clearEvent(fd: number): void {
-      calls.read(fd, Buffer.alloc(8), 8n);
-    },
-
     /** Puts the memory of `fd` where `address` is. */
     mapAt(address: bigint, bytes: number, fd: number): void {
       const flags = MAP_SHARED | MAP_FIXED;
@@ -181,6 +168,28 @@ export function loadLibc(ffi: Ffi) {
 
     close(fd: number): void {
       calls.close(fd);
+    },
+  };
+}
+
+/** Descriptors that threads wake each other with. */
+function events(
+  calls: ReturnType<typeof openCalls>,
+  check: (call: string, result: number) => number,
+) {
+  return {
+    openEvent(): number {
+      return check("eventfd", calls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    },
+
+    /** Wakes whoever waits until `fd` can be read. */
+    signalEvent(fd: number): void {
+      // It fails only when it was signalled 2^64 times: then it is signalled.
+      calls.write(fd, EVENT, 8n);
+    },
+
+    clearEvent(fd: number): void {
+      calls.read(fd, Buffer.alloc(8), 8n);
     },
   };
 }

@@ -19,7 +19,11 @@ export type DrainExports = {
   collected(): number;
   compact(): number;
   deliver(): number;
+  gathered(): number;
   emit(nowMs: number): number;
+  pickName(): number;
+  pick(nameBytes: number): number;
+  emitPicked(nowMs: number): number;
   resetOutput(): void;
   batchCount(): number;
   batchTable(): number;

@@ -20,8 +20,11 @@ const WASM_PAGE_BYTES = 64 * 1024;
 /** Words that the Wasm reads, in the order of drain/assembly/stage.ts. */
 const TABLE = 1024;
 const SLOT_BYTES = 16;
+/** As in drain/assembly/batches.ts: the name of a tenant, its runs, its records, to sort them. */
+const PICK_BYTES = 64 + 512 * 8 + 2 * 16_384 * SLOT_BYTES;
 /** As in drain/assembly/collect.ts and batches.ts: digits, held records, output, its table. */
-const SHARD_REGION_BYTES = 2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * SLOT_BYTES + PAGE_BYTES;
+const SHARD_REGION_BYTES =
+  2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * SLOT_BYTES + PICK_BYTES + PAGE_BYTES;
 export const SHARD_COUNTERS_BYTES = 128;
 export const RECEIVER_COUNTERS_BYTES = 128;
 const DICTIONARY_PAGE_BYTES = 16 * 1024;

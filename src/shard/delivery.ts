@@ -1,16 +1,25 @@
 /**
- * Hands what the kernel stage gathered to its tenants. A tenant's turn costs most of what there is
+ * Hands what the kernel stage gathered to its tenants, and to a tenant about whom somebody asks at
+ * once. A tenant's turn costs most of what there is
  * to pay, and next to nothing more for more records: so the next delivery waits in proportion to
  * what the last one took, and under load fewer and larger batches are handed out; without it they
- * are handed out at once.
+ * are handed out at once. So that nobody gets an answer seconds old, a question brings its tenant up
+ * to date first: the tables are turned, and the tenant's records taken out of all that waits. That
+ * looks at every record that waits, so it has a budget; beyond it answers are as old as they are.
  */
-import type { Drain } from "#kernel/drain.ts";
+import type { Drain, EmitStatus } from "#kernel/drain.ts";
 
 /** Rest after a delivery, in units of what it took, and the longest. */
 const DELIVERY_REST = 5;
 const DELIVERY_MS_MAX = 5_000;
 /** What joining must leave of a full buffer at most, or it is handed out. */
 const ROOM_SHARE = 0.7;
+
+/** Of every second, what questions may take to bring their tenants up to date. */
+const QUESTION_SHARE = 0.05;
+const QUESTION_MS_MAX = 50;
+/** How long a question waits for the tables to turn: a shard that is busy may hold that up. */
+const TURN_WAIT_MS_MAX = 20;
 
 /** What a delivery needs of its shard. */
 export type DeliveryParts = {
@@ -31,6 +40,9 @@ export class Delivery {
   /** Batches of this delivery so far, and of the one before: about as many tenants. */
   #batches = 0;
   #passBatches = 0;
+  /** What questions may still take, and when that was reckoned. */
+  #questionMs = QUESTION_MS_MAX;
+  #reckonedMs = 0;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -65,6 +77,29 @@ export class Delivery {
     if (!this.#busy) this.#dueMs = doneMs + restMs;
   }
 
+  /** Hands a tenant all that was taken of it so far, as far as the budget goes. */
+  bringUp(tenant: string, nowMs: number): void {
+    const { drain, handOut } = this.#parts;
+    const startMs = performance.now();
+    const earnedMs = (startMs - this.#reckonedMs) * QUESTION_SHARE;
+    this.#questionMs = Math.min(QUESTION_MS_MAX, this.#questionMs + earnedMs);
+    this.#reckonedMs = startMs;
+    if (this.#questionMs <= 0) return;
+    drain.collect();
+    if (!drain.pending && drain.summing) {
+      drain.askTurn(TURN_WAIT_MS_MAX);
+      drain.collect();
+    }
+    if (drain.pick(tenant) > 0) {
+      for (let more = true; more;) {
+        more = this.#write(() => drain.emitPicked(nowMs)) === "full";
+        handOut(0);
+        drain.release();
+      }
+    }
+    this.#questionMs -= performance.now() - startMs;
+  }
+
   /** Whether joining equal keys made room enough to go on gathering. */
   #makeRoom(): boolean {
     const { drain } = this.#parts;
@@ -77,17 +112,23 @@ export class Delivery {
 
   /** As many batches as the output takes. */
   #emit(nowMs: number): void {
-    const { drain, ensure, handOut } = this.#parts;
-    let status = drain.emit(nowMs);
-    for (; status === "name"; status = drain.emit(nowMs)) {
-      const number = ensure(drain.neededName());
-      if (number === -1) drain.refuse();
-      else drain.bind(number);
-    }
+    const { drain, handOut } = this.#parts;
+    const status = this.#write(() => drain.emit(nowMs));
     this.#batches += drain.batchCount;
     // The drain hands out tenants in one order every time, each of them once.
     handOut(this.#passBatches);
     drain.release();
     this.#busy = status === "full";
+  }
+  /** Writes batches with `emit`, and numbers the tenants that have none. */
+  #write(emit: () => EmitStatus): EmitStatus {
+    const { drain, ensure } = this.#parts;
+    let status = emit();
+    for (; status === "name"; status = emit()) {
+      const number = ensure(drain.neededName());
+      if (number === -1) drain.refuse();
+      else drain.bind(number);
+    }
+    return status;
   }
 }

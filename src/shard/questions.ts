@@ -13,6 +13,7 @@ import { askTenant } from "./tenant-turn.ts";
 
 export function answerQuestion(shard: Shard, request: number, json: string, nowMs: number): Answer {
   const question = JSON.parse(json) as Question;
+  if ("tenant" in question) shard.bringUp(question.tenant);
   const answer = answerOf(shard, question, nowMs);
   return answer instanceof Refusal
     ? { type: "problem", request, code: answer.code, detail: answer.detail }
@@ -86,7 +87,7 @@ function reconfigure(shard: Shard, number: number): Outcome {
   const settings = settingsOfFlags(batcher.tenantFlags(number));
   let outcome: Outcome = "exceededTime";
   const turn = (): void => {
-    outcome = host.configure(number, settings);
+    outcome = host.reconfigure(number, settings);
   };
   while (shard.guarded(turn) === "timedOut" && host.timedOutTenant === -1);
   return outcome;

@@ -139,6 +139,11 @@ export class Shard {
     return this.#answers;
   }
 
+  /** Gives a tenant what the kernel stage holds for it, before a question about it is answered. */
+  bringUp(tenant: string): void {
+    this.#delivery?.bringUp(tenant, this.#nowMs);
+  }
+
   /** Number of a known tenant, or -1. */
   find(tenant: string): number {
     return this.parts.batcher.tenantFind(tenant);

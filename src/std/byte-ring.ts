@@ -91,6 +91,11 @@ export class RingWriter extends Ring {
     Atomics.notify(this.control, TAIL);
   }
 
+  /** Lets a sleeping reader look around; nothing is written. */
+  wake(): void {
+    Atomics.notify(this.control, TAIL);
+  }
+
   /** Tells the reader that nothing follows. */
   stop(): void {
     Atomics.store(this.control, STOP, 1);

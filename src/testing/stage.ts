@@ -107,12 +107,10 @@ export class TestStage implements Disposable {
       if (drain.deliver() === 0) continue;
       let status = drain.emit(nowMs);
       for (; status !== "done"; status = drain.emit(nowMs)) {
-        if (status === "full") this.#take(drain, batches);
-        else if (this.names.length < this.tenantCountMax) {
-          drain.bind(this.names.push(drain.neededName()) - 1);
-        } else drain.refuse();
+        if (status === "full") this.take(drain, batches);
+        else this.bindName(drain);
       }
-      this.#take(drain, batches);
+      this.take(drain, batches);
     }
     return batches;
   }
@@ -123,7 +121,14 @@ export class TestStage implements Disposable {
     this.stage.close();
   }
 
-  #take(drain: Drain, batches: TenantBatch[]): void {
+  /** Gives the tenant that `emit` asks for a number, if there is room for it. */
+  bindName(drain: Drain): void {
+    if (this.names.length >= this.tenantCountMax) drain.refuse();
+    else drain.bind(this.names.push(drain.neededName()) - 1);
+  }
+
+  /** Adds what was written to the batches. */
+  take(drain: Drain, batches: TenantBatch[]): void {
     for (let batch = 0; batch < drain.batchCount; batch++) {
       const start = drain.batchByteOffset(batch);
       const bytes = drain.memory.slice(start, start + drain.batchByteCount(batch));
