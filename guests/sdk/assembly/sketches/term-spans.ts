@@ -34,8 +34,8 @@
 // event.
 //
 // Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
-// Checked against exact counts, with the real table of the window, by guests/sdk/term-
-// spans.test.ts.
+// Checked against exact counts, with the real table of the window, by
+// guests/sdk/term-spans.test.ts.
 import { alloc, mark, release } from "../arena";
 import {
   levelPane, levelPanes, SPAN_ALL, SPAN_DAY, SPAN_HOUR, SPAN_TEN_MINUTES,
