@@ -19,8 +19,8 @@ type DataRun = { readonly firstPage: number; readonly endPage: number; readonly 
 export class BasePages {
   readonly component: AdmittedComponent;
   readonly pages: readonly Buffer[];
-  /** Pages that are all zero. */
-  readonly zeros = new Uint32Array(MASK_WORDS);
+  /** Pages that are all zero; signed, so that a word of it is no object when it is handed on. */
+  readonly zeros = new Int32Array(MASK_WORDS);
   readonly dataRuns: readonly DataRun[];
 
   constructor(component: AdmittedComponent) {

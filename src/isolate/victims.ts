@@ -13,6 +13,7 @@
  * Slots are shared fairly: a component takes one of another's only while it has less than its
  * share.
  */
+import assert from "node:assert/strict";
 import type { Slot } from "./slot.ts";
 
 /** Newcomers: 3 MiB of memories, of which turns touch a part. */
@@ -24,8 +25,8 @@ export class Victims {
   readonly #slots: readonly Slot[];
   /** By component: how many slots run it. */
   readonly #slotCounts: number[] = [];
-  /** By component, in the order in which they came. */
-  readonly #newcomers: Slot[][] = [];
+  /** By component. */
+  readonly #newcomers: Newcomers[] = [];
   /** Slots whose tenant was closed; some may have a tenant again. */
   #vacated: Slot[] = [];
   #hand = 0;
@@ -36,7 +37,7 @@ export class Victims {
 
   addComponent(): void {
     this.#slotCounts.push(0);
-    this.#newcomers.push([]);
+    this.#newcomers.push(new Newcomers());
   }
 
   /** A slot without a tenant, if there is one. */
@@ -53,7 +54,7 @@ export class Victims {
     const own = this.#slotCounts[component]!;
     const share = Math.floor(this.#slots.length / this.#componentsInUse(component));
     const takesOwn = own > 0 && own >= share;
-    if (takesOwn && !isReturning && newcomers.length >= newcomersMax(own)) return newcomers[0]!;
+    if (takesOwn && !isReturning && newcomers.count >= newcomersMax(own)) return newcomers.first;
     const count = this.#slots.length;
     for (let step = 0; step < 2 * count; step++) {
       const slot = this.#slots[this.#hand]!;
@@ -70,9 +71,7 @@ export class Victims {
   /** The slot is no longer where it was; `came` follows, unless its tenant stays after all. */
   leave(slot: Slot): void {
     if (!slot.isNewcomer) return;
-    slot.isNewcomer = false;
-    const newcomers = this.#newcomers[slot.componentNumber]!;
-    newcomers.splice(newcomers.indexOf(slot), 1);
+    this.#newcomers[slot.componentNumber]!.remove(slot);
   }
 
   /** The slot is the component's from now on; `from`: whose it was, if anyone's. */
@@ -86,10 +85,9 @@ export class Victims {
     slot.isReferenced = false;
     if (isReturning) return;
     const newcomers = this.#newcomers[slot.componentNumber]!;
-    newcomers.push(slot);
-    slot.isNewcomer = true;
     const countMax = newcomersMax(this.#slotCounts[slot.componentNumber]!);
-    while (newcomers.length > countMax) newcomers.shift()!.isNewcomer = false;
+    while (newcomers.count >= countMax) newcomers.remove(newcomers.first);
+    newcomers.add(slot);
   }
 
   /** The slot's tenant was closed. */
@@ -103,7 +101,7 @@ export class Victims {
   recover(): void {
     this.#slotCounts.fill(0);
     this.#vacated = [];
-    for (const newcomers of this.#newcomers) newcomers.length = 0;
+    for (const newcomers of this.#newcomers) newcomers.clear();
     for (const slot of this.#slots) {
       this.#slotCounts[slot.componentNumber]! += 1;
       slot.isNewcomer = false;
@@ -117,6 +115,38 @@ export class Victims {
       if (other === component || this.#slotCounts[other]! > 0) count += 1;
     }
     return count;
+  }
+}
+
+/** Slots in the order in which they came; makes no object as they come and go. */
+class Newcomers {
+  readonly #slots: (Slot | undefined)[] = Array.from({ length: NEWCOMERS_MAX });
+  count = 0;
+
+  get first(): Slot {
+    return this.#slots[0]!;
+  }
+
+  add(slot: Slot): void {
+    assert(this.count < NEWCOMERS_MAX);
+    this.#slots[this.count] = slot;
+    this.count += 1;
+    slot.isNewcomer = true;
+  }
+
+  remove(slot: Slot): void {
+    let at = 0;
+    while (this.#slots[at] !== slot) {
+      at += 1;
+      assert(at < this.count);
+    }
+    this.count -= 1;
+    for (; at < this.count; at++) this.#slots[at] = this.#slots[at + 1];
+    slot.isNewcomer = false;
+  }
+
+  clear(): void {
+    this.count = 0;
   }
 }
 
