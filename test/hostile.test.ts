@@ -6,6 +6,7 @@ import test from "node:test";
 import { IsolateHost } from "#isolate/host.ts";
 import { STRIKE_COUNT_MAX } from "#model/limits.ts";
 import type { Outcome } from "#model/outcome.ts";
+import { SPANS } from "#model/summary.ts";
 import { ALL_SPANS } from "#model/window.ts";
 import { Random } from "#std/random.ts";
 import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
@@ -15,6 +16,7 @@ const component = hostileComponent();
 const report = new Uint32Array(5);
 const fates = new Uint8Array(1024);
 
+const SETTINGS = { clock: "wall", spans: ALL_SPANS } as const;
 const NEIGHBOURS = 5;
 const BAD = NEIGHBOURS;
 const TURN_MS = 20;
@@ -30,6 +32,10 @@ const command = (...arguments_: Parameters<typeof commandBatch>) =>
   batch(commandBatch(...arguments_));
 const plain = batch(writeBatch([{ tsMs: 8, text: "hello" }]));
 const trending: Call = (host) => host.trending(BAD, 10, "trend").outcome;
+const summary: Call = (host) => host.summary(BAD, "hour", 10).outcome;
+const conversations: Call = (host) => host.conversations(BAD, 10).outcome;
+const conversation: Call = (host) => host.conversation(BAD, "general").outcome;
+const sketch: Call = (host) => host.sketch(BAD, "all").outcome;
 const advance: Call = (host) => host.advance(BAD, 5);
 const write: Call = (host) => {
   host.commitAll();
@@ -87,6 +93,7 @@ const MISDEEDS: readonly { name: string; outcome: Outcome; calls: readonly Call[
     [6, "counts that do not add up"],
     [7, "an unknown fate"],
     [8, "a report that passes the end"],
+    [9, "an unknown fate and a refused metric"],
   ].map(([lie, name]) => ({
     name: `answers with ${name}`,
     outcome: "brokeContract" as const,
@@ -110,7 +117,77 @@ const MISDEEDS: readonly { name: string; outcome: Outcome; calls: readonly Call[
     outcome: "brokeContract" as const,
     calls: [command("armTrending", lie as number), trending],
   })),
+  ...answers(summary, [
+    [60, "a summary of another span"],
+    [61, "a span that there is not"],
+    [62, "a term in a summary that is not UTF-8"],
+    [63, "terms without end"],
+    [64, "wild metrics"],
+    [65, "quantiles without end"],
+    [66, "misaligned examples"],
+    [67, "numbers whose bytes pass 2^32"],
+    [68, "a kind of line that there is not"],
+    [69, "a text that passes the end"],
+    [70, "a line of a user that is neither"],
+    [71, "few lines that are much to read"],
+    [72, "a wild summary"],
+    [73, "a misaligned summary"],
+    [74, "a summary that passes the end"],
+    [75, "an example with an option of 255"],
+  ]),
+  ...answers(conversations, [
+    [80, "wild conversations"],
+    [81, "conversations without end"],
+    [82, "misaligned conversations"],
+    [83, "a conversation whose name is cut in a character"],
+    [84, "conversations whose bytes pass 2^32"],
+  ]),
+  ...answers(conversation, [
+    [90, "a conversation that is neither"],
+    [91, "wild participants"],
+    [92, "a conversation that passes the end"],
+    [93, "a participant with half a surrogate pair"],
+  ]),
+  ...answers(sketch, [
+    [100, "a sketch without end"],
+    [101, "a wild sketch"],
+    [102, "a misaligned sketch"],
+    [103, "a sketch that passes the end"],
+  ]),
+  ...(
+    [
+      ["spins in summary", 40, "exceededTime", summary],
+      ["traps in conversations", 41, "trapped", conversations],
+      ["recurses in conversation", 42, "exceededStack", conversation],
+      ["traps in sketch", 41, "trapped", sketch],
+    ] as const
+  ).map(([name, deed, outcome, call]) => ({
+    name,
+    outcome,
+    calls: [command("armTrending", deed), call],
+  })),
+  ...(
+    [
+      ["reallocs a name beyond the memory", 1, "brokeContract"],
+      ["traps in the realloc of a name", 2, "trapped"],
+      ["grows in the realloc of a name", 6, "exceededMemory"],
+      ["reallocs a name at the edge", 7, "brokeContract"],
+    ] as const
+  ).map(([name, lie, outcome]) => ({
+    name,
+    outcome,
+    calls: [command("armArena", lie), conversation],
+  })),
 ];
+
+/** Lies in the answer to one question, by their numbers in lie-summary.ts. */
+function answers(call: Call, lies: readonly (readonly [lie: number, name: string])[]) {
+  return lies.map(([lie, name]) => ({
+    name: `answers with ${name}`,
+    outcome: "brokeContract" as const,
+    calls: [command("armTrending", lie), call],
+  }));
+}
 
 function newHost(slotCount: number): IsolateHost {
   return new IsolateHost({
@@ -126,11 +203,28 @@ function guarded(host: IsolateHost, call: Call): Outcome {
   for (;;) {
     let outcome: Outcome = "exceededTime";
     const turns = host.stats.turns;
+    const strikes = host.strikeCount(BAD);
     const end = host.runSlice(() => void (outcome = call(host)));
     if (end === "done") return outcome;
     if (host.timedOutTenant !== -1) return "exceededTime";
     if (host.stats.turns > turns) return "ok";
+    // It had ended when the guard came for nobody.
+    if (host.strikeCount(BAD) > strikes) return host.lastFailure(BAD)!;
   }
+}
+
+/** What one question, by chance, is answered. */
+function answerOf(host: IsolateHost, tenant: number, random: Random): string {
+  const limit = random.below(10);
+  const { outcome, report: answer } = [
+    () => host.trending(tenant, limit, "trend"),
+    () => host.summary(tenant, SPANS[limit % SPANS.length]!, limit),
+    () => host.conversations(tenant, limit),
+    () => host.conversation(tenant, "x".repeat(limit)),
+    () => host.sketch(tenant, "day"),
+  ][random.below(5)]!();
+  assert.equal(outcome, "ok");
+  return JSON.stringify(answer) ?? "none";
 }
 
 /**
@@ -142,8 +236,7 @@ function neighbourTrace(slotCount: number, seed: number, misdeed?: readonly Call
   const host = newHost(slotCount);
   const number = host.admit(component);
   const hash = createHash("sha256");
-  if (misdeed !== undefined)
-    assert.equal(host.open(BAD, number, { clock: "wall", spans: ALL_SPANS }), "ok");
+  if (misdeed !== undefined) assert.equal(host.open(BAD, number, SETTINGS), "ok");
   for (let tenant = 0; tenant < NEIGHBOURS; tenant++) {
     assert.equal(host.open(tenant, number, { clock: "event", spans: ALL_SPANS }), "ok");
   }
@@ -156,8 +249,7 @@ function neighbourTrace(slotCount: number, seed: number, misdeed?: readonly Call
     );
     assert.equal(neighbour, "ok");
     hash.update(report);
-    const answer = host.trending(tenant, random.below(10), "trend");
-    hash.update(JSON.stringify(answer.report));
+    hash.update(answerOf(host, tenant, random));
     const call = misdeed?.[step - 20];
     if (call !== undefined) guarded(host, call);
   }
@@ -176,7 +268,7 @@ for (const { name, outcome, calls } of MISDEEDS) {
   test(`a guest that ${name} ends ${outcome} and is where it was`, () => {
     const host = newHost(2);
     const number = host.admit(component);
-    assert.equal(host.open(BAD, number, { clock: "wall", spans: ALL_SPANS }), "ok");
+    assert.equal(host.open(BAD, number, SETTINGS), "ok");
     assert.equal(guarded(host, plain), "ok");
     for (const call of calls.slice(0, -1)) assert.equal(guarded(host, call), "ok");
     // A hog's state is too large to be written: it is back where it was written last.
@@ -199,7 +291,7 @@ for (const { name, outcome, calls } of MISDEEDS) {
 test(`after ${STRIKE_COUNT_MAX} strikes a tenant is quarantined until it is released`, () => {
   const host = newHost(2);
   const number = host.admit(component);
-  host.open(BAD, number, { clock: "wall", spans: ALL_SPANS });
+  host.open(BAD, number, SETTINGS);
   assert.equal(plain(host), "ok");
   const before = host.stateHash(BAD);
   for (let strike = 1; strike <= STRIKE_COUNT_MAX; strike++) {
@@ -208,8 +300,10 @@ test(`after ${STRIKE_COUNT_MAX} strikes a tenant is quarantined until it is rele
     assert.equal(host.strikeCount(BAD), strike);
   }
   assert.equal(host.quarantined(BAD), true);
-  for (const call of [plain, trending, advance]) assert.equal(call(host), "quarantined");
-  assert.equal(host.stats.outcomes.quarantined, 3);
+  const calls = [plain, trending, advance, summary, conversations, conversation, sketch];
+  for (const call of calls) assert.equal(call(host), "quarantined");
+  assert.equal(host.reconfigure(BAD, SETTINGS), "quarantined");
+  assert.equal(host.stats.outcomes.quarantined, calls.length + 1);
   assert.equal(host.stateHash(BAD), before);
   host.release(BAD);
   assert.equal(plain(host), "ok");
@@ -223,7 +317,7 @@ test("a tenant never finds another's bytes, in any slot", () => {
     const host = newHost(slotCount);
     const number = host.admit(component);
     for (let tenant = 0; tenant < NEIGHBOURS; tenant++) {
-      assert.equal(host.open(tenant, number, { clock: "wall", spans: ALL_SPANS }), "ok");
+      assert.equal(host.open(tenant, number, SETTINGS), "ok");
     }
     for (let step = 0; step < 300; step++) {
       const tenant = random.below(NEIGHBOURS);
@@ -240,7 +334,7 @@ test("a tenant never finds another's bytes, in any slot", () => {
 
 test("the search of the last test does find what it looks for", () => {
   const host = newHost(1);
-  host.open(0, host.admit(component), { clock: "wall", spans: ALL_SPANS });
+  host.open(0, host.admit(component), SETTINGS);
   for (const bytes of [commandBatch("paint", 1), commandBatch("search", 2)]) {
     assert.equal(host.ingest(0, bytes, 0, bytes.length, report, fates), "ok");
   }

@@ -11,11 +11,14 @@ import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch
 import { STATE, alloc, lieNextTime } from "./arena";
 import { ADVANCE_SPIN, ADVANCE_TRAP, TRENDING_RECURSE, TRENDING_SPIN, TRENDING_TRAP } from "./lie";
 import { twistIngest, twistTrending } from "./lie";
+import { twistConversation, twistConversations, twistSketch, twistSummary } from "./lie-summary";
 import { FOUND, RECURSE, SPIN, TRAP, perform } from "./misdeed";
 import { conversationOf, conversationsOf, sketchOf, summaryOf } from "./answers";
 import { TEXT_COUNT, TEXT_SLOT_BYTES, TEXTS } from "./texts";
 
 const COMMAND: u32 = 1;
+/** Beside any fate. */
+const METRIC_REFUSED: u32 = 8;
 /** Commands above the misdeeds of misdeed.ts. */
 const ARM_ARENA: u32 = 64;
 const ARM_TRENDING: u32 = 65;
@@ -29,6 +32,8 @@ const BATCHES: usize = STATE + 44;
 const HASH: usize = STATE + 48;
 const TALLY: usize = STATE + 52; // Four counts, by fate.
 const ARMED: usize = STATE + 68;
+/** Of all questions, in order: the world says that they change nothing, and here they do. */
+const ASKED: usize = STATE + 72;
 
 export function configure(clock: u32, spans: u32): void {
   store<u32>(CLOCK, clock + 1);
@@ -54,7 +59,7 @@ export function ingest(batch: usize, bytes: usize): usize {
     if (event + EVENT_HEADER_BYTES > batch + bytes) unreachable();
     const fate = fateOf(event);
     store<u8>(<usize>report.fatesPtr + index, <u8>fate);
-    tally(report, fate);
+    tally(report, fate & ~METRIC_REFUSED);
     keepText(event);
     event += load<u32>(event);
   }
@@ -67,8 +72,9 @@ export function ingest(batch: usize, bytes: usize): usize {
 }
 
 function fateOf(event: usize): u32 {
-  // Follows from time and weight, so that all four occur.
-  return (<u32>load<f64>(event, 8) ^ load<u32>(event, 4)) & 3;
+  // Follows from time and weight, so that all four occur, with a refused metric and without.
+  const tsMs = <u32>load<f64>(event, 8);
+  return ((tsMs ^ load<u32>(event, 4)) & 3) | ((tsMs >> 1) & METRIC_REFUSED);
 }
 
 function tally(report: IngestReport, fate: u32): void {
@@ -96,7 +102,7 @@ export function advance(nowMs: f64): void {
 }
 
 export function trending(limit: u32, order: u32): usize {
-  const armed = misbehave();
+  const armed = misbehave((limit << 4) | order);
   const report = changetype<TrendingReport>(alloc(TRENDING_REPORT_BYTES, 8));
   const hash = load<u32>(HASH);
   report.asOfMs = load<f64>(NOW);
@@ -123,28 +129,31 @@ export function trending(limit: u32, order: u32): usize {
 }
 
 export function summary(span: u32, limit: u32): usize {
-  misbehave();
-  return summaryOf(load<u32>(HASH), load<u32>(EVENTS), span, limit);
+  const armed = misbehave((limit << 8) | span);
+  return twistSummary(armed, summaryOf(load<u32>(HASH), load<u32>(EVENTS), span, limit));
 }
 
 export function conversations(limit: u32): usize {
-  misbehave();
-  return conversationsOf(load<u32>(HASH), limit);
+  const armed = misbehave(~limit);
+  return twistConversations(armed, conversationsOf(load<u32>(HASH), limit));
 }
 
-export function conversation(_id: usize, bytes: usize): usize {
-  misbehave();
-  return conversationOf(load<u32>(HASH), <u32>bytes);
+export function conversation(id: usize, bytes: usize): usize {
+  let hash: u32 = 0x811c9dc5;
+  for (let at: usize = 0; at < bytes; at++) hash = (hash ^ load<u8>(id + at)) * 16777619;
+  const armed = misbehave(hash);
+  return twistConversation(armed, conversationOf(load<u32>(HASH), <u32>id, <u32>bytes));
 }
 
 export function sketch(span: u32): usize {
-  misbehave();
-  return sketchOf(load<u32>(HASH), span);
+  const armed = misbehave(span << 16);
+  return twistSketch(armed, sketchOf(load<u32>(HASH), span));
 }
 
 /** What it was armed for, every question having the same answer; else the number of a lie. */
-function misbehave(): u32 {
+function misbehave(question: u32): u32 {
   const armed = load<u32>(ARMED);
+  store<u32>(ASKED, (load<u32>(ASKED) ^ question) * 16777619);
   if (armed == TRENDING_SPIN) perform(SPIN, 0);
   if (armed == TRENDING_TRAP) perform(TRAP, 0);
   if (armed == TRENDING_RECURSE) perform(RECURSE, 0);

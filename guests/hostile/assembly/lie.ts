@@ -11,6 +11,8 @@ export const LIE_COUNTS: u32 = 6;
 export const LIE_FATE_UNKNOWN: u32 = 7;
 /** The report begins within the memory and ends beyond it. */
 export const LIE_REPORT_EDGE: u32 = 8;
+/** A refused metric, which any fate may have, and a fate that there is not. */
+export const LIE_FATE_BITS: u32 = 9;
 
 export const LIE_TERM_UTF8: u32 = 16;
 export const LIE_TERM_OVERLONG: u32 = 17;
@@ -43,12 +45,16 @@ export function twistIngest(lie: u32, report: IngestReport): usize {
   if (lie == LIE_FATES_FEW) report.fatesLen -= 1;
   if (lie == LIE_COUNTS) report.counted += 1;
   if (lie == LIE_FATE_UNKNOWN) store<u8>(<usize>report.fatesPtr, 4);
+  if (lie == LIE_FATE_BITS) store<u8>(<usize>report.fatesPtr, 8 | 4);
   return address;
 }
 
 export function twistTrending(lie: u32, report: TrendingReport): usize {
   const item = changetype<TrendItem>(<usize>report.itemsPtr);
-  if (lie >= LIE_TERM_UTF8 && lie <= LIE_TERM_CUT) badText(lie, item);
+  if (lie >= LIE_TERM_UTF8 && lie <= LIE_TERM_CUT) {
+    item.termPtr = <u32>badText(lie);
+    item.termLen = 4;
+  }
   if (lie == LIE_TERM_POINTER) item.termPtr = 0xfffffff0;
   if (lie == LIE_TERM_LENGTH) item.termLen = 0x7fffffff;
   if (lie == LIE_ITEMS_LENGTH) report.itemsLen = 0x00ffffff;
@@ -60,7 +66,8 @@ export function twistTrending(lie: u32, report: TrendingReport): usize {
   return changetype<usize>(report);
 }
 
-function badText(lie: u32, item: TrendItem): void {
+/** Four bytes that are no UTF-8. */
+export function badText(lie: u32): usize {
   const text = alloc(8, 1);
   store<u32>(text, 0x20202020);
   if (lie == LIE_TERM_UTF8) store<u8>(text, 0xff);
@@ -68,8 +75,7 @@ function badText(lie: u32, item: TrendItem): void {
   if (lie == LIE_TERM_SURROGATE) store<u32>(text, 0x2080a0ed); // ED A0 80: half a pair.
   if (lie == LIE_TERM_CUT) store<u32>(text, 0x9f20f020); // F0 9F at the end: half an emoji.
   if (lie == LIE_TERM_CUT) store<u16>(text + 2, 0x9ff0);
-  item.termPtr = <u32>text;
-  item.termLen = 4;
+  return text;
 }
 
 function amplify(report: TrendingReport): void {
