@@ -32,8 +32,10 @@ export const IS_OWN: u32 = 4;
 export const AFTER_COMMAND: u32 = 8;
 const USERS_SKETCHED: u32 = 16;
 
-export const SPEAKERS_MAX: u32 = 6;
+export const SPEAKERS_MAX: u32 = 12;
 const NAME_BYTES_MAX: u32 = 32;
+/** Left free by the lines for as many speakers with names of usual length. */
+const SPEAKERS_BYTES: u32 = SPEAKERS_MAX * 28;
 const BITMAP_BYTES: u32 = 32;
 const BITS: f32 = 256;
 const CELLS: u32 = 32;
@@ -172,18 +174,8 @@ export class Record {
     } else if (this.has(USERS_SKETCHED)) {
       this.addUser(message.userHash);
     }
-    this.addSpeaker(message, inherited);
-  }
-
-  /** Gives up the least of the speakers, to make room; from then on users are an estimate. */
-  dropSpeaker(): bool {
-    if (this.speakerCount < 2) return false;
-    let least = this.speakers;
-    for (let at = this.speakers; at < this.lines; at += speakerAt(at).bytes)
-      if (speakerAt(at).events < speakerAt(least).events) least = at;
-    this.sketchUsers(0);
-    this.removeSpeaker(least);
-    return true;
+    // Twelve very long names may find no room: then one of them is counted, but not named.
+    if (!this.addSpeaker(message, inherited)) this.sketchUsers(message.userHash);
   }
 
   private removeSpeaker(at: usize): void {
@@ -193,11 +185,11 @@ export class Record {
     this.speakerCount -= 1;
   }
 
-  private addSpeaker(message: Message, inherited: u32): void {
+  private addSpeaker(message: Message, inherited: u32): bool {
     const room = padded(min(message.userLen, NAME_BYTES_MAX));
     const bytes = <u32>offsetof<Speaker>() + room;
     const at = this.lines;
-    if (!this.insert(at, bytes)) return;
+    if (!this.insert(at, bytes)) return false;
     const speaker = speakerAt(at);
     speaker.user = message.userHash;
     speaker.inherited = inherited;
@@ -208,6 +200,7 @@ export class Record {
     speaker.room = <u8>room;
     this.speakersBytes += <u16>bytes;
     this.speakerCount += 1;
+    return true;
   }
 
   /** Distinct users, and the relative standard error of that. */
@@ -232,13 +225,13 @@ export class Record {
 
   private addUser(user: u32): void {
     const level = <u32>this.usersLevel;
-    const rank = user >> 8 == 0 ? 24 : ctz(user >> 8);
+    const rank: u32 = user >> 8 == 0 ? 24 : ctz(user >> 8);
     if (rank < level) return;
     const before = this.bitsSet();
     this.setBit(user);
     const after = this.bitsSet();
     if (after == before) return;
-    const chance = (BITS - <f32>before) / BITS / <f32>(1 << level);
+    const chance = (BITS - <f32>before) / BITS / <f32>(<u32>1 << level);
     this.users += 1 / chance;
     this.usersVariance += (1 - chance) / chance / chance;
     if (after >= 128 + 12 * level && level < 24) this.usersLevel += 1;
@@ -246,7 +239,7 @@ export class Record {
 
   private setBit(user: u32): void {
     const at = this.bitmap + ((user & 255) >> 3);
-    store<u8>(at, load<u8>(at) | <u8>(1 << (user & 7)));
+    store<u8>(at, load<u8>(at) | <u8>(<u32>1 << (user & 7)));
   }
 
   private bitsSet(): u32 {
@@ -265,7 +258,9 @@ export class Record {
     let at = this.lines;
     while (at < this.end && lineAt(at).tsMs <= message.tsMs) at += lineAt(at).bytes;
     const most = padded(<u32>offsetof<Line>() + id + user + text);
-    if (!this.insert(at, most)) return null;
+    const speakers = this.has(IS_OWN) ? 0 : max(SPEAKERS_BYTES, <u32>this.speakersBytes);
+    const others = <u32>this.used - this.speakersBytes + speakers;
+    if (others + most > <u32>this.capacity || !this.insert(at, most)) return null;
     const line = lineAt(at);
     line.kinds = <u8>kinds;
     line.shape = <u8>shape;

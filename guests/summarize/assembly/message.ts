@@ -8,7 +8,7 @@
 // struct lies the scratch of one message; nothing here relies on zeros.
 import { alloc } from "../../sdk/assembly/arena";
 import { hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES } from "../../sdk/assembly/text/tokenize";
-import { ACT_BOT, actsOf, isBotName, normalize, NORMAL_BYTES_MAX } from "./speech";
+import { ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, isBotName, normalize, NORMAL_BYTES_MAX } from "./speech";
 
 /** Content terms of a message that are looked at. */
 export const TAGS_MAX: u32 = 24;
@@ -45,6 +45,8 @@ export class Message {
   toHash: u32;
   hasUrl: bool;
   tagCount: u32;
+  /** How well it reads, in 1/128. */
+  shape: u32;
 
   /** u16[TAGS_MAX]: words, hashtags and pairs of characters. */
   @inline
@@ -101,6 +103,7 @@ export function readMessage(message: Message): void {
   const bytes = normalize(body, message.text + message.textLen - <u32>body, normal);
   message.acts = actsOf(normal, bytes);
   if (isBotName(message.user, message.userLen)) message.acts |= ACT_BOT;
+  message.shape = shapeOf(message);
 }
 
 function readTags(message: Message): void {
@@ -120,29 +123,50 @@ function tagOf(hash: u32): u32 {
   return max((hash ^ (hash >> 16)) & 0xffff, 1);
 }
 
-/** The text behind "nick: ", "nick, " or "@nick ", and whom that is. */
+/** The text behind "nick: ", "nick, ", "nick> " or "@nick ", and whom that is. */
 function bodyOf(message: Message): usize {
   const end = <usize>(message.text + message.textLen);
   let at = <usize>message.text;
   while (at < end && load<u8>(at) == 0x20) at += 1;
-  // The tokenizer knows a call from a word in front of a comma.
-  const isMention = message.termCount != 0 && load<u32>(message.terms, 12) == KIND_MENTION;
-  if (!isMention) return at;
-  const hasSign = load<u8>(at) == 0x40;
+  const hasSign = at < end && load<u8>(at) == 0x40;
   const name = hasSign ? at + 1 : at;
   let stop = name;
   while (stop < end && stop < name + NAME_BYTES_MAX && !endsName(load<u8>(stop))) stop += 1;
-  if (stop == name || (!hasSign && (stop >= end || load<u8>(stop) == 0x20))) return at;
+  if (stop < name + 2 || (!hasSign && (stop >= end || load<u8>(stop) == 0x20))) return at;
+  // The tokenizer knows a name from a word in front of a comma.
+  const isMention = message.termCount != 0 && load<u32>(message.terms, 12) == KIND_MENTION;
+  if (!isMention && (load<u8>(stop) != 0x3e || load<u8>(name) == 0x3c)) return at;
   message.toHash = foldedHash(message, name, <u32>(stop - name));
   while (stop < end && endsName(load<u8>(stop))) stop += 1;
   return stop;
 }
 
+/** How well it reads, in 1/128: sentences do; grunts, shouting and pastes do not. */
+function shapeOf(message: Message): u32 {
+  let worth: f32 = message.tagCount < 3 ? 0.6 : 1;
+  const bytes = min(message.textLen, NORMAL_BYTES_MAX);
+  worth *= message.textLen < 24 ? 0.6 : message.textLen < 40 ? 0.85 : message.textLen <= 320 ? 1 : 0.8;
+  let letters: u32 = 0;
+  let capitals: u32 = 0;
+  for (let at: u32 = 0; at < bytes; at++) {
+    const byte = load<u8>(message.text + at);
+    if (byte >= 0x41 && byte <= 0x5a) capitals += 1;
+    if (byte >= 0x80 || (lower(byte) >= 0x61 && lower(byte) <= 0x7a) || byte == 0x20) letters += 1;
+  }
+  if (letters * 5 < bytes * 4) worth *= 0.6;
+  if (letters > 8 && capitals * 2 > letters) worth *= 0.5;
+  if (message.hasUrl) worth *= 0.9;
+  if ((message.acts & ACT_QUESTION) != 0) worth *= 1.1;
+  else if (message.toHash != 0) worth *= 1.05;
+  if ((message.acts & ACT_SHRUG) != 0) worth *= 0.5;
+  return min(<u32>(worth * 128), 255);
+}
+
 const NAME_BYTES_MAX: usize = 64;
 
 @inline
-function endsName(byte: u8): bool {
-  return byte == 0x20 || byte == 0x3a || byte == 0x2c;
+export function endsName(byte: u8): bool {
+  return byte == 0x20 || byte == 0x3a || byte == 0x2c || byte == 0x3e;
 }
 
 /** Hash of a name with its ASCII letters folded; the folded bytes go to scratch. */

@@ -17,52 +17,95 @@ export const ACT_SHRUG: u32 = 8;
 export const ACT_COMMAND: u32 = 16;
 export const ACT_BOT: u32 = 32;
 
+/** "Yes" or "no", and no more than that needs to follow. */
+export const ACT_YES_NO: u32 = 64;
+/** A question that is put to whoever spoke just now: "did you try …?", "why not …?". */
+export const ACT_BETWEEN: u32 = 128;
+
+/** Begins like a question. */
+export const ACT_ASKING: u32 = 256;
+
 export const NORMAL_BYTES_MAX: u32 = 240;
 const CLAUSES_MAX: u32 = 12;
+/** Words in a row that lead in. */
+const FILLERS_MAX: u32 = 6;
 /** Words that a question has at least. */
 const QUESTION_WORDS_MIN: u32 = 3;
 
-const FILLERS: string = `ok|okay|so|well|yeah|yes|yep|yup|then|and|alright|right|cool|hmm|oh|ah|um|but|sure|hi|hello|hey
-all|guys|everyone|everybody|folks|now|please|great|good|hrm|k|anyway|also|i think|i guess|lol`;
-
-const QUESTIONS: string = `how do i|how can i|how do you|how would i|how does one|how come|does anyone|does anybody
-do any of you|anyone know|anybody know|anyone knows|anyone here|anyone have|anyone using
-can anyone|can anybody|can someone|can somebody|could someone|could anyone|could somebody
-is there a|is there any|is there some|are there any|has anyone|has anybody|any idea|any ideas
-where can i|where do i|why does|why is my|why do i|what is the best|what's the best|which one
-is anyone|is anybody|is it possible|what should i|should i|would anyone`;
-
-const CLOSINGS: string = `thanks|thank you|thx|ty|tnx|cheers|nevermind|never mind|nvm|got it|that worked|worked|it works
-works now|it worked|that works|solved|figured it out|fixed it|found it|perfect|i got it
-that did it|i found it|i figured it|ah thanks|that fixed|problem solved|now it works
-it's working|many thanks`;
-
-const SHRUGS: string = `no idea|dunno|don't know|i don't know|i dunno|not sure|i'm not sure|idk|no clue|i have no idea
-sorry|same here|me too|what|huh|which|lol|haha|ask|!|patience|be patient|google|hi|hello|welcome`;
-
-const DECISIONS_A: string = "agreed to|agreed on|agreed, we|approved";
-const DECISIONS_D: string = "decided to|decided on|decision|done|deployed|decided";
-const DECISIONS_F: string = "fixed it by|fixed by|fixed in|fixed the|fixed that|fixed";
-const DECISIONS_G: string = "going with|got it working|got it to work|going to go with";
-const DECISIONS_I: string = `i'll go with|i'll do|i'll use|i'll stick|i'll stay with|i'll take care|i'll fix|i'll file
-i'll report|i'll open a|i'll write|i'll send|i'll add|i'll make|i'll merge|i'll deploy
-i'll handle|i'll switch|i'll upgrade|i'll install|i'll buy|i'll order|i'll try|i'll prepare
-i'll reinstall|i'll wait for|i will go with|i will use|i'm going with|i am going with|i decided
-i've decided|i have decided|i fixed|i solved|i've fixed|i've solved|it turned out|it was
-i merged|i deployed|i've merged|i've deployed|i ended up|i reverted|it's fixed`;
-const DECISIONS_L: string = "let's|lets";
-const DECISIONS_M: string = "merged|my plan is|my fix was";
-const DECISIONS_P: string = "plan is to|problem solved|problem was";
-const DECISIONS_R: string = "resolved|reverted|rolled back|released|reinstalling fixed";
-const DECISIONS_S: string = "solved by|solved it|solved the|solved|settled|shipped|so it was";
-const DECISIONS_T: string = `that fixed|that solved|the plan is|the fix was|the fix is|the solution was|the solution is
-turned out|turns out|the problem was|the decision is`;
-const DECISIONS_W: string = `we decided|we've decided|we have decided|we agreed|we'll|we will|we're going with
-we are going with|we should go with|we went with|will go with|we fixed|we merged|we're moving to`;
-const DECISIONS_PLUS: string = "+1 to|+1 for";
+// Cues by their first letter, each with what it does where it begins a clause:
+//   f leads in   q asks   w asks if there is a question mark   b asks whoever spoke just now
+//   y says yes or no
+//   s shrugs   c closes questions of one's own   d settles something
+const CUES_A: string = `
+agreed on=d|agreed to=d|ah thanks=c|ah=f|all=f|alright=f|also=f|and you=b|and=f|any idea=q
+any ideas=q|any=w|anybody know=q|anybody=w|anyone have=q|anyone here=q|anyone know=q
+anyone knows=q|anyone using=q|anyone=w|anyway=f|approved:=d|are there any=q|are they=b|are you=b
+are=w|aren't you=b|ask=s`;
+const CUES_B: string = "be patient=s|but=f";
+const CUES_C: string = `
+can anybody=q|can anyone=q|can somebody=q|can someone=q|can you=b|can't=w|can=w|cheers=c|cool=f
+could anyone=q|could somebody=q|could someone=q|could you=b|could=w`;
+const CUES_D: string = `
+decided on=d|decided to=d|decided:=d|decision:=d|deployed=d|did it=b|did that=b|did you=b|did=w
+do any of you=q|do you have=b|do you mean=b|do=w|does anybody=q|does anyone=q|does he=b|does it=b
+does that=b|does=w|doesn't=w|don't know=s|don't you=b|done:=d|dunno=s`;
+const CUES_E: string = "everybody=f|everyone=f";
+const CUES_F: string = `
+figured it out=c|fixed by=d|fixed in=d|fixed it by=d|fixed it with=d|fixed it=c|fixed that=d
+fixed the=d|fixed with=d|fixed:=d|folks=f|found it=c`;
+const CUES_G: string = `
+going to go with=d|going with=d|good=f|google=s|got it to work=d|got it working=d|got it=c|great=f
+guys=f`;
+const CUES_H: string = `
+haha=s|has anybody=q|has anyone=q|has=w|have you=b|have=w|hello=f|hey=f|hi=f|hmm=f|how about=b
+how can i=q|how come=q|how did you=b|how do i=q|how do you=q|how does one=q|how to=q|how would i=q
+how=w|hrm=f|huh=s`;
+const CUES_I: string = `
+i am going with=d|i decided=d|i deployed=d|i don't know=s|i dunno=s|i ended up=d|i figured it=c
+i fixed=d|i found it=c|i got it=c|i guess=f|i have decided=d|i have no idea=s|i merged=d
+i reverted=d|i solved=d|i think=f|i will go with=d|i will use=d|i'll add=d|i'll buy=d
+i'll deploy=d|i'll do=d|i'll file=d|i'll fix=d|i'll go with=d|i'll handle=d|i'll install=d
+i'll make=d|i'll merge=d|i'll open a=d|i'll order=d|i'll prepare=d|i'll reinstall=d|i'll report=d
+i'll send=d|i'll stay with=d|i'll stick=d|i'll switch=d|i'll take care=d|i'll try=d|i'll upgrade=d
+i'll use=d|i'll write=d|i'm going with=d|i'm not sure=s|i've decided=d|i've deployed=d
+i've fixed=d|i've merged=d|i've solved=d|idk=s|is anybody=q|is anyone=q|is he=b|is it possible=q
+is it=b|is that=b|is there a=q|is there any=q|is there some=q|is=w|isn't it=b|isn't that=b|isn't=w
+it does=y|it is=y|it should=y|it turned out=d|it worked=c|it works=c|it's fixed=d|it's working=c`;
+const CUES_K: string = "k=f";
+const CUES_L: string = "let's=d|lets=d|lol=f";
+const CUES_M: string = "many thanks=c|me too=s|merged=d|my fix was=d|my plan is=d";
+const CUES_N: string = `
+nah=y|never mind=c|nevermind=c|no clue=s|no idea=s|no=y|nope=y|not really=y|not sure=s
+now it works=c|now=f|nvm=c`;
+const CUES_O: string = "of course=y|oh=f|ok=f|okay=f";
+const CUES_P: string = "patience=s|perfect=c|plan is to=d|please=f|problem solved=cd|problem was=d";
+const CUES_R: string = `
+really=b|released=d|resolved by=d|resolved:=d|reverted=d|right=f|rolled back=d`;
+const CUES_S: string = `
+same here=s|settled:=d|shipped=d|should i=q|should=w|so=f|solved by=d|solved it=d|solved the=d
+solved:=d|solved=c|somebody=w|someone=w|sorry=s|sure=fy`;
+const CUES_T: string = `
+thank you=c|thanks=c|that did it=c|that fixed=cd|that solved=d|that worked=c|that works=c
+the decision is=d|the fix is=d|the fix was=d|the plan is=d|the problem was=d|the solution is=d
+the solution was=d|then=f|thx=c|tnx=c|turned out=d|turns out=d|ty=c`;
+const CUES_U: string = "um=f";
+const CUES_W: string = `
+was it=b|was that=b|we agreed=d|we are going with=d|we decided=d|we fixed=d|we have decided=d
+we merged=d|we should go with=d|we went with=d|we will=d|we'll=d|we're going with=d
+we're moving to=d|we've decided=d|welcome=s|well=f|what about=b|what did=b|what do you=b
+what does it=b|what error=b|what is it=b|what is the best=q|what should i=q|what version=b
+what's that=b|what's the best=q|what's=w|what=sw|whats=w|when=w|where can i=q|where did you=b
+where do i=q|where's=w|where=w|which one=qb|which=sw|who said=b|who=w|why do i=q|why does=q
+why don't you=b|why dont you=b|why is my=q|why not=b|why=w|will go with=d|will you=b|will=w
+worked=c|works now=c|would anyone=q|would you=b|would=w`;
+const CUES_Y: string = `
+ya=y|yea=y|yeah=fy|yep=fy|yes=fy|you are=b|you can=y|you have=b|you mean=b|you sure=b|you want=b
+you're=b|yup=fy`;
+const CUES_PLUS: string = "+1 for=d|+1 to=d";
 
 /** What follows a cue and makes it none: "let's see", "we'll see", "lets you". */
-const UNDECIDED: string = `see|say|hope|face|pretend|assume|be|just|not|you|me|us|it|users|people|find out|know|never|ever
+const UNDECIDED: string = `
+see|say|hope|face|pretend|assume|be|just|not|you|me|us|it|users|people|find out|know|never|ever
 there|that|them|him|her|stop|get this|look|tell|check|ask|out|if|again|think|imagine`;
 
 /** Hot. The acts of a folded text. */
@@ -70,15 +113,19 @@ export function actsOf(text: usize, bytes: u32): u32 {
   if (bytes == 0) return 0;
   if (isCommand(text, bytes)) return ACT_COMMAND;
   let acts: u32 = asks(text, bytes) ? ACT_QUESTION : 0;
-  const isConditional = matches(text, bytes, 0, "if|when|unless") != 0;
+  const mayDecide = matches(text, bytes, 0, "if|when|unless") == 0;
   let at: u32 = 0;
   for (let clause: u32 = 0; clause < CLAUSES_MAX && at < bytes; clause++) {
-    at = pastFillers(text, bytes, at);
-    if (at >= bytes) break;
-    if (clause < 2 && matches(text, bytes, at, QUESTIONS) != 0) acts |= ACT_QUESTION;
-    if (matches(text, bytes, at, CLOSINGS) != 0) acts |= ACT_CLOSING;
-    if (clause == 0 && matches(text, bytes, at, SHRUGS) != 0) acts |= ACT_SHRUG;
-    if (!isConditional && decides(text, bytes, at)) acts |= ACT_DECISION;
+    let allowed = ACT_CLOSING | ACT_ASKING | (mayDecide ? ACT_DECISION : 0);
+    if (clause < 2) allowed |= ACT_QUESTION;
+    if (clause == 0) allowed |= ACT_BETWEEN | ACT_SHRUG | ACT_YES_NO;
+    for (let word: u32 = 0; word <= FILLERS_MAX && at < bytes; word++) {
+      const found = cuesAt(text, bytes, at);
+      acts |= found & allowed;
+      if (found < FILLER) break;
+      at = pastBreaks(text, bytes, at + (found >> 16));
+      allowed &= ~ACT_YES_NO;
+    }
     at = nextClause(text, bytes, at);
   }
   return (acts & ACT_QUESTION) != 0 ? acts & ~ACT_DECISION : acts;
@@ -153,8 +200,8 @@ function asks(text: usize, bytes: u32): bool {
 /** A question mark that ends a word: none of a link or a file pattern. */
 function isMark(text: usize, bytes: u32, at: u32, byte: u8): bool {
   if (byte == 0x3f) {
-    if (at == 0 || load<u8>(text + at - 1) == 0x20 && (at < 2 || !isLetter(load<u8>(text + at - 2))))
-      return false;
+    const before = at - (at > 1 && load<u8>(text + at - 1) == 0x20 ? 1 : 0);
+    if (before == 0 || !endsWord(load<u8>(text + before - 1))) return false;
     if (at + 1 == bytes) return true;
     const next = load<u8>(text + at, 1);
     return next == 0x20 || next == 0x3f || next == 0x21 || next == 0x29 || next == 0x22;
@@ -163,44 +210,80 @@ function isMark(text: usize, bytes: u32, at: u32, byte: u8): bool {
   return byte == 0xd8 && at + 1 < bytes && load<u8>(text + at, 1) == 0x9f;
 }
 
-function decides(text: usize, bytes: u32, at: u32): bool {
-  const cues = decisionsOf(load<u8>(text + at));
-  if (cues.length == 0) return false;
-  const length = matches(text, bytes, at, cues);
-  if (length == 0) return false;
-  const after = at + length;
-  // The end of a word may be that of the sentence: "fixed!" says nothing of what is.
+/** The acts of the cues that stand at `at`, and above them the bytes of one that leads in. */
+function cuesAt(text: usize, bytes: u32, at: u32): u32 {
+  const cues = cuesOf(load<u8>(text + at));
+  const from = changetype<usize>(cues);
+  const count = <u32>cues.length;
+  let acts: u32 = 0;
+  let index: u32 = 0;
+  while (index < count) {
+    const length = cueBytes(text, bytes, at, from, index, count);
+    while (index < count && load<u16>(from + (index << 1)) != 0x3d) index += 1;
+    for (index += 1; index < count; index++) {
+      const code = <u32>load<u16>(from + (index << 1));
+      if (code == 0x7c || code == 0x0a) break;
+      if (length == 0) continue;
+      if (code == 0x66) acts = (acts & (FILLER - 1)) | max(acts & ~(FILLER - 1), length << 16);
+      else if (code != 0x64) acts |= actOf(code);
+      else if (decides(text, bytes, at + length)) acts |= ACT_DECISION;
+    }
+    index += 1;
+  }
+  return acts;
+}
+
+@inline
+function endsWord(byte: u8): bool {
+  return isWord(byte) || byte == 0x22 || byte == 0x29 || byte == 0x3f || byte == 0x21;
+}
+
+/** From here on, the bytes of a cue. */
+const FILLER: u32 = 0x10000;
+
+function actOf(code: u32): u32 {
+  switch (code) {
+    case 0x71: return ACT_QUESTION | ACT_ASKING;
+    case 0x77: return ACT_ASKING;
+    case 0x62: return ACT_BETWEEN;
+    case 0x79: return ACT_YES_NO;
+    case 0x73: return ACT_SHRUG;
+    default: return ACT_CLOSING;
+  }
+}
+
+/** Whether the cue of a decision says something, by what is behind it. */
+function decides(text: usize, bytes: u32, after: u32): bool {
   if (after + 1 >= bytes) return false;
   return load<u8>(text + after) != 0x20 || matches(text, bytes, after + 1, UNDECIDED) == 0;
 }
 
-function decisionsOf(first: u8): string {
+function cuesOf(first: u8): string {
   switch (first) {
-    case 0x61: return DECISIONS_A;
-    case 0x64: return DECISIONS_D;
-    case 0x66: return DECISIONS_F;
-    case 0x67: return DECISIONS_G;
-    case 0x69: return DECISIONS_I;
-    case 0x6c: return DECISIONS_L;
-    case 0x6d: return DECISIONS_M;
-    case 0x70: return DECISIONS_P;
-    case 0x72: return DECISIONS_R;
-    case 0x73: return DECISIONS_S;
-    case 0x74: return DECISIONS_T;
-    case 0x77: return DECISIONS_W;
-    case 0x2b: return DECISIONS_PLUS;
+    case 0x61: return CUES_A;
+    case 0x62: return CUES_B;
+    case 0x63: return CUES_C;
+    case 0x64: return CUES_D;
+    case 0x65: return CUES_E;
+    case 0x66: return CUES_F;
+    case 0x67: return CUES_G;
+    case 0x68: return CUES_H;
+    case 0x69: return CUES_I;
+    case 0x6b: return CUES_K;
+    case 0x6c: return CUES_L;
+    case 0x6d: return CUES_M;
+    case 0x6e: return CUES_N;
+    case 0x6f: return CUES_O;
+    case 0x70: return CUES_P;
+    case 0x72: return CUES_R;
+    case 0x73: return CUES_S;
+    case 0x74: return CUES_T;
+    case 0x75: return CUES_U;
+    case 0x77: return CUES_W;
+    case 0x79: return CUES_Y;
+    case 0x2b: return CUES_PLUS;
     default: return "";
   }
-}
-
-function pastFillers(text: usize, bytes: u32, at: u32): u32 {
-  for (let word: u32 = 0; word < 6; word++) {
-    const length = matches(text, bytes, at, FILLERS);
-    if (length == 0) break;
-    at += length;
-    while (at < bytes && isBreak(load<u8>(text + at))) at += 1;
-  }
-  return at;
 }
 
 /** Where the next clause begins: behind a stop, comma, colon or dash and a space. */
@@ -209,11 +292,15 @@ function nextClause(text: usize, bytes: u32, at: u32): u32 {
     const byte = load<u8>(text + at);
     at += 1;
     if (load<u8>(text + at) != 0x20) continue;
-    if (byte == 0x20 || !isBreak(byte)) continue;
-    while (at < bytes && isBreak(load<u8>(text + at))) at += 1;
-    return at;
+    if (byte != 0x20 && isBreak(byte)) return pastBreaks(text, bytes, at);
   }
   return bytes;
+}
+
+@inline
+function pastBreaks(text: usize, bytes: u32, at: u32): u32 {
+  while (at < bytes && isBreak(load<u8>(text + at))) at += 1;
+  return at;
 }
 
 @inline
@@ -257,7 +344,7 @@ function cueBytes(
 
 @inline
 function isParting(unit: u16): bool {
-  return unit == 0x7c || unit == 0x0a;
+  return unit == 0x7c || unit == 0x0a || unit == 0x3d;
 }
 
 @inline

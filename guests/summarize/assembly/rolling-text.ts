@@ -1,0 +1,410 @@
+// A rolling text: a few messages that say what a conversation is about, updated by each message and
+// never computed anew. With it the questions nobody has answered and what was settled.
+//
+// Chosen lines. A set S of at most k messages is worth
+//
+//   f(S) = sum over terms t of  c(t) x max over lines of S with t of q(line)
+//        + sum over speakers of SPEAKER_WORTH x max over their lines in S of q(line)
+//
+// c(t) is how much the term is talked about now beyond its usual; q is how well the line reads, and
+// how recent it is. As a facility location f is monotone and submodular: a second line on the same
+// subject or of the same speaker adds little. A message comes in while there is a place; after that
+// it takes the place of the line u for which f(S - u + v) is greatest, and only if that is at least
+// (1 + 1/k) f(S). This is the swap rule of Buchbinder, Feldman and Schwartz (Online submodular
+// maximization with preemption, 2015), which for a fixed f keeps at least 1/4 of the best k
+// messages of the stream, and no deterministic rule of the kind does better on all constraints.
+// The margin is why readers see no flicker: a line stays until another is clearly better.
+//
+// Our f moves: q halves with every HALF_LIFE events of the record and every AGE_MS_HALF_LIFE, the
+// same for all lines, so comparing lines of two ages does not depend on when it is done. c(t) is
+// taken at the time of the comparison, for both sides; the bound of 1/4 holds as long as it stands.
+//
+// Terms. A record has a small table of tags with fading counts, 4 bits each: one mention of another
+// speaker counts 3, of the same one 1; every FADE events all counts halve after a quarter of the
+// difference has gone into the term's usual. A term in every message is no subject.
+//
+// Questions stay open until somebody else speaks to the asker by name at the start of a message, or
+// soon says something with words of the question; or the one who was asked speaks next, or a yes or
+// no comes next (where few speak); or the asker says thanks, or that it works. A counter-question is no answer, nor is "no idea". After
+// OPEN_EVENTS_MAX events they go in any case. Decisions go the same way, unanswered.
+//
+// Cost: O(k² x LINE_TAGS) for a candidate that could be worth it, which few messages are; the rest
+// are turned away by one sum. Nothing is allocated.
+import {
+  AFTER_COMMAND, HAS_TEXT_STORE, IS_OWN, KIND_DECISION, KIND_QUESTION, KIND_SAID, Line, LINE_TAGS,
+  lineAt, Record,
+} from "./conversation-record";
+import { endsName, lower, Message } from "./message";
+import {
+  ACT_ASKING, ACT_BETWEEN, ACT_BOT, ACT_CLOSING, ACT_COMMAND, ACT_DECISION, ACT_QUESTION, ACT_SHRUG, ACT_YES_NO,
+} from "./speech";
+
+const SAID_MAX: u32 = 3;
+const SAID_OWN_MAX: u32 = 5;
+export const QUESTIONS_MAX: u32 = 3;
+export const DECISIONS_MAX: u32 = 3;
+const TEXT_BYTES_MAX: u32 = 120;
+const TEXT_OWN_BYTES_MAX: u32 = 160;
+/** What a line is cut to where the record has no room for more. */
+const TEXT_SHORT_BYTES_MAX: u32 = 72;
+
+const HALF_LIFE: f32 = 48;
+const HALF_LIFE_OWN: f32 = 96;
+const AGE_MS_HALF_LIFE: f64 = 21_600_000;
+const FADE: u32 = 32;
+const FADE_OWN: u32 = 64;
+const OPEN_EVENTS_MAX: u32 = 256;
+/** Events within which an answer without a name is taken for one. */
+const ANSWER_EVENTS_MAX: u32 = 12;
+/** The same for whoever was asked, and for a plain yes or no. */
+const NEXT_EVENTS_MAX: u32 = 3;
+/** Where no more speak, a yes is for whoever asked last. */
+const SMALL_SPEAKERS_MAX: u32 = 4;
+const SPEAKER_WORTH: f32 = 2;
+/** Content terms below which a message says too little. */
+const SAID_TAGS_MIN: u32 = 2;
+/** The same for a question that does not begin like one: "in the physical drive?" */
+const QUESTION_TAGS_MIN: u32 = 4;
+
+/** Hot. Takes the message into the text of the record; `readMessage` and `count` came before. */
+export function listen(record: Record, message: Message): void {
+  if (message.textLen == 0) return;
+  const isReply = record.has(AFTER_COMMAND);
+  const acts = message.acts;
+  if ((acts & ACT_COMMAND) != 0) record.set(AFTER_COMMAND);
+  else if (isReply) record.flags &= ~(<u8>AFTER_COMMAND);
+  const before = record.revision;
+  if (record.lineCount != 0) closeLines(record, message);
+  const speaks = (acts & (ACT_COMMAND | ACT_BOT)) == 0 && !isReply;
+  if (speaks && message.tagCount >= SAID_TAGS_MIN) take(record, message);
+  if (record.revision != before) record.revision = before + 1;
+}
+
+/** Lines of the record that are shown as said: k of the story. */
+@inline
+export function saidMax(record: Record): u32 {
+  return record.has(IS_OWN) ? SAID_OWN_MAX : SAID_MAX;
+}
+
+function take(record: Record, message: Message): void {
+  const isOwn = record.has(IS_OWN);
+  if (record.has(HAS_TEXT_STORE)) countTags(record, message);
+  weighTags(record, message);
+  let kinds: u32 = 0;
+  // At a whole tenant, what one asks another is between the two.
+  const asks = (message.acts & ACT_QUESTION) != 0;
+  const isBetween = message.toHash != 0 || (message.acts & ACT_BETWEEN) != 0;
+  const isWhole = (message.acts & ACT_ASKING) != 0 || message.tagCount >= QUESTION_TAGS_MIN;
+  if (asks && isWhole && !(isOwn && isBetween)) kinds |= KIND_QUESTION;
+  if ((message.acts & ACT_DECISION) != 0) kinds |= KIND_DECISION;
+  const shape = message.shape;
+  if (kinds != 0) dropSame(record, message, kinds);
+  if (choose(record, message, shape)) kinds |= KIND_SAID;
+  if (kinds == 0) return;
+  if ((kinds & KIND_QUESTION) != 0) dropBeyond(record, KIND_QUESTION, QUESTIONS_MAX - 1);
+  if ((kinds & KIND_DECISION) != 0) dropBeyond(record, KIND_DECISION, DECISIONS_MAX - 1);
+  const room = isOwn ? TEXT_OWN_BYTES_MAX : TEXT_BYTES_MAX;
+  let line = record.addLine(message, kinds, shape, room);
+  if (line == null) line = record.addLine(message, kinds, shape, TEXT_SHORT_BYTES_MAX);
+  while (line == null && dropOldest(record)) line = record.addLine(message, kinds, shape, room);
+  if (line == null) return;
+  putTags(line, message);
+  record.revision += 1;
+}
+
+// Terms: cells of { u16 tag, u8 speaker, u8 usual << 4 | count }, two to a set.
+
+const COUNT_MAX: u32 = 15;
+
+function countTags(record: Record, message: Message): void {
+  const every = record.has(IS_OWN) ? FADE_OWN : FADE;
+  if (record.events % every < message.events) fade(record);
+  const speaker = message.userHash & 0xff;
+  const mask = (record.cellCount >> 1) - 1;
+  for (let index: u32 = 0; index < message.tagCount; index++) {
+    const tag = message.tagAt(index);
+    const set = record.cells + ((tag & mask) << 3);
+    const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
+    if (cell != 0) {
+      const other = <u32>load<u8>(cell, 2) != speaker;
+      store<u8>(cell, <u8>speaker, 2);
+      const counts = <u32>load<u8>(cell, 3);
+      const count = min((counts & 15) + (other ? 3 : 1), COUNT_MAX);
+      store<u8>(cell, <u8>((counts & 0xf0) | count), 3);
+      continue;
+    }
+    const first = <u32>load<u8>(set, 3);
+    const second = <u32>load<u8>(set, 7);
+    const least = (second & 15) < (first & 15) ? set + 4 : set;
+    const counts = <u32>load<u8>(least, 3);
+    if ((counts & 15) > 2) {
+      // It must be missed for a while before it goes.
+      store<u8>(least, <u8>(counts - 1), 3);
+    } else {
+      store<u32>(least, tag | (speaker << 16) | (2 << 24));
+    }
+  }
+}
+
+function fade(record: Record): void {
+  const end = record.cells + (record.cellCount << 2);
+  for (let cell = record.cells; cell < end; cell += 4) {
+    const counts = <u32>load<u8>(cell, 3);
+    if (counts == 0) continue;
+    const usual = ((counts >> 4) * 3 + (counts & 15)) >> 2;
+    const count = (counts & 15) >> 1;
+    if (usual + count == 0) store<u32>(cell, 0);
+    else store<u8>(cell, <u8>((usual << 4) | count), 3);
+  }
+}
+
+/** c(t) of the story: 1 for a term of its own, more for what several speak of. */
+function worthOf(record: Record, tag: u32): f32 {
+  if (!record.has(HAS_TEXT_STORE)) return 1;
+  const set = record.cells + ((tag & ((record.cellCount >> 1) - 1)) << 3);
+  const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
+  if (cell == 0) return 1;
+  const counts = <u32>load<u8>(cell, 3);
+  const usual = counts >> 4;
+  const beyond = <i32>(counts & 15) - <i32>usual;
+  if (beyond > 2) return 1 + <f32>(beyond - 2) * 0.5;
+  return usual > 4 ? 0.4 : 1;
+}
+
+/** Weighs the tags and brings the LINE_TAGS weightiest to the front. */
+function weighTags(record: Record, message: Message): void {
+  const count = message.tagCount;
+  const tags = message.tags;
+  const weights = message.weights;
+  for (let index: u32 = 0; index < count; index++)
+    store<f32>(weights + (index << 2), worthOf(record, message.tagAt(index)));
+  for (let place: u32 = 0; place < min(count, LINE_TAGS) && count > LINE_TAGS; place++) {
+    let best = place;
+    for (let other = place + 1; other < count; other++)
+      if (load<f32>(weights + (other << 2)) > load<f32>(weights + (best << 2))) best = other;
+    const weight = load<f32>(weights + (best << 2));
+    store<f32>(weights + (best << 2), load<f32>(weights + (place << 2)));
+    store<f32>(weights + (place << 2), weight);
+    const tag = load<u16>(tags + (best << 1));
+    store<u16>(tags + (best << 1), load<u16>(tags + (place << 1)));
+    store<u16>(tags + (place << 1), tag);
+  }
+}
+
+function putTags(line: Line, message: Message): void {
+  const count = min(message.tagCount, LINE_TAGS);
+  for (let index: u32 = 0; index < count; index++)
+    store<u16>(line.tagsAt + (index << 1), <u16>message.tagAt(index));
+}
+
+// The choice. Scratch at `worths`: f32 of each chosen line's q, then the u32 addresses.
+
+/** Whether the message is one of the lines that are shown; if so, there is a place for it now. */
+function choose(record: Record, message: Message, shape: u32): bool {
+  const count = gather(record, message);
+  const quality = <f32>shape / 128;
+  if (count < saidMax(record)) return !repeats(message, count);
+  let most: f32 = SPEAKER_WORTH;
+  for (let index: u32 = 0; index < min(message.tagCount, LINE_TAGS); index++)
+    most += load<f32>(message.weights + (index << 2));
+  record.worth *= 1 - 0.7 / (record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE);
+  if (most * quality * <f32>count < record.worth) return false;
+  return swap(record, message, quality, count);
+}
+
+/** Notes the chosen lines and the q of each; returns how many. */
+function gather(record: Record, message: Message): u32 {
+  const halfLife = record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE;
+  let count: u32 = 0;
+  for (let at = record.lines; at < record.end; at += lineAt(at).bytes) {
+    const line = lineAt(at);
+    if (!line.is(KIND_SAID)) continue;
+    const events = <f32>(record.events - line.ordinal) / halfLife;
+    const age = <f32>(Math.max(0, record.lastMs - line.tsMs) / AGE_MS_HALF_LIFE);
+    const quality = <f32>line.shape / 128 * halved(events + age);
+    store<f32>(message.worths + (count << 2), quality);
+    store<u32>(message.worths + (count << 2), <u32>at, LINES_AT);
+    count += 1;
+  }
+  return count;
+}
+
+const LINES_AT: usize = 32;
+
+@inline
+function chosenLine(message: Message, index: u32): Line {
+  return lineAt(<usize>load<u32>(message.worths + (index << 2), LINES_AT));
+}
+
+@inline
+function chosenQuality(message: Message, index: u32): f32 {
+  return load<f32>(message.worths + (index << 2));
+}
+
+/** 2^-x, by straight lines between whole x. */
+function halved(x: f32): f32 {
+  if (!(x < 30)) return 0;
+  const whole = <u32>x;
+  return (1 - (x - <f32>whole) / 2) / <f32>(1 << whole);
+}
+
+/** Whether a chosen line says most of it already. */
+function repeats(message: Message, count: u32): bool {
+  for (let index: u32 = 0; index < count; index++)
+    if (chosenLine(message, index).sharedTags(message) * 4 >= message.tagCount * 3) return true;
+  return false;
+}
+
+/**
+ * Adds up f of the chosen lines with the message, and for each how much f loses without it: what
+ * only it shows, less what the next best shows of it.
+ */
+function swap(record: Record, message: Message, quality: f32, count: u32): bool {
+  let all: f32 = 0; // f(S + v)
+  const losses = message.worths + LOSSES_AT;
+  for (let line: u32 = 0; line <= count; line++) store<f32>(losses + (line << 2), 0);
+  for (let line: u32 = 0; line <= count; line++) {
+    const own = line == count ? quality : chosenQuality(message, line);
+    const tags = line == count ? min(message.tagCount, LINE_TAGS) : LINE_TAGS;
+    const tagsAt = line == count ? message.tags : chosenLine(message, line).tagsAt;
+    for (let index: u32 = 0; index <= tags; index++) {
+      const tag = index == tags ? 0 : <u32>load<u16>(tagsAt + (index << 1));
+      if (tag == 0 && index != tags) continue;
+      // The best of the others, and whether this line is the one that counts.
+      let next: f32 = 0;
+      let isBest = true;
+      for (let other: u32 = 0; other <= count && isBest; other++) {
+        if (other == line || !shows(message, other, count, line, tag)) continue;
+        const worth = other == count ? quality : chosenQuality(message, other);
+        if (worth > own || (worth == own && other < line)) isBest = false;
+        else if (worth > next) next = worth;
+      }
+      if (!isBest) continue;
+      const worth = tag == 0 ? SPEAKER_WORTH : worthOf(record, tag);
+      all += worth * own;
+      store<f32>(losses + (line << 2), load<f32>(losses + (line << 2)) + worth * (own - next));
+    }
+  }
+  let least: u32 = 0;
+  for (let line: u32 = 1; line < count; line++)
+    if (load<f32>(losses + (line << 2)) < load<f32>(losses + (least << 2))) least = line;
+  const now = all - load<f32>(losses + (count << 2));
+  const then = all - load<f32>(losses + (least << 2));
+  record.worth = now;
+  if (then < now * (1 + 1 / <f32>count)) return false;
+  record.worth = then;
+  release(record, chosenLine(message, least), KIND_SAID);
+  return true;
+}
+
+const LOSSES_AT: usize = 64;
+
+/** Whether line `other` shows the tag, or (tag 0) is of the speaker of `line`. */
+@inline
+function shows(message: Message, other: u32, count: u32, line: u32, tag: u32): bool {
+  if (tag == 0) return speakerOf(message, other, count) == speakerOf(message, line, count);
+  if (other != count) return chosenLine(message, other).hasTag(tag);
+  for (let index: u32 = 0; index < min(message.tagCount, LINE_TAGS); index++)
+    if (message.tagAt(index) == tag) return true;
+  return false;
+}
+
+@inline
+function speakerOf(message: Message, line: u32, count: u32): u32 {
+  return line == count ? message.userHash : chosenLine(message, line).user;
+}
+
+// Open questions and decisions.
+
+/** Closes what the message answers, or what has been open for too long. */
+function closeLines(record: Record, message: Message): void {
+  const isSmall = !record.has(IS_OWN) && <u32>record.speakerCount <= SMALL_SPEAKERS_MAX;
+  let at = record.lines;
+  while (at < record.end) {
+    const line = lineAt(at);
+    const age = record.events - line.ordinal;
+    let over: u32 = 0;
+    if (line.is(KIND_QUESTION) && (age > OPEN_EVENTS_MAX || answers(line, age, message, isSmall)))
+      over |= KIND_QUESTION;
+    if (line.is(KIND_DECISION) && age > OPEN_EVENTS_MAX) over |= KIND_DECISION;
+    if (over == 0 || !release(record, line, over)) at += line.bytes;
+  }
+}
+
+/** Takes kinds from the line, and the line away if none is left; whether it is gone. */
+function release(record: Record, line: Line, kinds: u32): bool {
+  record.revision += 1;
+  line.kinds &= ~(<u8>kinds);
+  if (line.kinds != 0) return false;
+  record.removeLine(line);
+  return true;
+}
+
+function answers(question: Line, age: u32, message: Message, isSmall: bool): bool {
+  const acts = message.acts;
+  if (question.user == message.userHash && message.userHash != 0)
+    return (acts & ACT_CLOSING) != 0 && (acts & ACT_QUESTION) == 0;
+  if ((acts & (ACT_QUESTION | ACT_SHRUG | ACT_COMMAND)) != 0) return false;
+  if (startsWithName(message, question)) return true;
+  if (age > ANSWER_EVENTS_MAX) return false;
+  if (message.toHash != 0) return false;
+  const shared = question.sharedTags(message);
+  const isAsked = question.to != 0 && question.to == message.nameHash;
+  if (isAsked && (shared != 0 || age <= NEXT_EVENTS_MAX)) return true;
+  if ((acts & ACT_YES_NO) != 0 && age <= NEXT_EVENTS_MAX && isSmall) return true;
+  return shared >= 2 || (shared == 1 && question.tagCount <= 3);
+}
+
+/** Chat's way of answering: "name: …", "name …" or "@name …". */
+function startsWithName(message: Message, question: Line): bool {
+  const bytes = <u32>question.userLen;
+  if (bytes == 0) return false;
+  let at = <usize>message.text;
+  const end = at + message.textLen;
+  if (at < end && load<u8>(at) == 0x40) at += 1;
+  if (at + bytes > end) return false;
+  for (let index: u32 = 0; index < bytes; index++)
+    if (lower(load<u8>(at + index)) != lower(load<u8>(question.userAt + index))) return false;
+  return at + bytes == end || endsName(load<u8>(at + bytes));
+}
+
+/** The same speaker says the same again: one of the two is enough, and the new one is nearer. */
+function dropSame(record: Record, message: Message, kinds: u32): void {
+  let at = record.lines;
+  while (at < record.end) {
+    const line = lineAt(at);
+    const isSame =
+      line.is(kinds) && line.user == message.userHash &&
+      line.sharedTags(message) * 2 >= min(line.tagCount, message.tagCount);
+    if (!isSame || !release(record, line, kinds)) at += line.bytes;
+  }
+}
+
+/** Leaves the newest `most` lines of the kind. */
+function dropBeyond(record: Record, kind: u32, most: u32): void {
+  while (countKind(record, kind) > most) release(record, oldestOf(record, kind)!, kind);
+}
+
+/** Gives up the oldest question or decision, to make room; false if there is none. */
+function dropOldest(record: Record): bool {
+  const line = oldestOf(record, KIND_QUESTION | KIND_DECISION);
+  if (line == null) return false;
+  release(record, line, KIND_QUESTION | KIND_DECISION);
+  return true;
+}
+
+export function countKind(record: Record, kind: u32): u32 {
+  let count: u32 = 0;
+  for (let at = record.lines; at < record.end; at += lineAt(at).bytes)
+    if (lineAt(at).is(kind)) count += 1;
+  return count;
+}
+
+function oldestOf(record: Record, kinds: u32): Line | null {
+  let oldest: Line | null = null;
+  for (let at = record.lines; at < record.end; at += lineAt(at).bytes) {
+    const line = lineAt(at);
+    if (line.is(kinds) && (oldest == null || line.ordinal < oldest.ordinal)) oldest = line;
+  }
+  return oldest;
+}
