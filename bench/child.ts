@@ -3,7 +3,7 @@
  * always stopped, by their ids and no other way.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Usage } from "./children/leash.ts";
+import type { LoopDelays, Usage } from "./children/leash.ts";
 
 const LEASH = new URL("children/leash.ts", import.meta.url).href;
 /** After this a child that was asked to end is ended. */
@@ -106,6 +106,16 @@ export class Child {
 
   async usage(): Promise<Usage> {
     return (await this.ask<{ type: "usage"; usage: Usage }>({ type: "usage" })).usage;
+  }
+
+  /** Begins to look at the event loop of its main thread; `loopDelays` ends that. */
+  watchLoop(): void {
+    this.send({ type: "watchLoop" });
+  }
+
+  async loopDelays(): Promise<LoopDelays> {
+    type Answer = { type: "loopDelays"; loopDelays: LoopDelays };
+    return (await this.ask<Answer>({ type: "loopDelays" })).loopDelays;
   }
 
   /** SIGTERM, then SIGKILL; resolves once it is gone. */

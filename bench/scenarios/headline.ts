@@ -76,6 +76,7 @@ export const headline: Scenario = {
     ...COMMON,
     eventsPerSecond: { full: 4_200_000, quick: 400_000, sentence: "offered" },
     seconds: { full: 60, quick: 0.5, sentence: "of the timed flood" },
+    loopSeconds: { full: 10, quick: 0.2, sentence: "of a second flood, main event loop watched" },
     samples: { full: 200, quick: 20, sentence: "tenants whose windows are compared" },
     closing: { full: "yes", quick: "no", sentence: "compare windows once more, 65 s later" },
     naiveEvents: { full: 200_000, quick: 1_000, sentence: "for the naive server" },
@@ -122,6 +123,7 @@ async function runFlood(bench: Bench): Promise<void> {
     bench.progress(`headline: ${eventsPerSecond} events/s for ${seconds} s`);
     const measured = await measure(server, flood, { seconds, eventsPerSecond });
     record(bench, measured);
+    await watchLoop(bench, server, flood);
     if (bench.text("closing") === "yes") inexact += await close(bench, flood, samples);
     bench.record("inexactTenants", inexact, "tenants");
     // A window without what was lost on the way is no wrong answer: the loss is counted and shown.
@@ -136,6 +138,19 @@ async function runFlood(bench: Bench): Promise<void> {
     await flood.stop();
     await server.stop();
   }
+}
+
+/** Apart from what is measured: looking a thousand times a second costs system calls. */
+async function watchLoop(bench: Bench, server: Server, flood: Flood): Promise<void> {
+  const eventsPerSecond = bench.number("eventsPerSecond");
+  const secondsMax = bench.number("loopSeconds");
+  server.child.watchLoop();
+  await flood.send({ events: eventsPerSecond * secondsMax, eventsPerSecond, secondsMax });
+  const { p99Ms, maxMs, busyMaxMs } = await server.child.loopDelays();
+  bench.record("mainLoopDelayP99Ms", p99Ms, "ms");
+  bench.record("mainLoopDelayMaxMs", maxMs, "ms");
+  bench.record("mainLoopBusyMaxMs", busyMaxMs, "ms");
+  await flood.settle();
 }
 
 /** Compares the windows that hold one pass at the full rate and nothing else. */
