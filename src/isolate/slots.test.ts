@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
+import { parse, print } from "@bytecodealliance/jco";
 import { Random } from "#std/random.ts";
 import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
 import { admitComponent } from "./admission.ts";
@@ -187,4 +188,29 @@ test("tenants by Zipf's law miss less often than with a clock alone", () => {
   }
   // A clock misses 68 of 100, and who knew the law and kept the first 32 for good, 49.
   assert.ok(misses / turns < 0.58, `${misses} of ${turns}`);
+});
+
+test("two components share the slots fairly, whoever comes more often", async () => {
+  const text: string = await print(hostileComponent());
+  const edited = text.replace("    (@producers", "    (func)\n    (@producers");
+  const [slotCount, tenantCount] = [8, 40];
+  const bench = new Bench(slotCount, tenantCount);
+  bench.slots.addComponent(admitComponent(await parse(edited), SUMMARIZER));
+  for (let tenant = 20; tenant < tenantCount; tenant++) bench.tenants.open(tenant, 1);
+  const random = new Random(23);
+  const slotsOf = (component: number): number => {
+    let count = 0;
+    for (let tenant = 0; tenant < tenantCount; tenant++) {
+      const isIn = bench.tenants.slots[tenant] !== NO_SLOT;
+      if (isIn && bench.tenants.component(tenant) === component) count += 1;
+    }
+    return count;
+  };
+  for (let tenant = 0; tenant < 20; tenant++) bench.turn(tenant, commandBatch("hog", 1));
+  assert.deepEqual([slotsOf(0), slotsOf(1)], [slotCount, 0]);
+  for (let turn = 0; turn < 400; turn++) {
+    const tenant = random.below(20) + (random.chance(1, 5) ? 20 : 0);
+    bench.turn(tenant, commandBatch("hog", 1));
+  }
+  assert.deepEqual([slotsOf(0), slotsOf(1)], [slotCount / 2, slotCount / 2]);
 });

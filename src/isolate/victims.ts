@@ -54,7 +54,8 @@ export class Victims {
     const own = this.#slotCounts[component]!;
     const share = Math.floor(this.#slots.length / this.#componentsInUse(component));
     const takesOwn = own > 0 && own >= share;
-    if (takesOwn && !isReturning && newcomers.count >= newcomersMax(own)) return newcomers.first;
+    const takesNewcomer = !isReturning && newcomers.count >= newcomersMax(own);
+    if (takesOwn && (takesNewcomer || newcomers.count === own)) return newcomers.first;
     const count = this.#slots.length;
     for (let step = 0; step < 2 * count; step++) {
       const slot = this.#slots[this.#hand]!;
@@ -65,7 +66,7 @@ export class Victims {
       if (!slot.isReferenced) return slot;
       slot.isReferenced = false;
     }
-    return this.#slots[this.#hand]!; // More components than slots, or newcomers only: anyone's.
+    return this.#slots[this.#hand]!; // More components than slots: anyone's.
   }
 
   /** The slot is no longer where it was; `came` follows, unless its tenant stays after all. */
