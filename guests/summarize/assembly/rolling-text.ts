@@ -13,7 +13,8 @@
 // (1 + 1/k) f(S). This is the swap rule of Buchbinder, Feldman and Schwartz (Online submodular
 // maximization with preemption, 2015), which for a fixed f keeps at least 1/4 of the best k
 // messages of the stream, and no deterministic rule of the kind does better on all constraints.
-// The margin is why readers see no flicker: a line stays until another is clearly better.
+// The margin is why readers see no flicker: a line stays until another is clearly better, or until
+// it has faded and something new is said.
 //
 // Our f moves: q halves with every HALF_LIFE events of the record and every AGE_MS_HALF_LIFE, the
 // same for all lines, so comparing lines of two ages does not depend on when it is done. c(t) is
@@ -51,6 +52,8 @@ const TEXT_SHORT_BYTES_MAX: u32 = 72;
 const HALF_LIFE: f32 = 48;
 const HALF_LIFE_OWN: f32 = 96;
 const AGE_MS_HALF_LIFE: f64 = 21_600_000;
+/** What is left of a line whose place is free for whatever is new: three half-lives. */
+const FADED: f32 = 0.125;
 const FADE: u32 = 32;
 const FADE_OWN: u32 = 64;
 const OPEN_EVENTS_MAX: u32 = 256;
@@ -204,6 +207,11 @@ function choose(record: Record, message: Message, shape: u32): bool {
   const count = gather(record, message);
   const quality = <f32>shape / 128;
   if (count < saidMax(record)) return !repeats(message, count);
+  const faded = load<u32>(message.worths, FADED_AT);
+  if (faded != 0 && !repeats(message, count)) {
+    release(record, lineAt(<usize>faded), KIND_SAID);
+    return true;
+  }
   let most: f32 = SPEAKER_WORTH;
   for (let index: u32 = 0; index < min(message.tagCount, LINE_TAGS); index++)
     most += load<f32>(message.weights + (index << 2));
@@ -216,12 +224,15 @@ function choose(record: Record, message: Message, shape: u32): bool {
 function gather(record: Record, message: Message): u32 {
   const halfLife = record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE;
   let count: u32 = 0;
+  store<u32>(message.worths, 0, FADED_AT);
   for (let at = record.lines; at < record.end; at += lineAt(at).bytes) {
     const line = lineAt(at);
     if (!line.is(KIND_SAID)) continue;
     const events = <f32>(record.events - line.ordinal) / halfLife;
     const age = <f32>(Math.max(0, record.lastMs - line.tsMs) / AGE_MS_HALF_LIFE);
-    const quality = <f32>line.shape / 128 * halved(events + age);
+    const fading = halved(events + age);
+    const quality = <f32>line.shape / 128 * fading;
+    if (fading <= FADED) store<u32>(message.worths, <u32>at, FADED_AT);
     store<f32>(message.worths + (count << 2), quality);
     store<u32>(message.worths + (count << 2), <u32>at, LINES_AT);
     count += 1;
@@ -230,6 +241,7 @@ function gather(record: Record, message: Message): u32 {
 }
 
 const LINES_AT: usize = 32;
+const FADED_AT: usize = 96;
 
 @inline
 function chosenLine(message: Message, index: u32): Line {

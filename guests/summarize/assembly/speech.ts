@@ -216,7 +216,8 @@ function cuesAt(text: usize, bytes: u32, at: u32): u32 {
   const from = changetype<usize>(cues);
   const count = <u32>cues.length;
   let acts: u32 = 0;
-  let index: u32 = 0;
+  // A list of several lines begins with a line end.
+  let index: u32 = count != 0 && load<u16>(from) == 0x0a ? 1 : 0;
   while (index < count) {
     const length = cueBytes(text, bytes, at, from, index, count);
     while (index < count && load<u16>(from + (index << 1)) != 0x3d) index += 1;
