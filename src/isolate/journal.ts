@@ -4,7 +4,8 @@
  * comparison of 192 KiB), and a failed turn can still be undone: new instance, last image, journal
  * again.
  *
- * Entries of 16 bytes { u32 kind, u32 bytes, u32 first, u32 second }, then so many bytes, 8-aligned:
+ * Entries of 16 bytes { u32 kind, u32 bytes, u32 first, u32 second }, then so many bytes,
+ * 8-aligned:
  *
  *   configure  clock, spans        advance    now, as one f64
  *   ingest     the batch           questions  two numbers, or a text

@@ -7,8 +7,8 @@
  *   residents  all the others. A tenant that comes back soon after it left the newcomers moves in
  *              here, in the place of whom the clock finds not to be used
  *
- * So a pass over any number of tenants leaves the residents where they are, and of chats that follow
- * Zipf's law (100,000 tenants, 1,024 slots) 40 of 100 turns miss instead of the clock's 50.
+ * So a pass over any number of tenants leaves the residents where they are, and of chats that
+ * follow Zipf's law (100,000 tenants, 1,024 slots) 40 of 100 turns miss instead of the clock's 50.
  *
  * Slots are shared fairly: a component takes one of another's only while it has less than its
  * share.
