@@ -95,7 +95,7 @@ function checkStream(seed: number, steps: number): number {
   return checks;
 }
 
-test("bit for bit what an exact record of stamps gives: late users, pane rolls, jumps of any length", (t) => {
+test("bit for bit what exact stamps give: late users, rolls, jumps of any length", (t) => {
   let checks = 0;
   for (let stream = 0; stream < 60; stream++) checks += checkStream(SEED + stream, 150);
   t.diagnostic(`seeds ${SEED} to ${SEED + 59}, ${checks} comparisons`);
@@ -103,7 +103,7 @@ test("bit for bit what an exact record of stamps gives: late users, pane rolls, 
   assert.equal(probe.bitmapBytes(), 16384);
 });
 
-test("a roll by one pane at a time, for three days, forgets what it should and nothing else", () => {
+test("pane by pane for three days it forgets what it should and nothing else", () => {
   const exact = new ExactBits();
   const random = new Random(SEED);
   probe.clear();

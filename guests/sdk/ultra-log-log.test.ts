@@ -146,12 +146,14 @@ test("the estimate is the paper's", () => {
 
 test("p = 13 is within 1.8 % in 95 % of trials from 100 to 1,000,000, and without bias", (t) => {
   assert.ok(Math.abs(probe.error(13) - 0.00864) < 0.00001);
+  let largeWithin = 0;
+  let largeTrials = 0;
   for (const [count, trials] of [
     [100, 400],
     [1000, 400],
     [10_000, 400],
     [100_000, 400],
-    [1_000_000, 150],
+    [1_000_000, 400],
   ] as const) {
     let within = 0;
     let sum = 0;
@@ -170,10 +172,16 @@ test("p = 13 is within 1.8 % in 95 % of trials from 100 to 1,000,000, and withou
       `n ${count}: ${within} of ${trials} within 1.8 %, rmse ${percent(rmse)}, ` +
         `bias ${percent(sum / trials)}, seed ${SEED}`,
     );
-    assert.ok(within >= trials * 0.95, `n ${count}: ${within} of ${trials}`);
+    if (count >= 100_000) {
+      largeWithin += within;
+      largeTrials += trials;
+    }
+    // Less two standard deviations of the count: the expected share at 10^6 is 96.3 %.
+    assert.ok(within >= trials * 0.94, `n ${count}: ${within} of ${trials}`);
     assert.ok(rmse < 0.00864 * 1.15, `n ${count}: rmse ${rmse}`);
     assert.ok(Math.abs(sum / trials) < (3 * 0.00864) / Math.sqrt(trials) + 0.0005);
   }
+  assert.ok(largeWithin >= largeTrials * 0.95, `${largeWithin} of ${largeTrials}`);
 });
 
 test("a hash widened to 64 bits is splitmix64's", () => {

@@ -206,7 +206,7 @@ function checkStream(seed: number, steps: number): Pair {
   return pair;
 }
 
-test("windows, late events, jumps, overflow and recovery, growth and shrink: against the twin", (t) => {
+test("windows, late users, jumps, overflow, recovery, growth, shrink: against the twin", (t) => {
   const streams = Number(process.env["STREAMS"] ?? 60);
   const deviations: number[] = [];
   let exactChecks = 0;
@@ -256,13 +256,12 @@ test("after a crowd each span is exact again once it has left it behind", () => 
   for (let pane = 1; pane <= DAY_PANES; pane++) {
     pair.roll(1);
     if (pane > 12 && pane % 7 === 0) pair.add(10_000 + (pane % 40), pair.current);
-    if (pane % 977 !== 0 && ![12, 120, 720].includes(pane)) continue;
-    pair.check(`pane ${pane}`);
     const exactSpans = SPANS.filter((span) => probe.error(span, pair.current) === 0);
     const passed = [MINUTE, TEN_MINUTES, HOUR, DAY].filter(
       (span) => !isInSpan(span, START, pair.current),
     );
     assert.deepEqual(exactSpans, passed, `pane ${pane}`);
+    if (pane % 977 === 0 || [11, 12, 120, 720].includes(pane)) pair.check(`pane ${pane}`);
   }
   assert.equal(probe.error(DAY, pair.current), 0);
 });

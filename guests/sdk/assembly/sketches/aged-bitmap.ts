@@ -3,16 +3,16 @@
 // Probabilistic counting (FM85, PCSA): a hash chooses one of REGISTERS registers and one of RANKS
 // ranks, rank r with probability P(r), and the pair is a bit. How many of a rank's bits are set
 // tells how many users there were: with n of them a bit of rank r is still clear with probability
-// exp(-n P(r) / REGISTERS). Here a bit is a nibble that holds the level pane (see spans.ts) in which
-// it was last set, so that the bits of a window are those whose stamp lies in it. A user's last
+// exp(-n P(r) / REGISTERS). Here a bit is a nibble that holds the level pane (see spans.ts) it was
+// last set in, so that the bits of a window are those whose stamp lies in it. A user's last
 // appearance decides, as in an exact count, and windows slide without being cut into sketches.
 //
 //   register  16 bytes: a u32 for each of the spans minute, ten minutes, hour, day
 //   u32       nibble r for rank r: 0 never, else 1 + level pane mod 15
 //
-// One add is one blend of one register. Of the 15 stamps 12 are in the window. Every fourth level
-// pane a pass clears the rest, so no stamp is ever older than 14 level panes and none is misread;
-// a jump of any length crosses a fourth as well.
+// One add is one blend of one register. Of the 15 stamps at most 12 are in the window. Every fourth
+// level pane a pass clears the rest, so no stamp is ever older than 14 level panes and none is
+// misread; a jump of any length crosses a fourth as well.
 //
 // Estimate: bits are all but independent, so the number of bits set per rank is all there is to
 // know, and the likeliest n is the root of a decreasing convex function of one variable, found by
@@ -32,6 +32,8 @@
 // likelihood instead of averages D. Ting, "Streamed approximate counting of distinct elements",
 // KDD 2014. The stamps and the ranks are ours. Checked by guests/sdk/aged-bitmap.test.ts.
 import { levelPane, levelPanes, SPAN_ALL } from "../spans";
+import { exponentialLessOne } from "./exponential";
+import { ln } from "./trend";
 
 export const AGED_BITMAP_BYTES: u32 = 16384;
 /** Bytes of the portable form. */
@@ -130,13 +132,13 @@ export function estimateRanks(counts: usize): f64 {
   if (total == 0) return 0;
   if (total == <f64>REGISTERS * RANKS) return USERS_FULL;
   const clear = <f64>REGISTERS - setOf(counts, best);
-  let users = -Math.log(clear / REGISTERS) / perUser(best);
+  let users = -ln(clear / REGISTERS) / perUser(best);
   for (let step: u32 = 0; step < 40; step++) {
     let slope: f64 = 0;
     let score: f64 = 0;
     for (let rank: u32 = 0; rank < RANKS; rank++) {
       const rate = perUser(rank);
-      const grown = Math.expm1(min<f64>(users * rate, 300));
+      const grown = exponentialLessOne(min<f64>(users * rate, 300));
       const share = setOf(counts, rank) / grown;
       score += rate * (share - (<f64>REGISTERS - setOf(counts, rank)));
       slope -= rate * rate * share * (1 + 1 / grown);
@@ -156,7 +158,7 @@ export function errorRanks(users: f64): f64 {
   let information: f64 = 0;
   for (let rank: u32 = 0; rank < RANKS; rank++) {
     const x = users * perUser(rank);
-    if (x < 300) information += x * x / Math.expm1(x);
+    if (x < 300) information += x * x / exponentialLessOne(x);
   }
   information *= REGISTERS;
   if (information < 1) return 1;
@@ -227,11 +229,11 @@ function ageOf(stamp: u32, newest: u32): u32 {
   return (stampOf(newest) + STAMPS - stamp) % STAMPS;
 }
 
-/** 0xff in byte s for each stamp s set up to level pane `before` that is in the window at `newest`. */
+/** 0xff in byte s for each stamp s of level panes up to `before` in the window at `newest`. */
 function keptStamps(span: u32, before: u32, newest: u32): v128 {
   v128.store(KEPT, i8x16.splat(0));
   const first = newest - levelPanes(span) + 1;
-  for (let level = max<u32>(first, before - STAMPS + 1); level <= before; level++)
+  for (let level = first; level <= before; level++)
     store<u8>(KEPT + stampOf(level), 0xff);
   const kept = v128.load(KEPT);
   v128.store(KEPT, i8x16.splat(0));

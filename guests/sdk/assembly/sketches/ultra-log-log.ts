@@ -5,11 +5,11 @@
 // seen, of which it keeps the largest and whether the next two below were seen as well:
 //
 //   register  0: nothing seen | else 4 * (p - 1 + k) + 2 * (k-1 was seen) + (k-2 was seen)
-//   prefix    the same as a set of bits, bit (p - 1 + k) for k; unpack and pack go there and back
+//   prefix    the same as a set of bits, bit (p - 1 + k) for k: what unpack gives and pack takes
 //
-// Adding is `pack(unpack(register) | bit)` and merging `pack(unpack(a) | unpack(b))`: both are joins
-// of a lattice, hence commutative, associative and idempotent, and a merge gives, byte for byte,
-// what one sketch of both streams would be. What a larger k pushes out of the three bits is
+// Adding is `pack(unpack(register) | bit)` and merging `pack(unpack(a) | unpack(b))`: both are
+// joins of a lattice, hence commutative, associative and idempotent, and a merge gives, byte for
+// byte, what one sketch of both streams would be. What a larger k pushes out of the three bits is
 // forgotten the same way in either order.
 //
 // Estimate: FGRA, the generalised remaining area estimator, with its correction for registers that
@@ -20,6 +20,8 @@
 // Cost: one register an add; 8 KiB at p = 13; an estimate is one pass over the registers. Zero
 // bytes are the empty sketch. Source: O. Ertl, UltraLogLog, VLDB 2024 (arXiv 2308.16862).
 import { alloc, mark, release } from "../arena";
+import { exponential } from "./exponential";
+import { ln } from "./trend";
 
 const TAU: f64 = 0.8194911375910897;
 const VARIANCE: f64 = 0.6118931496978437;
@@ -93,7 +95,7 @@ function estimateCounts(counts: usize, p: u32): f64 {
   }
   sum += nearEmpty(counts, full, m);
   const bias = 1 + VARIANCE * (1 + TAU) / (2 * m);
-  return m * Math.exp((Math.log(m) - Math.log(sum)) / TAU) / bias;
+  return m * exponential((ln(m) - ln(sum)) / TAU) / bias;
 }
 
 /** What registers contribute that have seen too little for the plain sum. */

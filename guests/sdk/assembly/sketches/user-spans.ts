@@ -241,11 +241,41 @@ export class UserSpans {
     if (pane <= this.floor) return;
     this.floor = pane;
     this.lost = max<u32>(this.lost, pane - 1);
-    // -1 to drop everybody.
-    const age = <i32>(this.current - pane);
-    for (let at: u32 = 0; at < this.capacity; at++) {
-      while (load<u32>(this.hashAt(at)) != 0 && <i32>this.ageAt(at) > age) this.drop(at);
+    if (pane > this.current) {
+      memory.fill(this.list, 0, this.capacity * USER_ENTRY_BYTES);
+      this.entries = 0;
+      return;
     }
+    const ages = this.current - pane;
+    for (let first: u32 = 0; first < this.capacity; first += 8) {
+      let at = first;
+      while (at < first + 8) {
+        // What a drop moves up may be old as well, so the rest is looked at again behind it.
+        const old = (this.usedOf(first) & ~this.youngOf(first, ages)) >> (at - first);
+        if (old == 0) break;
+        at += <u32>ctz(old);
+        while (load<u32>(this.hashAt(at)) != 0 && this.ageAt(at) > ages) this.drop(at);
+        at += 1;
+      }
+    }
+  }
+
+  /** A bit for each of eight entries that is not free. */
+  @inline
+  private usedOf(first: u32): u32 {
+    const hashes = this.hashAt(first);
+    const zero = i32x4.splat(0);
+    const free =
+      i32x4.bitmask(i32x4.eq(v128.load(hashes), zero)) |
+      (i32x4.bitmask(i32x4.eq(v128.load(hashes, 16), zero)) << 4);
+    return <u32>free ^ 0xff;
+  }
+
+  /** A bit for each of eight entries, free ones too, that is at most `ages` panes old. */
+  @inline
+  private youngOf(first: u32, ages: u32): u32 {
+    const age = i16x8.sub(i16x8.splat(<i16>this.current), v128.load(this.paneAt(first)));
+    return <u32>i16x8.bitmask(i16x8.le_u(age, i16x8.splat(<i16>ages)));
   }
 
   /** Moves up the panes of users not seen in the day, the list being as it was at `before`. */
@@ -255,8 +285,7 @@ export class UserSpans {
     for (let at: u32 = 0; at < this.capacity; at++) {
       if (load<u32>(this.hashAt(at)) == 0) continue;
       const age = (before - <u32>load<u16>(this.paneAt(at))) & 0xffff;
-      if (passed > ages || age + passed > ages)
-        store<u16>(this.paneAt(at), <u16>(this.current - PANES_MAX));
+      if (age + passed > ages) store<u16>(this.paneAt(at), <u16>(this.current - PANES_MAX));
     }
   }
 
@@ -287,21 +316,10 @@ export class UserSpans {
   /** How many users of a span the list holds. */
   private held(span: u32): u32 {
     if (span == SPAN_ALL) return this.entries;
-    const ages = i16x8.splat(<i16>agesOf(span, this.current));
-    const now = i16x8.splat(<i16>this.current);
-    const zero = i32x4.splat(0);
-    const panes = this.paneAt(0);
+    const ages = agesOf(span, this.current);
     let held: u32 = 0;
-    for (let at: u32 = 0; at < this.capacity; at += 8) {
-      const hashes = this.hashAt(at);
-      const free = i16x8.narrow_i32x4_s(
-        i32x4.eq(v128.load(hashes), zero),
-        i32x4.eq(v128.load(hashes, 16), zero),
-      );
-      const age = i16x8.sub(now, v128.load(panes + (at << 1)));
-      const isIn = v128.andnot(i16x8.le_u(age, ages), free);
-      held += <u32>popcnt(i16x8.bitmask(isIn));
-    }
+    for (let at: u32 = 0; at < this.capacity; at += 8)
+      held += <u32>popcnt(this.usedOf(at) & this.youngOf(at, ages));
     return held;
   }
 
