@@ -63,6 +63,11 @@ function paneOf(ms: number): number {
 
 function exampleAt(index: number) {
   const at = probe.exampleId(index);
+  const behind = memory.subarray(at + probe.exampleIdBytes(index), at + 40);
+  assert.ok(
+    behind.every((byte) => byte === 0),
+    "nothing is left of ids before",
+  );
   const id = Buffer.from(memory.subarray(at, at + probe.exampleIdBytes(index))).toString();
   return {
     id,

@@ -12,13 +12,14 @@
 // is not in any rate, because there is no saying for how long there was silence before it.
 //
 // Exactness: the masses are those of the formula up to rounding, about 1e-13 of their value after
-// hours of events; the age of a stream is off by at most 16 ms. e^x comes from a polynomial here,
-// not from the host, so all hosts agree on every bit. One power serves all three rates, since
+// hours of events; the age of a stream is off by at most 16 ms. e^x comes from a polynomial, not
+// from the host, so all hosts agree on every bit. One power serves all three rates, since
 // 300 = 5 * 60 = 30 * 10.
 //
 // Layout: RATES_BYTES = 32, zeros are a stream that has not begun. An update costs one polynomial,
 // and nothing but three additions while the time stays the same ms.
 // Checked against the sum over all events by guests/sdk/rates.test.ts.
+import { exponential } from "./exponential";
 
 export const RATES_BYTES: u32 = 32;
 export const RATE_COUNT: u32 = 3;
@@ -32,7 +33,10 @@ const TIME_MAX_MS: f64 = 1e13;
 
 const NEWEST_BITS: u64 = 44;
 const NEWEST_MASK: u64 = (1 << 44) - 1;
-/** The start is kept in units of 16 ms, modulo 2^19 of them, which is longer than AGE_OLD_MS. */
+/**
+ * The start is kept in units of 16 ms, modulo 2^19 of them: longer than AGE_OLD_MS and as far as a
+ * start is moved back together.
+ */
 const START_SHIFT: u64 = 4;
 const START_MASK: u64 = (1 << 19) - 1;
 const OLD: u64 = 1 << 63;
@@ -98,7 +102,7 @@ export class Rates {
     this.mass60 *= kept60;
     this.mass10 *= power6(kept60);
     const isOld = (this.time & OLD) != 0 || this.ageMs(newest) + (ms - newest) >= AGE_OLD_MS;
-    this.time = (this.time & ~NEWEST_MASK & ~OLD) | <u64>ms | (isOld ? OLD : 0);
+    this.time = (this.time & ~NEWEST_MASK) | <u64>ms | (isOld ? OLD : 0);
   }
 
   private addOld(backMs: f64, weight: f64): void {
@@ -106,9 +110,7 @@ export class Rates {
     if ((this.time & OLD) == 0) {
       const before = backMs - this.ageMs(newest);
       if (before > START_BACK_MAX_MS) return;
-      if (before > 0) {
-        this.time = timeOf(newest, newest - backMs) | (backMs >= AGE_OLD_MS ? OLD : 0);
-      }
+      if (before > 0) this.time = timeOf(newest, newest - backMs);
     }
     const kept = exponential(-backMs / TAU_LONG_MS);
     const kept60 = power5(kept);
@@ -131,22 +133,6 @@ function timeOf(newest: f64, start: f64): u64 {
 @inline
 function wholeMs(ms: f64): f64 {
   return ms > 0 ? floor<f64>(min<f64>(ms, TIME_MAX_MS)) : 0;
-}
-
-/**
- * e^x for x <= 0, to 1e-15 of it: 2^n times the Taylor series on [-ln 2 / 2, ln 2 / 2]; 0 below
- * e^-690.
- */
-export function exponential(x: f64): f64 {
-  if (!(x > -690)) return 0;
-  const n = nearest<f64>(x * 1.4426950408889634);
-  // ln 2 in two parts: the first has so few bits that its product with n is exact.
-  const r = x - n * 0.693147180369123816490 - n * 1.90821492927058770002e-10;
-  const series =
-    1 + r * (1 + r * (1.0 / 2 + r * (1.0 / 6 + r * (1.0 / 24 + r * (1.0 / 120 + r * (1.0 / 720 +
-    r * (1.0 / 5040 + r * (1.0 / 40320 + r * (1.0 / 362880 + r * (1.0 / 3628800 +
-    r * (1.0 / 39916800 + r * (1.0 / 479001600))))))))))));
-  return series * reinterpret<f64>((<i64>n + 1023) << 52);
 }
 
 @inline

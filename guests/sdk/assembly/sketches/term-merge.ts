@@ -1,9 +1,9 @@
 // The terms of many streams as one: lists of term-list.ts added up, every count still an interval.
 //
-// A merged table holds [low, high] for each of its keys, and `unlisted`, the most that any other key
-// can have had. The law is that of intervals: a key's count in all streams together lies between the
-// sum of the lower and the sum of the upper ends, where a stream that does not list the key puts in
-// [0, its unlisted]. Two sums of unlisted bounds bound a key that neither lists.
+// A merged table holds [low, high] for each of its keys, and `unlisted`, the most that any other
+// key can have had. The law is that of intervals: a key's count in all streams together lies
+// between the sum of the lower and the sum of the upper ends, where a stream that does not list the
+// key puts in [0, its unlisted]. A key that no stream lists has at most the sum of all unlisted.
 //
 // The table is bounded. When it is full, of the least kept key and the newcomer the one with the
 // lower `low` is left out, and `unlisted` becomes at least its upper end: still true of every key,
@@ -156,8 +156,8 @@ export class TermMerge {
   }
 
   /**
-   * Takes a term into the table whose key is not in it. (Its key may have been there until a term of
-   * the same list displaced it. Then all others have more than it had, and it is left out again.)
+   * Takes a term into the table whose key is not in it. (Its key may have been there until a term
+   * of the same list displaced it. Then all others have as much as it had, and it stays out.)
    */
   private addNew(term: usize, unlistedBefore: f64): void {
     const hash = hashOf(keyOf(term), keyBytesOf(term));
