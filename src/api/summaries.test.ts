@@ -239,6 +239,15 @@ test("merge: tenants by name or prefix, over several slices; who is missing is s
   assert.equal(eu.tenantCount, 4);
 });
 
+test("merge: of tenants that are not there is empty, and says so", async (t) => {
+  const { merge } = await open(t);
+  const answer = (await merge({ window: "1h", tenants: ["no.1", "no.2"] })).json<MergeAnswer>();
+  holds(MergedSummarySchema, answer);
+  assert.deepEqual(answer.window, { name: "1h", startMs: null, endMs: null });
+  assert.deepEqual([answer.tenantCount, answer.eventCount], [0, 0]);
+  assert.deepEqual(answer.unknown, ["no.1", "no.2"]);
+});
+
 const SKETCH = (change: (bytes: Buffer) => void, bytes: Buffer): string => {
   const copy = Buffer.from(bytes);
   change(copy);

@@ -37,7 +37,7 @@ export const TS_MS_MAX = 8.64e15;
 export const FUTURE_MS_MAX = 60_000;
 
 /** Bytes of one batch handed to a guest. Larger groups are split. */
-export const BATCH_BYTES_MAX = 32 * 1024;
+export const BATCH_BYTES_MAX = 24 * 1024;
 /** Bytes of a tenant's image: its share of memory, enforced by the host. */
 export const IMAGE_BYTES_MAX = 128 * 1024;
 export const IMAGE_PAGE_BYTES = 4096;
@@ -69,6 +69,8 @@ export const PANE_MS = 5_000;
 /** Terms of one summary. */
 export const SUMMARY_LIMIT_MAX = 50;
 export const SUMMARY_LIMIT_DEFAULT = 10;
+/** Conversations that a tenant remembers, if they are short; bytes bound them too. */
+export const CONVERSATION_KEPT_MAX = 64;
 /** Conversations of one list. */
 export const CONVERSATIONS_LIMIT_MAX = 200;
 export const CONVERSATIONS_LIMIT_DEFAULT = 20;

@@ -6,11 +6,16 @@ import {
   termAnswer,
   type TermAnswer,
   windowAnswer,
-  type WindowAnswer,
 } from "./summary-answer.ts";
+import { type Window, windowOf } from "./window.ts";
 
 export type MergeAnswer = {
-  readonly window: WindowAnswer;
+  /** Start and end are null if nothing was merged. */
+  readonly window: {
+    readonly name: Window;
+    readonly startMs: number | null;
+    readonly endMs: number | null;
+  };
   readonly tenantCount: number;
   readonly tenants: readonly string[];
   readonly unknown: readonly string[];
@@ -30,8 +35,11 @@ export type MergeAnswer = {
 };
 
 export function mergeAnswer({ report, ...merge }: SummaryMerge): MergeAnswer {
+  const isEmpty = merge.tenantCount + merge.sketchCount === 0;
   return {
-    window: windowAnswer(report),
+    window: isEmpty
+      ? { name: windowOf(report.span), startMs: null, endMs: null }
+      : windowAnswer(report),
     tenantCount: merge.tenantCount,
     tenants: merge.tenants,
     unknown: merge.unknown,

@@ -147,7 +147,11 @@ export const ConversationSchema = Type.Object(
 
 export const MergedSummarySchema = Type.Object(
   {
-    window: WindowSchema,
+    window: Type.Object({
+      name: word(WINDOWS, "Which window"),
+      startMs: orNull("Earliest start, epoch milliseconds; null: nothing was merged"),
+      endMs: orNull("Latest end, epoch milliseconds; null: nothing was merged"),
+    }),
     tenantCount: count("Tenants in the merge"),
     tenants: Type.Array(Type.String(), { description: "The first 100 of them" }),
     unknown: Type.Array(Type.String(), { description: "Tenants that there are not" }),
