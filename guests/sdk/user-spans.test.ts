@@ -359,3 +359,17 @@ test("a steady stream of more users than the list holds: each span within its er
   assert.ok(within >= 0.93 * deviations.length);
   assert.ok(probe.headerBytes() <= 48);
 });
+
+test("a list that is full of regulars stays exact for every span, however often it is asked", () => {
+  const pair = new Pair(32, START);
+  for (let user = 0; user < 100; user++) pair.add(1000 + user, pair.current);
+  pair.roll(2 * DAY_PANES);
+  for (let pane = 0; pane < 800; pane++, pair.roll(1)) {
+    for (let user = 0; user < limitOf(32); user++) pair.add(user, pair.current);
+    assert.ok(probe.isFull(pair.current));
+  }
+  for (const span of [MINUTE, TEN_MINUTES, HOUR, DAY]) {
+    assert.equal(probe.error(span, pair.current), 0);
+    assert.equal(probe.count(span, pair.current), limitOf(32));
+  }
+});

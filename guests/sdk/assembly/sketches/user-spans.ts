@@ -62,7 +62,7 @@ export class UserSpans {
   oldest: u32;
   /** Who is not in the list was last seen in this pane or before. */
   lost: u32;
-  /** Who was last seen before this pane is not in the list; at most `lost` + 1. */
+  /** Nobody in the list was last seen before this pane. */
   floor: u32;
   /** Of `current`, for the bitmap. */
   stamps: u32;
@@ -195,7 +195,7 @@ export class UserSpans {
   /** Puts a user in the list if there is or can be room; else notes that somebody is missing. */
   private remember(hash: u32, pane: u32): void {
     const room = limitOf(this.capacity) - 1;
-    if (this.entries > room && !this.makeRoom(room)) this.lost = pane;
+    if (this.entries > room && !this.makeRoom(room)) this.lost = max<u32>(this.lost, pane);
     else if (pane > this.lost) this.insert(hash, this.place(hash), this.current - pane);
   }
 
@@ -204,6 +204,7 @@ export class UserSpans {
     store<u32>(this.hashAt(place), hash);
     store<u16>(this.paneAt(place), <u16>(this.current - min<u32>(age, PANES_MAX)));
     this.entries += 1;
+    this.floor = min<u32>(this.floor, this.current - age);
   }
 
   /** The list no longer holds everybody: from now on the sketches do. */
@@ -240,13 +241,18 @@ export class UserSpans {
   private dropBefore(pane: u32): void {
     if (pane <= this.floor) return;
     this.floor = pane;
-    this.lost = max<u32>(this.lost, pane - 1);
+    const entries = this.entries;
     if (pane > this.current) {
       memory.fill(this.list, 0, this.capacity * USER_ENTRY_BYTES);
       this.entries = 0;
-      return;
+    } else {
+      this.dropOlder(this.current - pane);
     }
-    const ages = this.current - pane;
+    if (this.entries < entries) this.lost = max<u32>(this.lost, pane - 1);
+  }
+
+  /** Drops who was last seen more than `ages` panes ago. */
+  private dropOlder(ages: u32): void {
     for (let first: u32 = 0; first < this.capacity; first += 8) {
       let at = first;
       while (at < first + 8) {
