@@ -1,6 +1,7 @@
 // Rates with nothing around them, for the test against a sum over all events.
 import { STATE_ADDRESS } from "../arena";
-import { exponential as exponentialOf, Rates, RATES_BYTES } from "../sketches/rates";
+import { exponential as exponentialOf } from "../sketches/exponential";
+import { Rates, RATES_BYTES } from "../sketches/rates";
 
 export function open(): void {
   memory.fill(STATE_ADDRESS, 0, RATES_BYTES);
