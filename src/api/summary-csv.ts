@@ -102,6 +102,7 @@ function metricRows(name: string, metric: MetricAnswer): Row[] {
   const moments = { count, sum, mean, stddev, min, max };
   return [
     ...Object.entries(moments).map(([field, value]) => ["metric", name, field, value]),
+    ["metric", name, "shortened", metric.shortened],
     ...(collapsedBelow === undefined ? [] : [["metric", name, "collapsedBelow", collapsedBelow]]),
     ...(Object.keys(QUANTILE_NAMES) as QuantileName[]).map((quantile) => {
       const { value, low, high, label } = metric[quantile];

@@ -18,6 +18,7 @@ const LATENCY: MetricAnswer = {
   min: 12.25,
   max: 410,
   relativeError: 0.01,
+  shortened: false,
   n: 212,
   p50: { value: 78.1, low: 72.1, high: 83.4, label: "p50" },
   p90: { value: 131.2, low: 118.7, high: 160.1, label: "p90" },

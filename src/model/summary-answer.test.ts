@@ -36,6 +36,7 @@ const REPORT: SummaryReport = {
       max: 2,
       relativeError: 0.01,
       collapsedBelow: -Infinity,
+      shortened: false,
       quantiles: [
         { q: 0.5, value: 1, low: -Infinity, high: 2, isMax: false },
         { q: 0.9, value: 2, low: 1, high: Infinity, isMax: true },
@@ -51,6 +52,7 @@ const REPORT: SummaryReport = {
       max: 0,
       relativeError: 0.01,
       collapsedBelow: -Infinity,
+      shortened: false,
       quantiles: [],
     },
   ],

@@ -42,6 +42,8 @@ export type MetricAnswer = {
   readonly relativeError: number;
   /** Quantiles at or below it are only known to be at most it. */
   readonly collapsedBelow?: number;
+  /** The oldest samples had to leave the window early, for want of room. */
+  readonly shortened: boolean;
   /** Samples that the quantiles stand on. */
   readonly n: number;
 } & { readonly [name in QuantileName]: QuantileAnswer };
@@ -160,7 +162,7 @@ export function metricsAnswer(metrics: readonly MetricSummary[]): Record<string,
 }
 
 function metricAnswer(metric: MetricSummary): MetricAnswer {
-  const { count, sum, mean, stddev, min, max, relativeError, collapsedBelow } = metric;
+  const { count, sum, mean, stddev, min, max, relativeError, collapsedBelow, shortened } = metric;
   const quantile = (name: QuantileName): QuantileAnswer => {
     const found = metric.quantiles.find(({ q }) => q === QUANTILE_NAMES[name]);
     return found === undefined
@@ -175,7 +177,7 @@ function metricAnswer(metric: MetricSummary): MetricAnswer {
     quantile("p99"),
     quantile("p999"),
   ];
-  return { ...moments, ...collapsed, p50, p90, p99, p999 };
+  return { ...moments, ...collapsed, shortened, p50, p90, p99, p999 };
 }
 
 function quantileAnswer(name: QuantileName, { value, low, high, isMax }: Quantile): QuantileAnswer {

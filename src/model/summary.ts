@@ -24,6 +24,8 @@ export type MetricSummary = {
   readonly relativeError: number;
   /** Quantiles at or below it are only known to be at most it; -Infinity: there are none. */
   readonly collapsedBelow: number;
+  /** The oldest samples had to leave the window early, for want of room. */
+  readonly shortened: boolean;
   /** Of 0.5, 0.9, 0.99 and 0.999. */
   readonly quantiles: readonly Quantile[];
 };

@@ -9,7 +9,7 @@ export const WARNINGS = [
     code: "metricLimit",
     message:
       `A metric was not counted: its tenant has ${METRIC_NAMES_MAX} metrics of other names ` +
-      "already, or its value is no finite number. The rest of the event counts.",
+      "already. The rest of the event counts.",
   },
 ] as const;
 

@@ -119,6 +119,7 @@ export function metricOf(name: string, samples: readonly number[]): MetricSummar
     max,
     relativeError: 0.01,
     collapsedBelow: -Infinity,
+    shortened: false,
     quantiles: Object.values(QUANTILE_NAMES).map((q) => {
       const isMax = count * (1 - q) < 1;
       const value = isMax ? max : sorted[Math.ceil(q * count) - 1]!;
