@@ -360,7 +360,7 @@ test("a steady stream of more users than the list holds: each span within its er
   assert.ok(probe.headerBytes() <= 48);
 });
 
-test("a list that is full of regulars stays exact for every span, however often it is asked", () => {
+test("a list full of regulars stays exact for every span, however often it is asked", () => {
   const pair = new Pair(32, START);
   for (let user = 0; user < 100; user++) pair.add(1000 + user, pair.current);
   pair.roll(2 * DAY_PANES);
