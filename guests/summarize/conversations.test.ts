@@ -97,7 +97,11 @@ function checkTwin(probe: ConversationsProbe, twin: Twin, where: string): void {
   assert.equal(probe.core.eventsEvictedOf(), twin.eventsEvicted, where);
   const items = probe.list();
   const lasts = items.map(({ lastMs }) => lastMs);
-  assert.deepEqual(lasts, lasts.toSorted((left, right) => right - left), where);
+  assert.deepEqual(
+    lasts,
+    lasts.toSorted((left, right) => right - left),
+    where,
+  );
   assert.deepEqual(items.map(({ id }) => id).toSorted(), twin.order.toSorted(), where);
   for (const item of items) {
     const kept = twin.kept.get(item.id)!;
@@ -127,8 +131,14 @@ function checkRegion(probe: ConversationsProbe): void {
   assert.ok(used <= REGION_BYTES);
   assert.ok(probe.core.countOf() <= CONVERSATION_KEPT_MAX);
   const rest = Buffer.from(probe.region.subarray(Math.max(used, 3072)));
-  assert.ok(rest.every((byte) => byte === 0), "what is free is zero");
-  assert.ok(Buffer.from(probe.beyond).every((byte) => byte === 0), "nothing is written beyond");
+  assert.ok(
+    rest.every((byte) => byte === 0),
+    "what is free is zero",
+  );
+  assert.ok(
+    Buffer.from(probe.beyond).every((byte) => byte === 0),
+    "nothing is written beyond",
+  );
 }
 
 test("counts, order and evictions are those of a twin that keeps everything", () => {
@@ -157,7 +167,11 @@ test("a flood of ids pushes itself out, not those who speak", () => {
   const probe = new ConversationsProbe();
   for (let thread = 0; thread < 20; thread++) talk(probe, `thread-${thread}`, 8);
   for (let index = 0; index < 5000; index++) {
-    probe.say({ conversation: `flood-${index}`, user: "spam", text: "buy cheap watches online now" });
+    probe.say({
+      conversation: `flood-${index}`,
+      user: "spam",
+      text: "buy cheap watches online now",
+    });
   }
   const threads = probe.list().filter(({ id }) => id.startsWith("thread-"));
   assert.ok(threads.length >= 18, `${threads.length} threads are left`);
@@ -170,7 +184,10 @@ test("a tenant without conversations touches one 4 KiB page", () => {
   const probe = new ConversationsProbe();
   const random = new Random(5);
   for (let index = 0; index < 500; index++) {
-    probe.say({ user: `user${random.below(40)}`, text: `${sentence(random)} and ${sentence(random)}` });
+    probe.say({
+      user: `user${random.below(40)}`,
+      text: `${sentence(random)} and ${sentence(random)}`,
+    });
   }
   assert.ok(probe.region.subarray(4096).every((byte) => byte === 0));
   assert.equal(probe.list().length, 0);
@@ -209,9 +226,11 @@ test("who speaks most is found among many", () => {
     const user = random.below(3) === 0 ? `user${random.below(300)}` : `host${random.below(3)}`;
     probe.say({ conversation: "c", user, text: "" });
   }
-  const [first, second, third] = probe.find("c")!.participants;
-  assert.deepEqual([first?.user, second?.user, third?.user].toSorted(), ["host0", "host1", "host2"]);
-  assert.ok(first!.eventCount > 700 && first!.eventCount < 1100);
+  const { participants } = probe.find("c")!;
+  const names = participants.slice(0, 3).map(({ user }) => user);
+  assert.deepEqual(new Set(names), new Set(["host0", "host1", "host2"]));
+  const [{ eventCount }] = participants as [{ eventCount: number }];
+  assert.ok(eventCount > 700 && eventCount < 1100, `${eventCount} of some 890`);
 });
 
 test("late and unordered events widen the times; late ones are told", () => {

@@ -12,11 +12,12 @@
 // its count. Only what was counted under the own name is told, so no count is more than the truth.
 //
 // Distinct users are exact as long as all of them are speakers. Then a bitmap of 256 bits takes
-// over, sampled: a user sets bit (hash mod 256) if its hash passes one of 2^level; the level rises
-// when half of the bits are set, and then with every 12 further ones. A user who comes again changes nothing
-// at any level. The estimate grows by 1/p whenever a bit is set, p being the chance that a new user
-// does so: unbiased, and the sum of (1 - p)/p² is its variance, so every conversation knows its own
-// error (a martingale estimator; Ting 2014, Cohen 2015): 4 % at 100 users, some 15 % at 10,000.
+// over, sampled: a user sets bit (hash mod 256) if the hash passes one of 2^level; the level rises
+// when half of the bits are set, and then with every 12 further ones. A user who comes again changes
+// nothing at any level. The estimate grows by 1/p whenever a bit is set, p being the chance that a
+// new user does so: unbiased, and the sum of (1 - p)/p² is its variance, so every conversation knows
+// its own error (a martingale estimator; Ting 2014, Cohen 2015): 4 % at 100 users, some 15 % at
+// 3,000. A bitmap that is full tells an error of 1.
 import { putExcerpt } from "../../sdk/assembly/text/excerpt";
 import { Message, TAGS_MAX } from "./message";
 
@@ -217,7 +218,8 @@ export class Record {
   private sketchUsers(user: u32): void {
     if (!this.has(USERS_SKETCHED)) {
       this.set(USERS_SKETCHED);
-      for (let at = this.speakers; at < this.lines; at += speakerAt(at).bytes) this.setBit(speakerAt(at).user);
+      for (let at = this.speakers; at < this.lines; at += speakerAt(at).bytes)
+        this.setBit(speakerAt(at).user);
       this.users = <f32>this.speakerCount;
     }
     if (user != 0) this.addUser(user);

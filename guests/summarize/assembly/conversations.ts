@@ -7,10 +7,12 @@
 //   3072  records of conversations, back to back, each a multiple of 32 bytes
 //
 // so a tenant without conversations touches the first 4 KiB page and no other, and what is left
-// free is zero. A record (conversation-record.ts) takes what it needs, some 600 bytes for a thread
-// of a few people and 1,152 at most: the 20 KiB of a tenant hold 24 to 30 threads, 14 in the worst
-// case and 64 at most. An update copies the record to scratch, where there is room for whatever the
-// message brings, and back; where its size has changed the records behind it move.
+// free is zero. A record (conversation-record.ts) takes what it needs: 614 bytes on average for
+// real threads (288 of #ubuntu and #linux; 9 of 10 below 840), 1,408 at most for a busy channel. So
+// 20 KiB hold some 27 threads, 12 busy channels in the worst case, 64 in any. An update copies the
+// record to scratch, where there is room for whatever the message brings, and back; where its size
+// has changed the records behind it move. Cost: about 3 µs a message with its text, for the record of
+// the tenant and that of the conversation together, the tokenizer aside.
 //
 // Whoever is heard moves to the front, so the order is that of last use, and a busy conversation is
 // found at once. To make room the least recently heard goes, with one exception: conversations of a
@@ -120,8 +122,7 @@ export class Conversations {
     record.capacity = <u16>size;
     const kept = this.at(0);
     memory.copy(changetype<usize>(kept), changetype<usize>(record), record.used);
-    const end = changetype<usize>(kept) + record.used;
-    memory.fill(end, 0, size - record.used);
+    memory.fill(changetype<usize>(kept) + record.used, 0, size - record.used);
   }
 
   /** Forgets the one that is missed least, of those from index `first` on. */
@@ -139,7 +140,8 @@ export class Conversations {
     if (!record.has(HAS_TEXT_STORE)) this.singles -= 1;
     this.resize(this.placeOf(index), record.capacity, 0);
     this.count -= 1;
-    for (let at = index; at < this.count; at++) this.set(at, this.hashOf(at + 1), this.placeOf(at + 1));
+    for (let at = index; at < this.count; at++)
+      this.set(at, this.hashOf(at + 1), this.placeOf(at + 1));
     this.set(this.count, 0, 0);
   }
 

@@ -7,7 +7,9 @@
 // The caller opens one Message a batch, sets the fields of each event and passes it on. Behind the
 // struct lies the scratch of one message; nothing here relies on zeros.
 import { alloc } from "../../sdk/assembly/arena";
-import { hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES } from "../../sdk/assembly/text/tokenize";
+import {
+  hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES,
+} from "../../sdk/assembly/text/tokenize";
 import { ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, isBotName, normalize, NORMAL_BYTES_MAX } from "./speech";
 
 /** Content terms of a message that are looked at. */
@@ -40,7 +42,7 @@ export class Message {
 
   // What reading it found.
   acts: u32;
-  /** Of the names, ASCII letters folded: the user's, and whom the message is addressed to (0: all). */
+  /** Of names, ASCII letters folded: the user's, and whom the message is addressed to (0: all). */
   nameHash: u32;
   toHash: u32;
   hasUrl: bool;
@@ -145,7 +147,8 @@ function bodyOf(message: Message): usize {
 function shapeOf(message: Message): u32 {
   let worth: f32 = message.tagCount < 3 ? 0.6 : 1;
   const bytes = min(message.textLen, NORMAL_BYTES_MAX);
-  worth *= message.textLen < 24 ? 0.6 : message.textLen < 40 ? 0.85 : message.textLen <= 320 ? 1 : 0.8;
+  const length = message.textLen;
+  worth *= length < 24 ? 0.6 : length < 40 ? 0.85 : length <= 320 ? 1 : 0.8;
   let letters: u32 = 0;
   let capitals: u32 = 0;
   for (let at: u32 = 0; at < bytes; at++) {

@@ -19,11 +19,14 @@ export const ACT_BOT: u32 = 32;
 
 /** "Yes" or "no", and no more than that needs to follow. */
 export const ACT_YES_NO: u32 = 64;
-/** A question that is put to whoever spoke just now: "did you try …?", "why not …?". */
+/** A question that is put to whoever spoke just now: "are you …?", "is that …?". */
 export const ACT_BETWEEN: u32 = 128;
 
 /** Begins like a question. */
 export const ACT_ASKING: u32 = 256;
+
+/** "Have you tried …?", "why not …?": rather an answer than a question. */
+export const ACT_PROPOSAL: u32 = 512;
 
 export const NORMAL_BYTES_MAX: u32 = 240;
 const CLAUSES_MAX: u32 = 12;
@@ -34,7 +37,7 @@ const QUESTION_WORDS_MIN: u32 = 3;
 
 // Cues by their first letter, each with what it does where it begins a clause:
 //   f leads in   q asks   w asks if there is a question mark   b asks whoever spoke just now
-//   y says yes or no
+//   y says yes or no   t proposes, question mark or not
 //   s shrugs   c closes questions of one's own   d settles something
 const CUES_A: string = `
 agreed on=d|agreed to=d|ah thanks=c|ah=f|all=f|alright=f|also=f|and you=b|and=f|any idea=q
@@ -46,9 +49,10 @@ const CUES_C: string = `
 can anybody=q|can anyone=q|can somebody=q|can someone=q|can you=b|can't=w|can=w|cheers=c|cool=f
 could anyone=q|could somebody=q|could someone=q|could you=b|could=w`;
 const CUES_D: string = `
-decided on=d|decided to=d|decided:=d|decision:=d|deployed=d|did it=b|did that=b|did you=b|did=w
-do any of you=q|do you have=b|do you mean=b|do=w|does anybody=q|does anyone=q|does he=b|does it=b
-does that=b|does=w|doesn't=w|don't know=s|don't you=b|done:=d|dunno=s`;
+decided on=d|decided to=d|decided:=d|decision:=d|deployed=d|did it=b|did that=b|did you check=t
+did you try=t|did you=b|did=w|do any of you=q|do you have=b|do you mean=b|do=w|does anybody=q
+does anyone=q|does he=b|does it=b|does that=b|does=w|doesn't=w|don't know=s|don't you=b|done:=d
+dunno=s`;
 const CUES_E: string = "everybody=f|everyone=f";
 const CUES_F: string = `
 figured it out=c|fixed by=d|fixed in=d|fixed it by=d|fixed it with=d|fixed it=c|fixed that=d
@@ -57,9 +61,9 @@ const CUES_G: string = `
 going to go with=d|going with=d|good=f|google=s|got it to work=d|got it working=d|got it=c|great=f
 guys=f`;
 const CUES_H: string = `
-haha=s|has anybody=q|has anyone=q|has=w|have you=b|have=w|hello=f|hey=f|hi=f|hmm=f|how about=b
-how can i=q|how come=q|how did you=b|how do i=q|how do you=q|how does one=q|how to=q|how would i=q
-how=w|hrm=f|huh=s`;
+haha=s|has anybody=q|has anyone=q|has=w|have you checked=t|have you looked=t|have you tried=t
+have you=b|have=w|hello=f|hey=f|hi=f|hmm=f|how about=t|how can i=q|how come=q|how did you=b
+how do i=q|how do you=q|how does one=q|how to=q|how would i=q|how=w|hrm=f|huh=s`;
 const CUES_I: string = `
 i am going with=d|i decided=d|i deployed=d|i don't know=s|i dunno=s|i ended up=d|i figured it=c
 i fixed=d|i found it=c|i got it=c|i guess=f|i have decided=d|i have no idea=s|i merged=d
@@ -73,12 +77,13 @@ is it=b|is that=b|is there a=q|is there any=q|is there some=q|is=w|isn't it=b|is
 it does=y|it is=y|it should=y|it turned out=d|it worked=c|it works=c|it's fixed=d|it's working=c`;
 const CUES_K: string = "k=f";
 const CUES_L: string = "let's=d|lets=d|lol=f";
-const CUES_M: string = "many thanks=c|me too=s|merged=d|my fix was=d|my plan is=d";
+const CUES_M: string = "many thanks=c|maybe=f|me too=s|merged=d|my fix was=d|my plan is=d";
 const CUES_N: string = `
 nah=y|never mind=c|nevermind=c|no clue=s|no idea=s|no=y|nope=y|not really=y|not sure=s
 now it works=c|now=f|nvm=c`;
 const CUES_O: string = "of course=y|oh=f|ok=f|okay=f";
-const CUES_P: string = "patience=s|perfect=c|plan is to=d|please=f|problem solved=cd|problem was=d";
+const CUES_P: string = `
+patience=s|perfect=c|perhaps=f|plan is to=d|please=f|problem solved=cd|problem was=d`;
 const CUES_R: string = `
 really=b|released=d|resolved by=d|resolved:=d|reverted=d|right=f|rolled back=d`;
 const CUES_S: string = `
@@ -96,7 +101,7 @@ we're moving to=d|we've decided=d|welcome=s|well=f|what about=b|what did=b|what 
 what does it=b|what error=b|what is it=b|what is the best=q|what should i=q|what version=b
 what's that=b|what's the best=q|what's=w|what=sw|whats=w|when=w|where can i=q|where did you=b
 where do i=q|where's=w|where=w|which one=qb|which=sw|who said=b|who=w|why do i=q|why does=q
-why don't you=b|why dont you=b|why is my=q|why not=b|why=w|will go with=d|will you=b|will=w
+why don't you=t|why dont you=t|why is my=q|why not=t|why=w|will go with=d|will you=b|will=w
 worked=c|works now=c|would anyone=q|would you=b|would=w`;
 const CUES_Y: string = `
 ya=y|yea=y|yeah=fy|yep=fy|yes=fy|you are=b|you can=y|you have=b|you mean=b|you sure=b|you want=b
@@ -118,7 +123,7 @@ export function actsOf(text: usize, bytes: u32): u32 {
   for (let clause: u32 = 0; clause < CLAUSES_MAX && at < bytes; clause++) {
     let allowed = ACT_CLOSING | ACT_ASKING | (mayDecide ? ACT_DECISION : 0);
     if (clause < 2) allowed |= ACT_QUESTION;
-    if (clause == 0) allowed |= ACT_BETWEEN | ACT_SHRUG | ACT_YES_NO;
+    if (clause == 0) allowed |= ACT_BETWEEN | ACT_PROPOSAL | ACT_SHRUG | ACT_YES_NO;
     for (let word: u32 = 0; word <= FILLERS_MAX && at < bytes; word++) {
       const found = cuesAt(text, bytes, at);
       acts |= found & allowed;
@@ -128,6 +133,7 @@ export function actsOf(text: usize, bytes: u32): u32 {
     }
     at = nextClause(text, bytes, at);
   }
+  if ((acts & ACT_PROPOSAL) != 0) acts &= ~ACT_QUESTION;
   return (acts & ACT_QUESTION) != 0 ? acts & ~ACT_DECISION : acts;
 }
 
@@ -218,10 +224,14 @@ function cuesAt(text: usize, bytes: u32, at: u32): u32 {
   let acts: u32 = 0;
   // A list of several lines begins with a line end.
   let index: u32 = count != 0 && load<u16>(from) == 0x0a ? 1 : 0;
+  const second = <u16>(at + 1 < bytes ? load<u8>(text + at, 1) : 0);
   while (index < count) {
-    const length = cueBytes(text, bytes, at, from, index, count);
-    while (index < count && load<u16>(from + (index << 1)) != 0x3d) index += 1;
-    for (index += 1; index < count; index++) {
+    // Most cues differ in the second letter.
+    const next = load<u16>(from + (index << 1), 2);
+    const length =
+      next == second || next == 0x3d ? cueBytes(text, bytes, at, from, index, count) : 0;
+    index = codesOf(from, index);
+    for (; index < count; index++) {
       const code = <u32>load<u16>(from + (index << 1));
       if (code == 0x7c || code == 0x0a) break;
       if (length == 0) continue;
@@ -232,6 +242,16 @@ function cuesAt(text: usize, bytes: u32, at: u32): u32 {
     index += 1;
   }
   return acts;
+}
+
+/** Where the codes of the cue at `index` begin: behind the next "=". Every cue has one. */
+function codesOf(from: usize, index: u32): u32 {
+  const sign = i16x8.splat(0x3d);
+  while (true) {
+    const hits = i16x8.bitmask(i16x8.eq(v128.load(from + (index << 1)), sign));
+    if (hits != 0) return index + <u32>ctz(hits) + 1;
+    index += 8;
+  }
 }
 
 @inline
@@ -246,6 +266,7 @@ function actOf(code: u32): u32 {
   switch (code) {
     case 0x71: return ACT_QUESTION | ACT_ASKING;
     case 0x77: return ACT_ASKING;
+    case 0x74: return ACT_PROPOSAL;
     case 0x62: return ACT_BETWEEN;
     case 0x79: return ACT_YES_NO;
     case 0x73: return ACT_SHRUG;
@@ -312,7 +333,7 @@ function isBreak(byte: u8): bool {
   );
 }
 
-/** Bytes of the cue (of a list parted by "|" or line ends) that stands at `at` as whole words; 0: none does. */
+/** Bytes of the cue of a list (parted by "|" or line ends) that stands at `at` as whole words, or 0. */
 function matches(text: usize, bytes: u32, at: u32, cues: string): u32 {
   const from = changetype<usize>(cues);
   const count = <u32>cues.length;

@@ -44,7 +44,7 @@ export type Report = {
 
 type Probe = {
   readonly memory: WebAssembly.Memory;
-  readonly REGION: WebAssembly.Global;
+  readonly REGION: { readonly value: number };
   room(bytes: number): number;
   reset(): void;
   observe(...fields: number[]): void;
@@ -75,7 +75,7 @@ export class ConversationsProbe {
 
   constructor(bytes = REGION_BYTES) {
     this.bytes = bytes;
-    this.#start = Number(this.core.REGION.value);
+    this.#start = this.core.REGION.value;
   }
 
   /** The region, as it lies in memory. */
