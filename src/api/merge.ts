@@ -32,7 +32,8 @@ const BODY = {
     prefix: {
       type: "string",
       maxLength: TENANT_ID_BYTES_MAX,
-      description: `Tenants whose id begins so, at most ${MERGE_TENANTS_MAX}; "": all. Not with tenants`,
+      description: `Tenants whose id begins so, at most ${MERGE_TENANTS_MAX}; "" begins all.
+Not together with tenants.`,
     },
     sketches: {
       type: "array",

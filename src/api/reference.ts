@@ -7,7 +7,8 @@ import type { FastifyInstance } from "fastify";
 const DESCRIPTION = `Live trends and summaries of many tenants from one process.
 
 Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/trending\` and
-\`/v1/tenants/{tenant}/summary\`, or follow \`/v1/tenants/{tenant}/live\`. A tenant exists from its first event on.
+\`/v1/tenants/{tenant}/summary\`, or follow \`/v1/tenants/{tenant}/live\`. A tenant
+exists from its first event on.
 
 Times are epoch milliseconds. Every error is an \`application/problem+json\` with a stable \`code\`;
 429 and 503 carry \`Retry-After\`.`;

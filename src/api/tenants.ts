@@ -41,8 +41,8 @@ const SETTINGS = {
       type: "array",
       items: { type: "string" },
       maxItems: 2 * WINDOWS.length,
-      description: `Windows of its summaries, of ${WINDOWS.join(", ")}. ${WINDOWS_ALWAYS.join(" and ")}
-are always kept. Left out: as they are, at first all.`,
+      description: `Windows of its summaries, of ${WINDOWS.join(", ")}.
+${WINDOWS_ALWAYS.join(" and ")} are always kept. Left out: as they are, at first all.`,
     },
   },
   examples: [{ clock: "event" }, { clock: "wall", windows: ["60s", "1h", "all"] }],

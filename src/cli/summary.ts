@@ -65,8 +65,8 @@ function headOf({ tenant, window, eventCount, userCount, userCountError }: Summa
   const about = userCountError > 0 ? "~" : "";
   const error = userCountError > 0 ? ` ±${short(100 * userCountError)} %` : "";
   const events = `${formatCount(eventCount)} ${eventCount === 1 ? "event" : "events"}`;
-  const people = `${about}${formatCount(userCount)}${error} ${userCount === 1 ? "person" : "people"}`;
-  const size = ` ${events}, ${people}`;
+  const people = userCount === 1 ? "person" : "people";
+  const size = ` ${events}, ${about}${formatCount(userCount)}${error} ${people}`;
   const rule = "─".repeat(Math.max(2, COLUMNS - widthOf(head) - widthOf(size)));
   return style("bold", head) + style("dim", rule + size);
 }

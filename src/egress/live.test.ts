@@ -86,7 +86,7 @@ test("live: a tenant put in quarantine ends the stream with the reason", async (
   assert.equal((await connect()).response.status, 409);
 });
 
-test("live: summaries come beside trends, of the window asked for, each with its change", async (t) => {
+test("live: summaries come beside trends, of the window asked for, when they change", async (t) => {
   const { say, connect } = await open(t);
   await say("one");
   const minute = await connect({}, "acme", "");
