@@ -26,8 +26,10 @@ const INDEX_MASK: u32 = (1 << 18) - 1;
 /** Up to here moving entries one by one beats counting digits. */
 const INSERTION_MAX: u32 = 32;
 const DIGITS: u32 = 256;
-/** A table grows only while it leaves a quarter of the region to closed panes. */
+/** With many metrics a table is large only while a quarter of the region is free. */
 const GROW_FREE_SHIFT: u32 = 2;
+const TABLE_ENTRIES_TIGHT: u32 = 256;
+const METRICS_FEW: u32 = 8;
 
 /** Hot. Counts `weight` samples in a bin of the open pane. */
 // @ts-ignore: decorator
@@ -57,10 +59,12 @@ export function flushOpen(panes: MetricStore): void {
   panes.tableUsed = 0;
 }
 
-/** Halves an empty table that was far too large for the pane before. */
+/** Halves an empty table that was far too large for the pane before, or is for a full region. */
 export function shrinkOpen(panes: MetricStore, usedBefore: u32): void {
-  if (panes.tableEntries <= TABLE_ENTRIES_MIN || usedBefore * 8 >= panes.tableEntries) return;
-  resize(panes, panes.tableEntries >> 1);
+  const entries = panes.tableEntries;
+  const isIdle = entries > TABLE_ENTRIES_MIN && usedBefore * 8 < entries;
+  const isTight = entries > entriesMax(panes) && panes.free < panes.bytes >> GROW_FREE_SHIFT;
+  if (isIdle || isTight) resize(panes, entries >> 1);
 }
 
 /** A pane of one sample in scratch, for what comes late. */
@@ -141,7 +145,8 @@ function insertOpen(panes: MetricStore, entry: u32, key: u32, weight: u32): void
 
 function grow(panes: MetricStore): bool {
   const entries = panes.tableEntries << 1;
-  const left = (panes.tableEntries * ENTRY_BYTES) + (panes.bytes >> GROW_FREE_SHIFT);
+  const isTight = entries > entriesMax(panes);
+  const left = panes.tableEntries * ENTRY_BYTES + (isTight ? panes.bytes >> GROW_FREE_SHIFT : 0);
   if (entries > TABLE_ENTRIES_MAX || panes.free < left) return false;
   const start = mark();
   const bytes = panes.tableEntries * ENTRY_BYTES;
@@ -155,6 +160,11 @@ function grow(panes: MetricStore): bool {
   }
   release(start);
   return true;
+}
+
+/** Entries of the table in a region that is nearly full. */
+function entriesMax(panes: MetricStore): u32 {
+  return panes.count > METRICS_FEW ? TABLE_ENTRIES_TIGHT : TABLE_ENTRIES_MAX;
 }
 
 /** Moves all panes so that the table has so many entries. */

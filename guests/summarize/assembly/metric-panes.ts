@@ -29,6 +29,8 @@ export const ELEMENT_CUT: u32 = 128;
 const M2_BYTES_MAX: u32 = 5;
 /** What the merges of one metric may take at a roll before any of them gives back. */
 const ROLL_BYTES: u32 = 600;
+/** u32 the newest level pane before, u32 the oldest in the window now. */
+const ROLL_LEVEL_BYTES: u32 = 8;
 
 // @ts-ignore: decorator
 @inline
@@ -109,8 +111,7 @@ export function insertElement(panes: MetricStore, metric: u32, pane: u32, elemen
   const place = placeOf(panes, pane, 0);
   setPlace(element, place);
   const end = panes.endOf(metric);
-  let at = panes.panesOf(metric);
-  while (at < end && isOlder(panes, at, place)) at += elementBytes(at);
+  const at = pane == panes.current ? newest(panes, metric, place) : find(panes, metric, place);
   if (at < end && placeOfElement(at) == place) {
     const size = elementBytes(at);
     const merged = mergeElements(at, element);
@@ -125,6 +126,22 @@ export function insertElement(panes: MetricStore, metric: u32, pane: u32, elemen
   release(start);
 }
 
+/** Where the panes of a metric end, or the newest if it has the place. */
+function newest(panes: MetricStore, metric: u32, place: u32): u32 {
+  const end = panes.endOf(metric);
+  let last = end;
+  for (let at = panes.panesOf(metric); at < end; at += elementBytes(at)) last = at;
+  return last < end && placeOfElement(last) == place ? last : end;
+}
+
+/** The pane of the place, or the one it would come before. */
+function find(panes: MetricStore, metric: u32, place: u32): u32 {
+  const end = panes.endOf(metric);
+  let at = panes.panesOf(metric);
+  while (at < end && isOlder(panes, at, place)) at += elementBytes(at);
+  return at;
+}
+
 function countOf(element: u32): f64 {
   const start = mark();
   const reader = changetype<BinReader>(alloc(offsetof<BinReader>()));
@@ -135,8 +152,20 @@ function countOf(element: u32): f64 {
   return count;
 }
 
-/** Moves the panes of a metric to where they belong after `from` has become `panes.current`. */
-export function promote(panes: MetricStore, metric: u32, from: u32): void {
+/** What a roll from `from` to `panes.current` asks of every pane: two numbers a level, in scratch. */
+export function newRoll(panes: MetricStore, from: u32): u32 {
+  const roll = <u32>alloc(ROLL_LEVEL_BYTES * SPAN_ALL);
+  for (let level: u32 = 0; level < SPAN_ALL; level++) {
+    const isKept = (panes.spans >> level & 1) != 0;
+    const oldest = levelPane(level, panes.current) + 1 - levelPanes(level);
+    store<u32>(roll + level * ROLL_LEVEL_BYTES, levelPane(level, from));
+    store<u32>(roll + level * ROLL_LEVEL_BYTES, isKept ? oldest : 0xffffffff, 4);
+  }
+  return roll;
+}
+
+/** Moves the panes of a metric to where they belong after time has gone on from `from`. */
+export function promote(panes: MetricStore, metric: u32, from: u32, roll: u32): void {
   makeRoom(panes, ROLL_BYTES);
   const start = mark();
   let read = panes.panesOf(metric);
@@ -144,8 +173,10 @@ export function promote(panes: MetricStore, metric: u32, from: u32): void {
   let last: u32 = 0;
   while (read < panes.endOf(metric)) {
     const size = elementBytes(read);
-    const place = placeOf(panes, firstPane(read, from), elementLevel(read));
+    const stays = isInWindow(read, roll);
     let next = read + size;
+    let place = placeOfElement(read);
+    if (!stays) place = placeOf(panes, firstPane(read, from), elementLevel(read));
     if (last != 0 && placeOfElement(last) == place) {
       const merged = mergeElements(last, read);
       const mergedBytes = elementBytes(merged);
@@ -158,13 +189,23 @@ export function promote(panes: MetricStore, metric: u32, from: u32): void {
       release(start);
     } else {
       if (write != read) memory.copy(write, read, size);
-      setPlace(write, place);
+      if (!stays) setPlace(write, place);
       last = write;
       write += size;
     }
     read = next;
   }
   panes.moveTail(read, write, metric);
+}
+
+// @ts-ignore: decorator
+@inline
+function isInWindow(element: u32, roll: u32): bool {
+  const level = elementLevel(element);
+  if (level == SPAN_ALL) return true;
+  const before = load<u32>(roll + level * ROLL_LEVEL_BYTES);
+  const own = before - ((before - <u32>load<u8>(element, 3)) & 255);
+  return own >= load<u32>(roll + level * ROLL_LEVEL_BYTES, 4);
 }
 
 /** Merges two elements into a fresh one in scratch, which has the place of the first. */

@@ -4,7 +4,7 @@
 // at once: 512 indices at a time in a dense row, so that a bin costs one addition however many panes
 // there are, and empty stretches between rows cost nothing. Nothing is changed: samples of the open
 // pane are read from a sorted copy of its table.
-import { alloc } from "../../sdk/assembly/arena";
+import { alloc, mark, release } from "../../sdk/assembly/arena";
 import { Moments } from "../../sdk/assembly/sketches/moments";
 import { BinReader, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
 import {
@@ -41,7 +41,18 @@ export class SpanReader {
   openAt: u32;
   openFrom: u32;
 
+  /** The span with the open pane, of which `entries` is a copy. */
   open(panes: MetricStore, metric: u32, span: u32, entries: OpenEntries): void {
+    this.openClosed(panes, metric, span);
+    this.moments.merge(panes.openOf(metric));
+    this.openAt = entries.startOf(metric);
+    this.openFrom = entries.endOf(metric);
+    this.left = this.moments.count;
+  }
+
+  /** The span without the open pane. */
+  openClosed(panes: MetricStore, metric: u32, span: u32): void {
+    const start = mark();
     const own = changetype<Moments>(alloc(offsetof<Moments>()));
     this.count = 0;
     this.collapsed = NO_INDEX;
@@ -59,11 +70,11 @@ export class SpanReader {
       reader.open(at + ELEMENT_HEADER_BYTES, elementBinsEnd(at));
       reader.next();
     }
-    this.moments.merge(panes.openOf(metric));
-    this.openAt = entries.startOf(metric);
-    this.openFrom = entries.endOf(metric);
+    this.openAt = 0;
+    this.openFrom = 0;
     this.left = this.moments.count;
     this.rowLeft = 0;
+    release(start);
   }
 
   /** On to the next lower bin; false if there is none. */

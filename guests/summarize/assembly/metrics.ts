@@ -30,7 +30,7 @@ import {
   RankSearch,
 } from "../../sdk/assembly/sketches/quantile-ranks";
 import { addOpen, copyOpen, flushOpen, newElement, shrinkOpen } from "./metric-open";
-import { insertElement, promote } from "./metric-panes";
+import { insertElement, newRoll, promote } from "./metric-panes";
 import { newSpanReader, SpanReader } from "./metric-reader";
 import { makeRoom } from "./metric-squeeze";
 import { METRICS_MAX, MetricStore, TABLE_ENTRIES_MIN } from "./metric-state";
@@ -104,7 +104,10 @@ export function rollMetrics(panes: MetricStore, current: u32): void {
   flushOpen(panes);
   const from = panes.current;
   panes.current = current;
-  for (let metric: u32 = 0; metric < panes.count; metric++) promote(panes, metric, from);
+  const start = mark();
+  const roll = newRoll(panes, from);
+  for (let metric: u32 = 0; metric < panes.count; metric++) promote(panes, metric, from, roll);
+  release(start);
   shrinkOpen(panes, used);
 }
 

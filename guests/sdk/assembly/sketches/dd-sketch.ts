@@ -110,9 +110,10 @@ function mantissaOf(level: f64): f64 {
   return 1 + s;
 }
 
-/** 2^exponent for exponents of normal numbers; the next smaller one for one below. */
+/** 2^exponent, of a normal number or half the least of them: where bin 1 begins. */
 function power(exponent: i32): f64 {
-  return reinterpret<f64>(<u64>(max(exponent, -1022) + EXPONENT_BIAS) << 52);
+  if (exponent < -1022) return NORMAL_LEAST / 2;
+  return reinterpret<f64>(<u64>(exponent + EXPONENT_BIAS) << 52);
 }
 
 // @ts-ignore: decorator

@@ -31,7 +31,7 @@ export class Moments {
       const delta = value - this.mean;
       const mean = this.mean + delta * (weight / count);
       const m2 = this.m2 + weight * delta * (value - mean);
-      if (m2 <= f64.MAX_VALUE) {
+      if (abs<f64>(m2) <= f64.MAX_VALUE) {
         this.mean = mean;
         this.m2 = m2;
       } else {
@@ -54,7 +54,7 @@ export class Moments {
     const delta = other.mean - this.mean;
     const mean = this.mean + delta * share;
     const m2 = this.m2 + other.m2 + delta * delta * this.count * share;
-    if (m2 <= f64.MAX_VALUE) {
+    if (abs<f64>(m2) <= f64.MAX_VALUE) {
       this.mean = mean;
       this.m2 = m2;
     } else {

@@ -146,24 +146,16 @@ export class BinWriter {
   }
 }
 
-/**
- * Cuts a string after the bin that holds the sample of rank `kept` from the top, and adds all below
- * to that bin. Returns the new end.
- */
-export function cutBins(reader: BinReader, at: u32, end: u32, kept: f64): u32 {
+/** Makes one of all bins at or below `index`, the highest of them. Returns the new end. */
+export function cutBins(reader: BinReader, at: u32, end: u32, index: i32): u32 {
   reader.open(at, end);
-  let above: f64 = 0;
-  let index = NO_INDEX;
   while (true) {
     const start = reader.at;
-    index = reader.index;
+    const previous = reader.index;
     if (!reader.next()) return end;
-    if (above + reader.count < kept) {
-      above += reader.count;
-      continue;
-    }
+    if (reader.index > index) continue;
     if (reader.at >= end) return end;
-    const gap = <u32>(index - reader.index - 1);
+    const gap = <u32>(previous - reader.index - 1);
     let count = reader.count;
     while (reader.next()) count += reader.count;
     return putToken(start, gap, count);
