@@ -72,7 +72,7 @@ export const SUMMARY_LIMIT_DEFAULT = 10;
 /** Conversations that a tenant remembers, if they are short; bytes bound them too. */
 export const CONVERSATION_KEPT_MAX = 64;
 /** Conversations of one list. */
-export const CONVERSATIONS_LIMIT_MAX = 200;
+export const CONVERSATIONS_LIMIT_MAX = 100;
 export const CONVERSATIONS_LIMIT_DEFAULT = 20;
 /** Metrics that a tenant has by name; samples of a further name are refused with a warning. */
 export const METRIC_NAMES_MAX = 16;
