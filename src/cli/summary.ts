@@ -122,7 +122,8 @@ function listOf(title: string, lines: readonly LineAnswer[]): string[] {
 }
 
 /** Four digits that count; not in the form 1e3, unless it has to be. */
-function short(value: number): string {
+function short(value: number | null): string {
+  if (value === null) return "?";
   if (value !== 0 && (Math.abs(value) >= 1e15 || Math.abs(value) < 1e-4))
     return value.toPrecision(3);
   return Number(value.toPrecision(4)).toLocaleString("en-US", { maximumFractionDigits: 8 });

@@ -29,7 +29,7 @@ const REPORT: SummaryReport = {
     {
       name: "__proto__",
       count: 2,
-      sum: 3,
+      sum: Infinity,
       mean: 1.5,
       stddev: 0.5,
       min: 1,
@@ -71,6 +71,7 @@ test("what is not known is null or absent, and survives JSON", () => {
   assert.deepEqual(Object.keys(answer.metrics), ["__proto__"]);
   const metric = Object.values(answer.metrics)[0];
   assert.ok(metric !== undefined && !("collapsedBelow" in metric));
+  assert.equal(metric.sum, null);
   assert.deepEqual(metric.p50, { value: 1, low: null, high: 2, label: "p50" });
   assert.deepEqual(metric.p90, { value: 2, low: 1, high: null, label: "max" });
   assert.equal(metric.p999.label, "max", "a quantile that is not told is the maximum at most");

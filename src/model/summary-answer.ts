@@ -34,9 +34,10 @@ export type QuantileAnswer = {
 
 export type MetricAnswer = {
   readonly count: number;
-  readonly sum: number;
-  readonly mean: number;
-  readonly stddev: number;
+  /** These three are null where they are beyond what a number holds. */
+  readonly sum: number | null;
+  readonly mean: number | null;
+  readonly stddev: number | null;
   readonly min: number;
   readonly max: number;
   readonly relativeError: number;
@@ -162,14 +163,23 @@ export function metricsAnswer(metrics: readonly MetricSummary[]): Record<string,
 }
 
 function metricAnswer(metric: MetricSummary): MetricAnswer {
-  const { count, sum, mean, stddev, min, max, relativeError, collapsedBelow, shortened } = metric;
+  const { count, min, max, relativeError, collapsedBelow, shortened } = metric;
   const quantile = (name: QuantileName): QuantileAnswer => {
     const found = metric.quantiles.find(({ q }) => q === QUANTILE_NAMES[name]);
     return found === undefined
       ? { value: max, low: null, high: null, label: "max" }
       : quantileAnswer(name, found);
   };
-  const moments = { count, sum, mean, stddev, min, max, relativeError, n: count };
+  const moments = {
+    count,
+    sum: finiteOrNull(metric.sum),
+    mean: finiteOrNull(metric.mean),
+    stddev: finiteOrNull(metric.stddev),
+    min,
+    max,
+    relativeError,
+    n: count,
+  };
   const collapsed = Number.isFinite(collapsedBelow) ? { collapsedBelow } : {};
   const [p50, p90, p99, p999] = [
     quantile("p50"),

@@ -27,9 +27,9 @@ const quantile = (name: string): TSchema =>
 
 const MetricSchema = Type.Object({
   count: count("Samples"),
-  sum: number("Of the samples"),
-  mean: number("Of the samples"),
-  stddev: number("Standard deviation of the samples"),
+  sum: orNull("Of the samples; null: beyond what a number holds"),
+  mean: orNull("Of the samples"),
+  stddev: orNull("Standard deviation of the samples"),
   min: number("Least sample, exact"),
   max: number("Greatest sample, exact"),
   relativeError: number("Of every quantile above collapsedBelow: 0.01 is 1 %"),
