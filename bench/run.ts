@@ -10,6 +10,7 @@ import { density } from "./scenarios/density.ts";
 import { guest } from "./scenarios/guest.ts";
 import { headline, headlineMax } from "./scenarios/headline.ts";
 import { ingest } from "./scenarios/ingest.ts";
+import { kernelCores } from "./scenarios/kernel-cores.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
 import { naive } from "./scenarios/naive.ts";
@@ -23,6 +24,7 @@ const SCENARIOS: readonly Scenario[] = [
   naive,
   batcher,
   kernelOnly,
+  kernelCores,
   kernelVsUser,
   headline,
   headlineMax,

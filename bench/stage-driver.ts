@@ -9,6 +9,7 @@ import { type SocketReader, Receiver } from "#kernel/receiver.ts";
 import { openStage, type Stage, type StageOptions, type StagePath } from "#kernel/stage.ts";
 import { readStageStats, type StageStats } from "#kernel/stage-stats.ts";
 import { type EventSocket, openEventSocket } from "#ingest/event-socket.ts";
+import { Random } from "#std/random.ts";
 import { DatagramPool, type PoolSettings } from "./datagram-pool.ts";
 import { DatagramSender } from "./datagram-sender.ts";
 import { expectEqual, UsageError } from "./harness.ts";
@@ -34,8 +35,9 @@ export class StageDriver {
   readonly #hash = createHash("sha256");
 
   constructor(path: StagePath, settings: PoolSettings, options: Partial<StageOptions> = {}) {
-    // The hash is fixed, so that two runs do the same work.
-    const multiplier = 0x9e3779b97f4a7c15n;
+    // As the product does, but two runs with one seed do the same work.
+    const random = new Random(settings.seed);
+    const multiplier = (BigInt(random.u32()) << 32n) | BigInt(random.u32());
     this.#stage = openStage({ shardCount: 1, path, multiplier, ...options });
     if (this.#stage.facts.path !== path) {
       throw new UsageError(`The kernel stage needs ${this.#stage.facts.missing.join(", ")}.`);
