@@ -34,7 +34,7 @@ function lognormal(sigma: number): (random: Random) => number {
 
 test("one hot, wide metric keeps P90 and above in every window", (context) => {
   context.diagnostic("seed 21");
-  const load = { metrics: 1, perPane: 400, panes: 250, next: lognormal(1.5) };
+  const load = { metrics: 1, perPane: 500, panes: 350, next: lognormal(1.5) };
   for (const flag of flagsOf(load, 21)) assert.match(flag, / 0\.5$/);
 });
 
@@ -49,8 +49,8 @@ test("sixteen hot, wide metrics: no answer is wrong without saying so", (context
   const load = { metrics: 16, perPane: 640, panes: 150, next: lognormal(1) };
   const flags = flagsOf(load, 23);
   assert.ok(flags.length > 0);
-  assert.ok(!flags.includes("minute 0.99"), `${flags}`);
-  assert.ok(!flags.includes("minute 0.999"), `${flags}`);
+  assert.ok(!flags.includes("minute 0.99"), flags.join(", "));
+  assert.ok(!flags.includes("minute 0.999"), flags.join(", "));
 });
 
 test("sixteen metrics of every order of magnitude, and of drifting ones", (context) => {

@@ -126,7 +126,8 @@ export function checkReport(report: Report, samples: readonly Sample[], note: st
   report.quantiles.forEach((quantile, index) => {
     const above = Math.floor(count / TAILS[index]!);
     const exact = ranked(sorted, above);
-    const text = `${note}: q ${quantile.q} of ${count} is ${exact}, not ${JSON.stringify(quantile)}`;
+    const given = JSON.stringify(quantile);
+    const text = `${note}: q ${quantile.q} of ${count} is ${exact}, not ${given}`;
     const slack = Math.abs(exact) * (0.01 + 1e-9) + 2.3e-308;
     if (!quantile.isMax && quantile.value <= report.collapsedBelow) {
       flagged.push(quantile.q);
@@ -175,7 +176,7 @@ export class MetricsOracle {
   spans: number;
   /** Quantiles that a report flagged as collapsed, as `span q`, and how often. */
   readonly flagged = new Map<string, number>();
-  /** Whether panes are merged early for want of room: then windows are not exact. */
+  /** In the order in which the store met them. */
   readonly names: string[] = [];
   #samples = new Map<string, Sample[]>();
 

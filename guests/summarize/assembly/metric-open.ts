@@ -1,8 +1,8 @@
 // The open pane of all metrics: one table of (metric, bin) -> count.
 //
 // Entries { u32 key, u32 count }, key 0: free; open addressing by multiplication, which spreads the
-// runs of neighbouring bins that metrics have. The table is sorted in one go when the pane closes or
-// it is full: the keys of a metric are then a run in the order of their bins.
+// runs of neighbouring bins that metrics have. The table is sorted in one go when the pane closes
+// or it is full: the keys of a metric are then a run in the order of their bins.
 //
 // key: bit 22 set, bits 18-21 metric, bits 0-17 index + 2^17
 import { alloc, mark, release } from "../../sdk/assembly/arena";

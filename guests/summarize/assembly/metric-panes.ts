@@ -1,12 +1,13 @@
 // The closed panes of a metric: one byte string each, in the order of time.
 //
 // A sample lies in exactly one pane. The last twelve panes of 5 s are kept as they are; one that
-// leaves the minute becomes part of its pane of a minute, which becomes part of its 5 minutes, and so
-// on into all of time. Since panes of one level are whole panes of the level below, a span is simply
-// the panes of its level and the finer ones: the newest end of the string. Nothing is subtracted, so
-// nothing can go below zero, and a pane that leaves is merged with the one right before it.
+// leaves the minute becomes part of its pane of a minute, which becomes part of its 5 minutes, and
+// so on into all of time. Since panes of one level are whole panes of the level below, a span is
+// simply the panes of its level and the finer ones: the newest end of the string. Nothing is
+// subtracted, so nothing can go below zero, and a pane that leaves is merged with the one right
+// before it.
 //
-//   0 u16 bytes of all      4 u8 bytes of least * 16 + of greatest    (0: a newer pane has a better)
+//   0 u16 bytes of all      4 u8 bytes of least * 16 + of greatest    (0: outdone)
 //   2 u8 level, 128: cut    5 u8 bytes of mean * 16 + of m2
 //   3 u8 level pane mod 256 6 bins (packed-bins.ts), then mean, m2, least, greatest: f64s without
 //                             their trailing zero bytes; m2 rounded to 28 bits
@@ -152,7 +153,7 @@ function countOf(element: u32): f64 {
   return count;
 }
 
-/** What a roll from `from` to `panes.current` asks of every pane: two numbers a level, in scratch. */
+/** What a roll from `from` on asks of every pane: two numbers a level, in scratch. */
 export function newRoll(panes: MetricStore, from: u32): u32 {
   const roll = <u32>alloc(ROLL_LEVEL_BYTES * SPAN_ALL);
   for (let level: u32 = 0; level < SPAN_ALL; level++) {

@@ -1,9 +1,9 @@
 // One metric over one span: its panes read together, from the greatest bin down.
 //
-// The first pass over the panes adds up counts and moments, the second walks the bins of all of them
-// at once: 512 indices at a time in a dense row, so that a bin costs one addition however many panes
-// there are, and empty stretches between rows cost nothing. Nothing is changed: samples of the open
-// pane are read from a sorted copy of its table.
+// The first pass over the panes adds up counts and moments, the second walks the bins of all of
+// them at once: 512 indices at a time in a dense row, so that a bin costs one addition however many
+// panes there are, and empty stretches between rows cost nothing. Nothing is changed: samples of
+// the open pane are read from a sorted copy of its table.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
 import { Moments } from "../../sdk/assembly/sketches/moments";
 import { BinReader, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";

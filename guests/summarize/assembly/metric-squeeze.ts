@@ -1,17 +1,17 @@
 // What is given up when the region of a tenant's metrics is full, and in what order.
 //
 //   1  what nobody can see: extremes that a newer pane outdoes, and the last digits of means
-//   2  the lowest bins, up to P25, P45, P70 and P88 in turn: each time first of all of time, then of
-//      the panes of 2 h, 5 minutes, 1 minute, 5 s
+//   2  the lowest bins, up to P25, P45, P70 and P88 in turn: each time first of all of time, then
+//      of the panes of 2 h, 5 minutes, 1 minute, 5 s
 //   3  the bins up to P97, P98.5, P99.85 and at last all but the greatest
-//   4  the oldest pane of the metric with the most bytes becomes part of the next coarser one, which
-//      shortens the windows it leaves; the metric says which
+//   4  the oldest pane of the metric with the most bytes becomes part of the next coarser one,
+//      which shortens the windows it leaves; the metric says which
 //
-// Stages 2 and 3 leave the count whole: what is cut joins the highest bin that is cut, which from then
-// on answers "at most". A window knows no more of its low values than the pane that was cut highest,
-// so a pane is not cut by its own ranks (the P88 of five samples may be the P99 of the hour), but at
-// the least P25 .. of all windows it belongs to. A newer pane stays in every window for as long as an
-// older one does, hence 1.
+// Stages 2 and 3 leave the count whole: what is cut joins the highest bin that is cut, which from
+// then on answers "at most". A window knows no more of its low values than the pane that was cut
+// highest, so a pane is not cut by its own ranks (the P88 of five samples may be the P99 of the
+// hour), but at the least P25 .. of all windows it belongs to. A newer pane stays in every window
+// for as long as an older one does, hence 1.
 // Stage 2 gives back an eighth of the region more than was asked for, so that calls are rare; what
 // hurts stops as soon as it may.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
@@ -72,7 +72,7 @@ function squeeze(panes: MetricStore, bytes: u32): void {
   while (panes.free < bytes && fold(panes)) {}
 }
 
-// Bounds of a metric: i32 for each level and cut, the bin up to which panes of the level may be cut.
+// Bounds of a metric: i32 for each level and cut, up to which bin its panes may be cut.
 const BOUNDS_BYTES: u32 = SPAN_COUNT * CUT_COUNT * 4;
 
 // @ts-ignore: decorator

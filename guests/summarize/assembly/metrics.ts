@@ -2,18 +2,23 @@
 //
 // A sample goes into the open pane, a table shared by all metrics (metric-open.ts), and into the
 // moments of its metric. Closed panes are byte strings that move from window to window
-// (metric-panes.ts); a window is read by going through its panes (metric-reader.ts). When the region
-// is full, the lowest bins of the oldest panes go first (metric-squeeze.ts).
+// (metric-panes.ts); a window is read by going through its panes (metric-reader.ts). When the
+// region is full, the lowest bins of the oldest panes go first (metric-squeeze.ts).
 //
 // Error: every count is exact. A quantile is within 1 % of the sample it stands for, unless it lies
-// at or below `collapsedBelow`, which says that nothing but "at most this" is known. Means are exact
-// to 1e-11, variances to 1e-7. Cost: 8 bytes a bin of the open pane, 1 to 3 a bin of a closed one,
-// about 25 more for each pane; no division but Welford's and no logarithm for a sample.
+// at or below `collapsedBelow`, which says that nothing but "at most this" is known. Means are
+// exact to 1e-11, variances to 1e-7. Cost: 8 bytes a bin of the open pane, 1 to 3 a bin of a closed
+// one, about 25 more for each pane; no division but Welford's and no logarithm for a sample.
 //
 // All addresses are absolute: a store lies where it lay when it was opened.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
 import { equalBytes } from "../../sdk/assembly/sketches/bytes";
-import { indexOf, isCountable, RELATIVE_ERROR, upperOf } from "../../sdk/assembly/sketches/dd-sketch";
+import {
+  indexOf,
+  isCountable,
+  RELATIVE_ERROR,
+  upperOf,
+} from "../../sdk/assembly/sketches/dd-sketch";
 import { NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
 import {
   BIN_BYTES,
@@ -57,15 +62,15 @@ export function openMetrics(address: usize, bytes: u32, spans: u32, current: u32
   return panes;
 }
 
-/** Which spans are kept: bit n for span n. A span that is left out is forgotten at the next roll. */
+/** Which spans are kept: bit n for span n. One that is left out is forgotten at the next roll. */
 export function setMetricSpans(panes: MetricStore, spans: u32): void {
   if (panes.bytes != 0) panes.spans = spans | SPANS_ALWAYS;
 }
 
 /**
- * Hot. Counts a sample of `weight` (1 or more equal ones). `pane` is the one of its event, `current`
- * the newest, both of 5 s. False: there is no room for the name, and the sample was refused. What is
- * no finite number is ignored; both are counted. Name at most 64 bytes.
+ * Hot. Counts a sample of `weight` (1 or more equal ones). `pane` is the one of its event,
+ * `current` the newest, both of 5 s. False: there is no room for the name, and the sample was
+ * refused. What is no finite number is ignored; both are counted. Name at most 64 bytes.
  */
 export function addMetric(
   panes: MetricStore,
@@ -173,7 +178,10 @@ export function metricsBinsMax(panes: MetricStore, span: u32, bytesMax: u32): u3
   return low;
 }
 
-/** Writes section 5, metrics in the order of their names; returns its bytes, which are `metricsEncodedBytes` for the same arguments. */
+/**
+ * Writes section 5, metrics in the order of their names; returns its bytes, which are those of
+ * `metricsEncodedBytes` for the same arguments.
+ */
 export function encodeMetrics(panes: MetricStore, at: u32, span: u32, binsMax: u32): u32 {
   const start = mark();
   let end = at + SECTION_HEADER_BYTES;

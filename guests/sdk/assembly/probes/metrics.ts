@@ -1,5 +1,5 @@
-// A store of metrics alone, for the property tests against lists of all samples; and the sketch, the
-// moments and the merge by themselves. The low page behind the statics is the caller's scratch.
+// A store of metrics alone, for the property tests against lists of all samples; and the sketch,
+// the moments and the merge by themselves. The low page behind the statics is scratch.
 import { alloc, reset, STATE_ADDRESS } from "../arena";
 import { indexOf, lowerOf, upperOf, valueOf } from "../sketches/dd-sketch";
 import { checkMetrics, mergeMetrics, reportPortable } from "../sketches/metric-merge";

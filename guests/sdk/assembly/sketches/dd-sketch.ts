@@ -11,9 +11,9 @@
 // error is 1.44 %.) It costs 1 % more bins than the logarithm: 35 an octave, 71,608 for all of f64.
 //
 // An index is signed and in the order of the values: 1..INDEX_MAX for positive values, 0 for zero,
-// -INDEX_MAX..-1 for negative ones, mirrored. What is smaller than the least normal number, 2.2e-308,
-// counts as zero: the formula has no exponent there, and nothing that is measured is so small.
-// NaN and infinities have no bin; whoever adds asks `isCountable` first.
+// -INDEX_MAX..-1 for negative ones, mirrored. What is smaller than the least normal number,
+// 2.2e-308, counts as zero: the formula has no exponent there, and nothing that is measured is so
+// small. NaN and infinities have no bin; whoever adds asks `isCountable` first.
 //
 // Source: Masson, Rim, Lee, "DDSketch", VLDB 2019; the cubic is that of its reference
 // implementations.

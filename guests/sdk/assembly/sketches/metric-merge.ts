@@ -1,9 +1,10 @@
 // Metrics of several tenants, or of several spans of one, as if they were one stream.
 //
-// A merged section is again a section, so merging is a function of two of them: names in order, bins
-// added, moments by Chan. Where one side was cut at some bin, both are: bins at or below the highest
-// cut become one. So the merge is commutative, and associative in all counts and bins; means and
-// variances are so but for rounding. A section takes at most the bytes of the two it came from.
+// A merged section is again a section, so merging is a function of two of them: names in order,
+// bins added, moments by Chan. Where one side was cut at some bin, both are: bins at or below the
+// highest cut become one. So the merge is commutative, and associative in all counts and bins;
+// means and variances are so but for rounding. A section takes at most the bytes of the two it came
+// from.
 //
 // `checkMetrics` first: merging and reporting trust what they read. All of it is one pass.
 import { alloc, mark, release } from "../arena";
@@ -39,7 +40,7 @@ export function checkMetrics(at: u32, bytes: u32): bool {
   return next == end;
 }
 
-/** Writes the merge of two checked sections to `to`, which is apart from both; returns its bytes. */
+/** Writes the merge of two checked sections to `to`, apart from both; returns its bytes. */
 export function mergeMetrics(left: u32, right: u32, to: u32): u32 {
   let leftCount = load<u32>(left);
   let rightCount = load<u32>(right);

@@ -2,11 +2,11 @@
 //
 // Adding is Welford's step, merging is Chan's: both keep the sum of squared distances from the mean
 // (m2), never the sum of squares, so a large mean does not drown a small spread. A sample of weight
-// w stands for w equal samples. Merging is commutative, and associative but for rounding. A part may
-// not know its least or greatest (they are +inf and -inf): then the merged one is the other's.
+// w stands for w equal samples. Merging is commutative, and associative but for rounding. A part
+// may not know its least or greatest (they are +inf and -inf): then the merged one is the other's.
 //
-// Error: that of f64 arithmetic, a relative 1e-16 or so a step. Values beyond 1e154 have squares that
-// are no numbers; m2 then stays at the greatest number there is, and never becomes NaN.
+// Error: that of f64 arithmetic, a relative 1e-16 or so a step. Values beyond 1e154 have squares
+// that are no numbers; m2 then stays at the greatest number there is, and never becomes NaN.
 //
 // Sources: Welford 1962; Chan, Golub, LeVeque 1979. All zero is empty.
 

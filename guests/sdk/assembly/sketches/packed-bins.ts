@@ -8,9 +8,10 @@
 //               28-30  count 1,049-197,656: two bits, then a u16
 //               31     count from 197,657:  a varint
 //
-// Greatest first, because what is given up for want of room are the lowest bins: they are the end of
-// the string, and cutting it and adding what was cut to the last bin left is all it takes. That bin
-// then answers "at most this". Counts are numbers to 2^53 and beyond that the nearest, up to 2^63.
+// Greatest first, because what is given up for want of room are the lowest bins: they are the end
+// of the string, and cutting it and adding what was cut to the last bin left is all it takes. That
+// bin then answers "at most this". Counts are numbers to 2^53 and beyond that the nearest, up to
+// 2^63.
 
 /** Most bytes of one token. */
 export const TOKEN_BYTES_MAX: u32 = 14;

@@ -4,10 +4,10 @@
 //   2  u16 flags                    16 f64 sum        48 f64 greatest
 //   4  u32 bins                     24 f64 mean       56 f64 count of zeros
 //                                   32 f64 m2         64 f64 collapsed below
-//   72 name, padded to 8; then bins { i32 index, u32 0, f64 count }, indices of dd-sketch.ts ascending
+//   72 name, padded to 8; then bins { i32 index of dd-sketch.ts, u32 0, f64 count }, ascending
 //
-// Where `collapsedBelow` is a number it is the upper end of the lowest bin (that of the zeros is 0),
-// and the bin stands for all at or below it; else it is -infinity.
+// Where `collapsedBelow` is a number it is the upper end of the lowest bin (that of the zeros is
+// 0), and the bin stands for all at or below it; else it is -infinity.
 import { Moments } from "./moments";
 import { QUANTILE_BYTES, QuantileAnswer, QUANTILES } from "./quantile-ranks";
 

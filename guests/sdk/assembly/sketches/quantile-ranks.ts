@@ -5,8 +5,9 @@
 // statistics bound it at 95 %: the one with h greater, h the most with P(X <= h) <= 2.5 %, from
 // above, and the one with l greater, l the least with P(X <= l) >= 97.5 %, from below. Where no h
 // exists (n * p below 3.7) the samples say nothing about how high it may be, and the bound is
-// +infinity; likewise -infinity below. Exact while n * p is below 25, the normal approximation then,
-// never narrower than one rank. Where n * p is below 1 the answer is the maximum, and says so.
+// +infinity; likewise -infinity below. Exact while n * p is below 25, the normal approximation
+// then, never narrower than one rank. Where n * p is below 1 the answer is the maximum, and says
+// so.
 //
 // The bins are fed once, from the greatest down; what they answer is widened to their edges.
 import { lowerOf, upperOf, valueOf } from "./dd-sketch";
