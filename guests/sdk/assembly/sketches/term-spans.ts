@@ -24,21 +24,21 @@
 // key, or else widen the bounds of their level panes.
 //
 // Who gets a row. A row has a priority: its events, fading by a quarter a minute, so about four
-// times its events a minute. The largest of the hour, the day and all time, taken in turn, are safe
-// in up to three rows of four; the others must give way to a key whose events of this minute, less
-// one standard deviation, show a greater priority. (Plain Space-Saving, which hands a row to every
-// newcomer, is right where nothing is known of newcomers. Here their counts are known, and 24 rows
-// handed on 250 times a minute would hold nothing.) Among late events nothing is known of a
-// newcomer, so there the refused ones add up to a `challenge`, and the key that brings it to the
-// least priority takes over both: Space-Saving's inherited credit, paid once and not by every
-// event.
+// times its events a minute. The largest of the hour, the day and all time, taken in turn, and of
+// ten minutes every other turn, are safe in up to three rows of four; the others must give way to a
+// key whose events of this minute, less one standard deviation, show a greater priority. (Plain
+// Space-Saving, which hands a row to every newcomer, is right where nothing is known of newcomers.
+// Here their counts are known, and 24 rows handed on 250 times a minute would hold nothing.) Among
+// late events nothing is known of a newcomer, so there the refused ones add up to a `challenge`,
+// and the key that brings it to the least priority takes over both: Space-Saving's inherited
+// credit, paid once and not by every event.
 //
 // Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
 // Checked against exact counts, with the real table of the window, by
 // guests/sdk/term-spans.test.ts.
 import { alloc, mark, release } from "../arena";
 import {
-  levelPane, levelPanes, SPAN_ALL, SPAN_DAY, SPAN_HOUR, SPAN_TEN_MINUTES,
+  levelPane, levelPanes, SPAN_ALL, SPAN_DAY, SPAN_TEN_MINUTES,
 } from "../spans";
 import { equalBytes, saturatingAdd } from "./bytes";
 import { NO_SLOT, SpaceSaving } from "./space-saving";
@@ -339,10 +339,10 @@ export class TermSpans {
     const ranks = alloc(count, 1);
     const lows = alloc(count << 3);
     memory.fill(ranks, <u8>UNRANKED, count);
-    for (let span = SPAN_HOUR; span <= SPAN_ALL; span++) {
+    for (let span = SPAN_TEN_MINUTES; span <= SPAN_ALL; span++) {
       for (let index: u32 = 0; index < count; index++)
         store<f64>(lows + (<usize>index << 3), this.low(index, span));
-      rank(lows, ranks, count);
+      rank(lows, ranks, count, span == SPAN_TEN_MINUTES ? 2 : 1);
     }
     const safe = safeRank(ranks, count, capacity * SAFE_PARTS / SAFE_OF);
     let victim = NO_ROW;
@@ -408,17 +408,20 @@ function cellCount(count: f64): u32 {
   return count < <f64>COUNT_MAX ? <u32>count : COUNT_MAX;
 }
 
-/** Lowers the rank of each row to its place among `lows`, if that is better; 0 is the best. */
-function rank(lows: usize, ranks: usize, count: u32): void {
+/**
+ * Lowers the rank of each row to its place among `lows`, 1 for the largest, times `step`, if that
+ * is better.
+ */
+function rank(lows: usize, ranks: usize, count: u32, step: u32): void {
   for (let index: u32 = 0; index < count; index++) {
     const low = load<f64>(lows + (<usize>index << 3));
     if (!(low > 0)) continue;
-    let larger: u32 = 0;
+    let place: u32 = 1;
     for (let other: u32 = 0; other < count; other++) {
       const otherLow = load<f64>(lows + (<usize>other << 3));
-      if (otherLow > low || (otherLow == low && other < index)) larger += 1;
+      if (otherLow > low || (otherLow == low && other < index)) place += 1;
     }
-    store<u8>(ranks + index, <u8>min<u32>(larger, <u32>load<u8>(ranks + index)));
+    store<u8>(ranks + index, <u8>min<u32>(place * step, <u32>load<u8>(ranks + index)));
   }
 }
 
