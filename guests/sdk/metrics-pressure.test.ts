@@ -4,6 +4,8 @@ import test from "node:test";
 import { Random } from "#std/random.ts";
 import { MetricsOracle, normal, probe } from "./testing/metrics-oracle.ts";
 
+const SCRATCH_BYTES = 9 * 1024;
+
 type Load = {
   readonly metrics: number;
   readonly perPane: number;
@@ -86,6 +88,26 @@ test("extremes that only fade leave every count whole, and shortened windows say
     }
     assert.equal(report(oracle, name), 1400 * 2);
   }
+});
+
+test("a sample needs little scratch, for a batch fills most of the page", (context) => {
+  context.diagnostic("seed 28");
+  const random = new Random(28);
+  const oracle = new MetricsOracle(100_000);
+  const top = probe.place(0);
+  probe.place(0x10000 - top - SCRATCH_BYTES);
+  // More scratch than that traps.
+  for (let pane = 0; pane < 400; pane++) {
+    const metrics = 1 + (pane % 16);
+    for (let index = 0; index < 600; index++) {
+      const late = random.chance(1, 9) ? random.below(300) : 0;
+      const value = Math.exp((pane % 40) * normal(random));
+      oracle.add(`metric.${index % metrics}`, value, { pane: oracle.current - late });
+    }
+    oracle.roll(oracle.current + 1 + random.below(40));
+  }
+  probe.forget();
+  for (const name of oracle.names.slice(0, 2)) oracle.checkOne(name, 4, "seed 28");
 });
 
 test("a region far too small refuses what it cannot hold, and counts it", () => {

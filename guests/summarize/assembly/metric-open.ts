@@ -181,16 +181,18 @@ function resize(panes: MetricStore, entries: u32): void {
 
 function flushMetric(panes: MetricStore, metric: u32, from: u32, to: u32): void {
   const start = mark();
+  const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
   // An entry takes at most 8 bytes of a token: 3 of gap, 5 of count.
   const bytesMax = min(ELEMENT_BYTES_MAX, (to - from) / ENTRY_BYTES * 9 + 64);
   const element = <u32>alloc(bytesMax + ELEMENT_SLACK_BYTES);
-  const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
   writer.open(element + ELEMENT_HEADER_BYTES, bytesMax);
   for (let entry = to - ENTRY_BYTES; entry >= from; entry -= ENTRY_BYTES)
     writer.put(entryIndex(entry), <f64>load<u32>(entry, 4));
   const open = panes.openOf(metric);
-  writeNumbers(element, writer.finish(), open, 8);
+  const bytes = writeNumbers(element, writer.finish(), open, 8);
   if (writer.collapsed) store<u8>(element, <u8>ELEMENT_CUT, 2);
+  // Scratch is scarce while a batch is read: what the element did not need goes back.
+  release(element + bytes);
   insertElement(panes, metric, panes.current, element);
   open.clear();
   release(start);

@@ -22,7 +22,7 @@ import { MetricStore } from "./metric-state";
 import { makeRoom } from "./metric-squeeze";
 
 /** A pane with more bins gives up its lowest. */
-export const ELEMENT_BYTES_MAX: u32 = 4096;
+export const ELEMENT_BYTES_MAX: u32 = 3072;
 export const ELEMENT_HEADER_BYTES: u32 = 6;
 /** Header, four full numbers, and what a store of a word may write behind them. */
 export const ELEMENT_SLACK_BYTES: u32 = 80;

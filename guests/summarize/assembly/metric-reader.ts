@@ -1,7 +1,7 @@
 // One metric over one span: its panes read together, from the greatest bin down.
 //
 // The first pass over the panes adds up counts and moments, the second walks the bins of all of
-// them at once: 512 indices at a time in a dense row, so that a bin costs one addition however many
+// them at once: 128 indices at a time in a dense row, so that a bin costs one addition however many
 // panes there are, and empty stretches between rows cost nothing. Nothing is changed: samples of
 // the open pane are read from a sorted copy of its table.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
@@ -21,7 +21,7 @@ import { MetricStore } from "./metric-state";
 /** Closed panes of one metric, and one to come. */
 const PANES_MAX: u32 = 48;
 const READER_BYTES: u32 = 32;
-const ROW: i32 = 512;
+const ROW: i32 = 128;
 
 @unmanaged
 export class SpanReader {

@@ -54,10 +54,12 @@ export function makeRoom(panes: MetricStore, bytes: u32): void {
 function squeeze(panes: MetricStore, bytes: u32): void {
   const start = mark();
   for (let metric: u32 = 0; metric < panes.count; metric++) trim(panes, metric);
-  const reader = newSpanReader();
   const bounds = <u32>alloc(panes.count * BOUNDS_BYTES);
+  const readerStart = mark();
+  const reader = newSpanReader();
   for (let metric: u32 = 0; metric < panes.count; metric++)
     findBounds(panes, metric, reader, bounds + metric * BOUNDS_BYTES);
+  release(readerStart);
   for (let cut: u32 = 0; cut < CUT_COUNT; cut++) {
     const wanted = bytes + (panes.bytes >> (cut < CUTS_GENTLE ? 3 : 4));
     for (let level = <i32>SPAN_ALL; level >= 0; level--) {
