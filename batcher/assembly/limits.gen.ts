@@ -11,6 +11,6 @@ export const TERM_COUNT_MAX: u32 = 64;
 export const METRIC_NAME_BYTES_MAX: u32 = 64;
 export const METRIC_COUNT_MAX: u32 = 16;
 export const WEIGHT_MAX: u32 = 1000000;
-export const BATCH_BYTES_MAX: u32 = 32768;
+export const BATCH_BYTES_MAX: u32 = 24576;
 export const TS_MS_MAX: f64 = 8640000000000000;
 export const FUTURE_MS_MAX: f64 = 60000;

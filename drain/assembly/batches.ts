@@ -39,7 +39,7 @@ const OUTPUT_BYTES: usize = 1048576;
 const BATCH_ENTRY_BYTES: usize = 16;
 const BATCH_HEADER_BYTES: usize = 16;
 const EVENT_HEADER_BYTES: usize = 32;
-const BATCH_BYTES_MAX: usize = 32 * 1024;
+const BATCH_BYTES_MAX: usize = 24 * 1024;
 /** A sample with the longest name, and the zeros behind it. */
 const EVENT_BYTES_MAX: usize = 128;
 const BATCHES_MAX: u32 = 16384;

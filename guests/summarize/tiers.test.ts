@@ -4,14 +4,17 @@ import test from "node:test";
 import { Summarizer } from "./testing/summarizer.ts";
 
 const START_MS = 1_700_000_000_000;
+/** What the busiest chat costs, 64 KiB: state, and the page of its text. */
 const HOT_PAGES_MAX = 16;
+/** More, once there have been more people than the list holds: a bitmap and an UltraLogLog. */
+const CROWD_PAGES = 6;
 
 /** `count` events of one term each, of `terms` different ones, within a second. */
-function talk(guest: Summarizer, count: number, terms: number, atMs: number): void {
+function talk(guest: Summarizer, count: number, terms: number, atMs: number, people = 900): void {
   for (let start = 0; start < count; start += 200) {
     const events = Array.from({ length: Math.min(200, count - start) }, (_, index) => ({
       tsMs: atMs,
-      user: `user ${(start + index) % 900}`,
+      user: `user ${(start + index) % people}`,
       id: `id ${atMs} ${start + index}`,
       terms: [`term ${(start + index) % terms}`],
       text: `is the thing${(start + index) % terms} working again`,
@@ -24,7 +27,20 @@ test("a tenant that has only been created costs one page", () => {
   assert.equal(new Summarizer("wall").imagePages, 1);
 });
 
-test("a tenant where little is said stays on one page for ever", () => {
+test("a tenant without text where little happens stays on one page for ever", () => {
+  const guest = new Summarizer("wall");
+  for (let hour = 0; hour < 60; hour++) {
+    const atMs = START_MS + hour * 3_600_000;
+    const user = `user ${hour % 24}`;
+    guest.ingest([{ tsMs: atMs, user, weight: 1 + (hour % 3), terms: [`host ${hour % 5}`] }], atMs);
+    guest.ingest([{ tsMs: atMs - 120_000, user, id: `late ${hour}`, terms: ["down"] }], atMs);
+    assert.equal(guest.imagePages, 1, `hour ${hour}`);
+  }
+  const { eventCount, userCount, userCountError, late } = guest.summary("all");
+  assert.deepEqual([eventCount, userCount, userCountError, late.count], [120, 24, 0, 60]);
+});
+
+test("a tenant where little is said stays on two pages for ever", () => {
   const guest = new Summarizer("wall");
   for (let hour = 0; hour < 50; hour++) {
     const atMs = START_MS + hour * 3_600_000;
@@ -32,39 +48,49 @@ test("a tenant where little is said stays on one page for ever", () => {
       [{ tsMs: atMs, user: "ann", id: `id ${hour}`, text: `hello world ${hour}` }],
       atMs,
     );
-    guest.ingest([{ tsMs: atMs, user: `bob ${hour}`, text: `number topic${hour} is up` }], atMs);
-    assert.equal(guest.imagePages, 1, `hour ${hour}`);
+    guest.ingest(
+      [{ tsMs: atMs, user: `bob ${hour % 23}`, text: `number topic${hour} is up` }],
+      atMs,
+    );
+    assert.equal(guest.imagePages, 2, `hour ${hour}`);
   }
   assert.equal(guest.trending().eventCount, 2);
 });
 
-test("a quiet chat costs three pages at most", () => {
+test("a quiet chat costs four pages at most", () => {
   const guest = new Summarizer("wall");
   for (let minute = 0; minute < 100; minute++) {
     talk(guest, 12, 300 + minute, START_MS + minute * 60_000);
-    assert.ok(guest.imagePages <= 3, `${guest.imagePages} pages in minute ${minute}`);
+    assert.ok(guest.imagePages <= 4, `${guest.imagePages} pages in minute ${minute}`);
   }
 });
 
-test("a chat of a message a second costs six pages at most", () => {
+test("a chat of a message a second costs eight pages at most", () => {
   const guest = new Summarizer("wall");
   for (let second = 0; second < 200; second++) {
     talk(guest, 1, 3, START_MS + second * 1000 + 1);
     talk(guest, 1, 100, START_MS + second * 1000);
-    assert.ok(guest.imagePages <= 6, `${guest.imagePages} pages in second ${second}`);
+    assert.ok(guest.imagePages <= 8, `${guest.imagePages} pages in second ${second}`);
   }
 });
 
-test("the busiest tenant costs 64 KiB at most, and one page again when it has gone quiet", () => {
-  const guest = new Summarizer("wall");
-  for (let second = 0; second < 90; second++) {
-    talk(guest, 3000, 5000 + second, START_MS + second * 1000);
-    assert.ok(guest.imagePages <= HOT_PAGES_MAX, `${guest.imagePages} pages`);
+test("the busiest chat costs 64 KiB at most, a crowd 24 KiB more, and both little when quiet", () => {
+  for (const people of [700, 3_000]) {
+    const guest = new Summarizer("wall");
+    const crowd = people > 768 ? CROWD_PAGES : 0;
+    for (let second = 0; second < 90; second++) {
+      talk(guest, 3000, 5000 + second, START_MS + second * 1000, people);
+      assert.ok(guest.imagePages <= HOT_PAGES_MAX + crowd, `${guest.imagePages} pages`);
+    }
+    assert.ok(guest.imagePages > 13 + crowd, "or this test tests nothing");
+    guest.advance(START_MS + 90_000 + 70_000);
+    assert.equal(guest.imagePages, 2 + CROWD_PAGES, "people who do not fit are sketched");
+    assert.equal(guest.trending().eventCount, 0);
+    guest.advance(START_MS + 3 * 86_400_000);
+    assert.equal(guest.imagePages, 4, "nobody is left in the windows; `all` remembers");
+    const { userCount, userCountError } = guest.summary("all");
+    assert.ok(Math.abs(userCount - people) <= people * userCountError * 4, `${userCount} people`);
   }
-  assert.ok(guest.imagePages > 6, "or this test tests nothing");
-  guest.advance(START_MS + 90_000 + 70_000);
-  assert.equal(guest.imagePages, 1);
-  assert.equal(guest.trending().eventCount, 0);
 });
 
 test("what was counted before a table grew is still exact after it", () => {
@@ -92,7 +118,7 @@ test("a table that shrinks keeps the terms that are still said", () => {
   const guest = new Summarizer("wall");
   let nowMs = START_MS;
   for (let second = 0; second < 30; second++, nowMs += 1000) talk(guest, 300, 700, nowMs);
-  assert.ok(guest.imagePages > 6);
+  assert.ok(guest.imagePages > 8);
   for (let minute = 0; minute < 10; minute++) {
     for (let times = 0; times < 6; times++, nowMs += 10_000) {
       guest.ingest([{ tsMs: nowMs, user: `user ${times}`, terms: ["kept"] }], nowMs);
@@ -102,7 +128,10 @@ test("a table that shrinks keeps the terms that are still said", () => {
     assert.ok((kept?.count ?? 0) >= 6 && (kept?.countHigh ?? 0) >= 6, `minute ${minute}`);
     if (minute > 0) assert.equal(kept?.exact, true);
   }
-  assert.equal(guest.imagePages, 1);
+  assert.equal(guest.imagePages, 2 + CROWD_PAGES);
+  const hour = guest.summary("hour", 50).terms.find(({ term }) => term === "kept");
+  assert.ok(hour !== undefined && hour.countLow >= 50 && hour.countLow <= 60, "the row stays");
+  assert.ok(hour.countHigh >= 60);
 });
 
 test("the longest text and the fullest batch fit the memory", () => {
@@ -125,6 +154,6 @@ test("the longest text and the fullest batch fit the memory", () => {
     assert.ok(guest.trending(50).items.length > 0);
   }
   const guest = new Summarizer("event");
-  const small = Array.from({ length: 1023 }, (_, index) => ({ tsMs: START_MS + index * 700 }));
-  assert.equal(guest.ingest(small).counted, 1023);
+  const small = Array.from({ length: 767 }, (_, index) => ({ tsMs: START_MS + index * 700 }));
+  assert.equal(guest.ingest(small).counted, 767);
 });

@@ -91,6 +91,7 @@ export type MetricSummary = {
   readonly max: number;
   readonly relativeError: number;
   readonly collapsedBelow: number;
+  readonly shortened: boolean;
   readonly quantiles: ReadonlyArray<Quantile>;
 };
 
@@ -278,6 +279,7 @@ const metricSummary: AbiType = {
     { name: "max", type: { kind: "f64" } },
     { name: "relativeError", type: { kind: "f64" } },
     { name: "collapsedBelow", type: { kind: "f64" } },
+    { name: "shortened", type: { kind: "bool" } },
     { name: "quantiles", type: { kind: "list", element: quantile } },
   ],
 };

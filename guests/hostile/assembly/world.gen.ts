@@ -14,9 +14,15 @@ import { reset } from "./arena";
 export { cabi_realloc } from "./arena";
 
 // Which clock moves the window.
-/** The host's clock: the window ends now, whether or not events arrive. For live streams. */
+/**
+ * The host's clock: the window ends now, whether or not events arrive. For live streams. An
+ * event ahead of it counts as now.
+ */
 export const CLOCK_WALL: u32 = 0;
-/** The newest event: the window ends where the stream has got to. For replays. */
+/**
+ * The newest event: the window ends where the stream has got to. For replays. An event more
+ * than a day ahead counts as now, and the window moves only if the next one is as far ahead.
+ */
 export const CLOCK_EVENT: u32 = 1;
 
 @unmanaged
@@ -44,7 +50,7 @@ export class IngestReport {
   repeated: u32;
   /**
    * One byte an event, in order: 0 counted, 1 late, 2 duplicate, 3 repeated. 8 more if a metric
-   * of the event was refused, because its name found no room or its value is no number.
+   * of the event was refused, because there is no room for one more name.
    */
   fatesPtr: u32;
   fatesLen: u32;
@@ -142,6 +148,7 @@ export const RATE_BYTES: usize = 16;
 
 @unmanaged
 export class LateExample {
+  /** An id of more than 40 bytes is cut, and ends in "…" then. */
   eventIdSome: u8;
   eventIdPtr: u32;
   eventIdLen: u32;
@@ -156,7 +163,10 @@ export const LATE_EXAMPLE_BYTES: usize = 32;
 export class LateLedger {
   count: f64;
   lateByMsMax: f64;
-  /** By how late they were behind the watermark: up to 2 min, 10 min, 1 h, 24 h, more. */
+  /**
+   * By how late they were, to the clock that moves the window: up to 2 min, 10 min, 1 h, 24 h,
+   * more.
+   */
   byLatenessPtr: u32;
   byLatenessLen: u32;
   /** Of these, how many a longer window than 60 s has counted; the others are in `all` alone. */
@@ -206,12 +216,18 @@ export class MetricSummary {
   relativeError: f64;
   /** Of quantiles at or below it no more is known than that; -inf where there are none. */
   collapsedBelow: f64;
+  /** The oldest samples had to leave the window early, for want of room. */
+  shortened: u8;
   /** 0.5, 0.9, 0.99 and 0.999. */
   quantilesPtr: u32;
   quantilesLen: u32;
+  _padding84: u8;
+  _padding85: u8;
+  _padding86: u8;
+  _padding87: u8;
 }
 /** Bytes of one MetricSummary, also in a list. Its alignment: 8. */
-export const METRIC_SUMMARY_BYTES: usize = 80;
+export const METRIC_SUMMARY_BYTES: usize = 88;
 
 /** The true count lies in [count-low, count-high], always. */
 @unmanaged
@@ -281,7 +297,7 @@ export class SummaryReport {
   asOfMs: f64;
   windowStartMs: f64;
   windowEndMs: f64;
-  /** The newest event time that has moved the window. */
+  /** The newest time of an event, as far as it was believed: no later than `as-of-ms`. */
   watermarkMs: f64;
   eventCount: f64;
   weightSum: f64;

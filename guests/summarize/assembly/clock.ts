@@ -10,14 +10,17 @@
 // next event to be counted is that far ahead as well; then it moves to the earlier of the two. A
 // stream that was silent for longer than a day thus puts its first event into the old window, and
 // goes on with the second.
-import { rollPeople } from "../../sdk/assembly/sketches/distinct-window";
+import { rollPeople } from "../../sdk/assembly/sketches/people";
 import { PANES, SLOT_RECORD_BYTES } from "../../sdk/assembly/sketches/space-saving";
 import {
   fadeHistory, fadePast, fadeWindows, rollHistory, rollWindows,
 } from "../../sdk/assembly/sketches/trend";
 import { levelStartMs, PANE_BIAS, PANE_MS, SPAN_MINUTE } from "../../sdk/assembly/spans";
+import { rollMetrics } from "./metrics";
 import { rollQuotes } from "./quotes";
-import { paneEventsAt, shrink, state, table, users } from "./state";
+import {
+  metrics, shrink, state, table, termSpans, timeline, users, weights,
+} from "./state";
 import { Turn } from "./turn";
 import { CLOCK_WALL } from "./world.gen";
 
@@ -58,6 +61,8 @@ export function place(turn: Turn, tsMs: f64): bool {
     if (!it.started) moveTo(pane);
     const now = table().pane;
     if (pane > now) {
+      turn.settle();
+      turn.giveBack();
       if (pane - now > DOUBT_PANES && isDoubtful(pane)) {
         turn.pane = table().pane;
         turn.tsMs = it.asOfMs;
@@ -103,8 +108,12 @@ function moveTo(pane: u32): void {
     it.started = 1;
     it.firstPane = pane;
     slots.pane = pane;
+    timeline().roll(pane, weights());
+    users().roll(pane);
+    termSpans().advance(slots, pane);
     return;
   }
+  termSpans().advance(slots, pane);
   const gap = pane - slots.pane;
   const single = min(gap, PANES);
   for (let step: u32 = 0; step < single; step++) rollOne();
@@ -115,7 +124,9 @@ function moveTo(pane: u32): void {
     fadePast(it.baseline, it.baselineCells, rest);
     slots.roll(rest);
   }
-  users().roll(pane, gap);
+  timeline().roll(pane, weights());
+  users().roll(pane);
+  rollMetrics(metrics(), pane);
   rollQuotes();
   shrink();
 }
@@ -133,5 +144,4 @@ function rollOne(): void {
   fadePast(it.baseline, it.baselineCells, 1);
   if (next - PANES >= it.firstPane) it.windows = rollWindows(it.windows);
   slots.roll(1);
-  store<u32>(paneEventsAt(next), 0);
 }

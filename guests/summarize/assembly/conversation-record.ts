@@ -19,7 +19,7 @@
 // its own error (a martingale estimator; Ting 2014, Cohen 2015): 4 % at 100 users, some 15 % at
 // 3,000. A bitmap that is full tells an error of 1.
 import { putExcerpt } from "../../sdk/assembly/text/excerpt";
-import { Message, TAGS_MAX } from "./message";
+import { Message, putText, TAGS_MAX } from "./message";
 
 export const KIND_SAID: u32 = 1;
 export const KIND_QUESTION: u32 = 2;
@@ -274,7 +274,7 @@ export class Record {
     if (message.idLen != 0) memory.copy(line.idAt, message.id, id);
     else putNumber(line.idAt, message.eventNumber, id);
     line.userLen = <u8>putExcerpt(line.userAt, user, message.user, message.userLen);
-    line.textLen = <u8>putExcerpt(line.textAt, text, message.text, message.textLen);
+    line.textLen = <u8>putText(message, line.textAt, text);
     const bytes = padded(<u32>offsetof<Line>() + id + <u32>line.userLen + <u32>line.textLen);
     line.bytes = <u16>bytes;
     this.lineCount += 1;

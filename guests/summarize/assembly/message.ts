@@ -7,10 +7,13 @@
 // The caller opens one Message a batch, sets the fields of each event and passes it on. Behind the
 // struct lies the scratch of one message; nothing here relies on zeros.
 import { alloc } from "../../sdk/assembly/arena";
+import { putExcerpt } from "../../sdk/assembly/text/excerpt";
 import {
   hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES,
 } from "../../sdk/assembly/text/tokenize";
-import { ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, isBotName, normalize, NORMAL_BYTES_MAX } from "./speech";
+import {
+  ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, FOCUS_SHIFT, isBotName, normalize, NORMAL_BYTES_MAX, rawOffset,
+} from "./speech";
 
 /** Content terms of a message that are looked at. */
 export const TAGS_MAX: u32 = 24;
@@ -49,6 +52,10 @@ export class Message {
   tagCount: u32;
   /** How well it reads, in 1/128. */
   shape: u32;
+  /** The text behind the name of whom it is for. */
+  body: u32;
+  /** Where in its folded form it asks or decides. */
+  focus: u32;
 
   /** u16[TAGS_MAX]: words, hashtags and pairs of characters. */
   @inline
@@ -83,7 +90,7 @@ export class Message {
 const TAGS_AT: usize = 128;
 const WEIGHTS_AT: usize = TAGS_AT + 48;
 const NORMAL_AT: usize = WEIGHTS_AT + 96;
-const WORTHS_AT: usize = NORMAL_AT + 256;
+const WORTHS_AT: usize = NORMAL_AT + 480;
 const RECORD_AT: usize = WORTHS_AT + 512;
 
 /** One for a whole batch. */
@@ -103,9 +110,27 @@ export function readMessage(message: Message): void {
   const body = bodyOf(message);
   const normal = changetype<usize>(message) + NORMAL_AT;
   const bytes = normalize(body, message.text + message.textLen - <u32>body, normal);
-  message.acts = actsOf(normal, bytes);
+  const acts = actsOf(normal, bytes);
+  message.acts = acts & ((1 << FOCUS_SHIFT) - 1);
+  message.focus = acts >> FOCUS_SHIFT;
+  message.body = <u32>body;
   if (isBotName(message.user, message.userLen)) message.acts |= ACT_BOT;
   message.shape = shapeOf(message);
+}
+
+/**
+ * Writes the text in at most `room` bytes. Of one that is longer, a question or decision is shown
+ * from where it begins. Returns the bytes written.
+ */
+export function putText(message: Message, to: usize, room: u32): u32 {
+  const end = message.text + message.textLen;
+  if (message.textLen <= room || message.focus == 0 || room < 16)
+    return putExcerpt(to, room, message.text, message.textLen);
+  const from = message.body + rawOffset(message.body, end - message.body, message.focus);
+  store<u8>(to, 0xe2);
+  store<u8>(to, 0x80, 1);
+  store<u8>(to, 0xa6, 2);
+  return 3 + putExcerpt(to + 3, room - 3, from, end - from);
 }
 
 function readTags(message: Message): void {

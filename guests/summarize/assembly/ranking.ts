@@ -7,9 +7,7 @@
 // part of a listed pair, and a pair that is only now and then what its words are about. Order
 // `count` leaves nothing out.
 import { alloc } from "../../sdk/assembly/arena";
-import {
-  allPeople, namedPeople, peopleError,
-} from "../../sdk/assembly/sketches/distinct-window";
+import { allPeople, namedPeople, peopleError } from "../../sdk/assembly/sketches/people";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
 import {
   expectedOf, ln, noiseOf, outOfTheOrdinary, significanceOf,

@@ -5,9 +5,9 @@ import { paneEndMs } from "./clock";
 import { digest } from "./digest";
 import { Exhibits, findExhibits } from "./exhibits";
 import { orderByCount, rankByTrend, Ranking, Row } from "./ranking";
-import { eventsInWindow, state, table, users } from "./state";
+import { eventsInWindow, ledger, state, table, users } from "./state";
 import {
-  ORDER_COUNT, TREND_ITEM_BYTES, TrendItem, TRENDING_REPORT_BYTES, TrendingReport,
+  ORDER_COUNT, SPAN_MINUTE, TREND_ITEM_BYTES, TrendItem, TRENDING_REPORT_BYTES, TrendingReport,
 } from "./world.gen";
 
 const LIMIT_MAX: u32 = 50;
@@ -16,7 +16,6 @@ const WINDOW_MS: f64 = 60_000;
 export function report(limit: u32, order: u32): usize {
   const it = state();
   const answer = changetype<TrendingReport>(alloc(TRENDING_REPORT_BYTES));
-  answer.lateCount = it.lateCount;
   answer.duplicateCount = it.duplicateCount;
   answer.repeatedCount = it.repeatedCount;
   answer.asOfMs = it.asOfMs;
@@ -26,8 +25,10 @@ export function report(limit: u32, order: u32): usize {
   }
   answer.eventCount = eventsInWindow();
   if (it.version == 0) return changetype<usize>(answer);
-  answer.userCount = <u32>min<f64>(users().estimate(table().pane), 4294967295);
-  answer.userCountError = users().error(table().pane);
+  answer.lateCount = <u32>min<f64>(ledger().count, 4294967295);
+  const pane = table().pane;
+  answer.userCount = <u32>min<f64>(nearest<f64>(users().count(SPAN_MINUTE, pane)), 4294967295);
+  answer.userCountError = users().error(SPAN_MINUTE, pane);
 
   const ranking = rankByTrend(answer.userCountError == 0 ? answer.userCount : 0xffffffff);
   const exhibits = findExhibits(ranking);

@@ -28,7 +28,9 @@ export const ACT_ASKING: u32 = 256;
 /** "Have you tried …?", "why not …?": rather an answer than a question. */
 export const ACT_PROPOSAL: u32 = 512;
 
-export const NORMAL_BYTES_MAX: u32 = 240;
+export const NORMAL_BYTES_MAX: u32 = 480;
+/** `actsOf` says behind the acts where the question or decision begins. */
+export const FOCUS_SHIFT: u32 = 16;
 const CLAUSES_MAX: u32 = 12;
 /** Words in a row that lead in. */
 const FILLERS_MAX: u32 = 6;
@@ -65,7 +67,7 @@ haha=s|has anybody=q|has anyone=q|has=w|have you checked=t|have you looked=t|hav
 have you=b|have=w|hello=f|hey=f|hi=f|hmm=f|how about=t|how can i=q|how come=q|how did you=b
 how do i=q|how do you=q|how does one=q|how to=q|how would i=q|how=w|hrm=f|huh=s`;
 const CUES_I: string = `
-i am going with=d|i decided=d|i deployed=d|i don't know=s|i dunno=s|i ended up=d|i figured it=c
+i am going with=d|i apologise=s|i apologize=s|i decided=d|i deployed=d|i don't know=s|i dunno=s|i ended up=d|i figured it=c
 i fixed=d|i found it=c|i got it=c|i guess=f|i have decided=d|i have no idea=s|i merged=d
 i reverted=d|i solved=d|i think=f|i will go with=d|i will use=d|i'll add=d|i'll buy=d
 i'll deploy=d|i'll do=d|i'll file=d|i'll fix=d|i'll go with=d|i'll handle=d|i'll install=d
@@ -113,11 +115,13 @@ const UNDECIDED: string = `
 see|say|hope|face|pretend|assume|be|just|not|you|me|us|it|users|people|find out|know|never|ever
 there|that|them|him|her|stop|get this|look|tell|check|ask|out|if|again|think|imagine`;
 
-/** Hot. The acts of a folded text. */
+/** Hot. The acts of a folded text, and where it asks or decides: an offset << FOCUS_SHIFT. */
 export function actsOf(text: usize, bytes: u32): u32 {
   if (bytes == 0) return 0;
   if (isCommand(text, bytes)) return ACT_COMMAND;
-  let acts: u32 = asks(text, bytes) ? ACT_QUESTION : 0;
+  const asked = askedAt(text, bytes);
+  let acts: u32 = asked != bytes ? ACT_QUESTION : 0;
+  let decided: u32 = 0;
   const mayDecide = matches(text, bytes, 0, "if|when|unless") == 0;
   let at: u32 = 0;
   for (let clause: u32 = 0; clause < CLAUSES_MAX && at < bytes; clause++) {
@@ -127,6 +131,7 @@ export function actsOf(text: usize, bytes: u32): u32 {
     for (let word: u32 = 0; word <= FILLERS_MAX && at < bytes; word++) {
       const found = cuesAt(text, bytes, at);
       acts |= found & allowed;
+      if ((found & allowed & ACT_DECISION) != 0) decided = at;
       if (found < FILLER) break;
       at = pastBreaks(text, bytes, at + (found >> 16));
       allowed &= ~ACT_YES_NO;
@@ -134,7 +139,8 @@ export function actsOf(text: usize, bytes: u32): u32 {
     at = nextClause(text, bytes, at);
   }
   if ((acts & ACT_PROPOSAL) != 0) acts &= ~ACT_QUESTION;
-  return (acts & ACT_QUESTION) != 0 ? acts & ~ACT_DECISION : acts;
+  if ((acts & ACT_QUESTION) == 0) return acts | (decided << FOCUS_SHIFT);
+  return (acts & ~ACT_DECISION) | ((asked != bytes ? asked : 0) << FOCUS_SHIFT);
 }
 
 /** A name that ends in "bot" (digits and one sign aside), or the bots of the Ubuntu channels. */
@@ -172,6 +178,21 @@ export function normalize(from: usize, bytes: u32, to: usize): u32 {
   return length;
 }
 
+/** How many of the bytes from `from` on become the first `offset` of the folded text. */
+export function rawOffset(from: usize, bytes: u32, offset: u32): u32 {
+  let length: u32 = 0;
+  let isSpace = true;
+  let at: u32 = 0;
+  for (; at < bytes && length < offset; at++) {
+    const byte = load<u8>(from + at);
+    if (byte <= 0x20 && isSpace) continue;
+    isSpace = byte <= 0x20;
+    length += 1;
+    if (byte == 0xe2 && at + 2 < bytes && load<u16>(from + at, 1) == 0x9980) at += 2;
+  }
+  return at;
+}
+
 /** "!ops", "/join", ".help": one sign and a letter. */
 function isCommand(text: usize, bytes: u32): bool {
   if (bytes < 2) return false;
@@ -185,22 +206,26 @@ function isCommand(text: usize, bytes: u32): bool {
   return true;
 }
 
-/** Whether a sentence of some words ends in a question mark, of whatever script. */
-function asks(text: usize, bytes: u32): bool {
+/** Where a sentence of some words that ends in a question mark begins; `bytes`: there is none. */
+function askedAt(text: usize, bytes: u32): u32 {
+  let start: u32 = 0;
   let words: u32 = 0;
   let hasWide = false;
   for (let at: u32 = 0; at < bytes; at++) {
     const byte = load<u8>(text + at);
     if (byte >= 0x80) hasWide = true;
     if (isMark(text, bytes, at, byte)) {
-      if (words + 1 >= QUESTION_WORDS_MIN || hasWide) return true;
+      if (words + 1 >= QUESTION_WORDS_MIN || hasWide) return start;
       words = 0;
     } else if (byte == 0x20) {
       const before = load<u8>(text + at - 1);
-      words = before == 0x2e || before == 0x21 ? 0 : words + 1;
+      words += 1;
+      if (before != 0x2e && before != 0x21 && before != 0x3f) continue;
+      words = 0;
+      start = at + 1;
     }
   }
-  return false;
+  return bytes;
 }
 
 /** A question mark that ends a word: none of a link or a file pattern. */

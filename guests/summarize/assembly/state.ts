@@ -25,14 +25,29 @@
 // from the last to the first and shrinking from the first to the last, in place.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { clear32 } from "../../sdk/assembly/sketches/bytes";
-import { DistinctWindow } from "../../sdk/assembly/sketches/distinct-window";
+import { AGED_BITMAP_BYTES } from "../../sdk/assembly/sketches/aged-bitmap";
+import {
+  LATE_EXAMPLE_BYTES, LateLedger, LEDGER_HEAD_BYTES,
+} from "../../sdk/assembly/sketches/late-ledger";
+import { Rates, RATES_BYTES } from "../../sdk/assembly/sketches/rates";
 import { rehashIds, rehashSayings, SAYING_BYTES } from "../../sdk/assembly/sketches/recent";
 import { PANES, SLOT_RECORD_BYTES, SpaceSaving } from "../../sdk/assembly/sketches/space-saving";
+import { Timeline, TIMELINE_BYTES, WEIGHTS_BYTES } from "../../sdk/assembly/sketches/timeline";
 import { rememberPast } from "../../sdk/assembly/sketches/trend";
+import { TERM_ROW_BYTES } from "../../sdk/assembly/sketches/term-row";
+import { TERM_SPANS_HEAD_BYTES, TermSpans } from "../../sdk/assembly/sketches/term-spans";
+import { ULTRA_BYTES, USER_ENTRY_BYTES, UserSpans } from "../../sdk/assembly/sketches/user-spans";
+import { levelPane, levelStartMs, SPAN_ALL, SPAN_MINUTE } from "../../sdk/assembly/spans";
+import { Conversations } from "./conversations";
+import { MetricStore } from "./metric-state";
+import { openMetrics, setMetricSpans } from "./metrics";
 import { compactQuotes } from "./quotes";
 
 /** Bytes of one quote; see quotes.ts. */
 export const QUOTE_BYTES: u32 = 256;
+/** Spans as bits: all there are, and those that nobody can do without. */
+export const SPANS_ALL: u32 = 31;
+const SPANS_ALWAYS: u32 = 17;
 export const TIER_COLD: u32 = 0;
 const TIER_WARM: u32 = 1;
 const TIER_BUSY: u32 = 2;
@@ -46,12 +61,14 @@ export class State {
   tier: u8;
   /** Whether the window has a place in time yet. */
   started: u8;
-  _reserved: u8;
+  /** The windows that are kept, bit n for span n. */
+  spans: u8;
   /** The host's time, or the newest event's. */
   asOfMs: f64;
+  /** The newest time of an event, as far as it was believed. */
+  watermarkMs: f64;
   /** Events ever, of whatever fate. */
   eventNumber: u64;
-  lateCount: u32;
   duplicateCount: u32;
   repeatedCount: u32;
   /** The pane in which the tenant's time began. */
@@ -64,7 +81,7 @@ export class State {
   past: u32;
   recent: u32;
   spread: u32;
-  /** u8 a slot: of the people in its record; see distinct-window.ts. */
+  /** u8 a slot: of the people in its record; see people.ts. */
   peopleLevels: u32;
   ids: u32;
   idCapacity: u32;
@@ -76,47 +93,130 @@ export class State {
   quoteScoreLeast: f32;
   /** The pane of an event so far ahead that it was not believed; 0: there is none. See clock.ts. */
   doubtedPane: u32;
+  /** The late events: a head, then room for so many examples. */
+  ledger: u32;
+  lateExamples: u32;
 }
 
-const PANE_EVENTS: usize = STATE_ADDRESS + 112;
-const USERS: usize = STATE_ADDRESS + 160;
-const TABLE: usize = STATE_ADDRESS + 192;
-const HEADER_BYTES: u32 = 304;
+const TIMELINE: usize = STATE_ADDRESS + 128;
+const WEIGHTS: usize = TIMELINE + TIMELINE_BYTES;
+const RATES: usize = WEIGHTS + WEIGHTS_BYTES;
+const USERS: usize = RATES + RATES_BYTES;
+const TERMS: usize = USERS + 48;
+const TABLE: usize = TERMS + TERM_SPANS_HEAD_BYTES;
+const HEADER_BYTES: u32 = <u32>(TABLE - STATE_ADDRESS) + 104;
+
+// Page B: places for those who need them, zeros until then.
+const BITMAP: usize = STATE_ADDRESS + 0x10000;
+const ULTRA: usize = BITMAP + AGED_BITMAP_BYTES;
+const CONVERSATIONS: usize = ULTRA + ULTRA_BYTES;
+export const CONVERSATIONS_BYTES: u32 = 20480;
+const METRICS: usize = CONVERSATIONS + CONVERSATIONS_BYTES;
+const METRICS_BYTES: u32 = 20480;
 
 @inline
 export function state(): State {
   return changetype<State>(STATE_ADDRESS);
 }
 
+/** The terms of the 60 s window. */
 @inline
 export function table(): SpaceSaving {
   return changetype<SpaceSaving>(TABLE);
 }
 
 @inline
-export function users(): DistinctWindow {
-  return changetype<DistinctWindow>(USERS);
+export function users(): UserSpans {
+  return changetype<UserSpans>(USERS);
 }
 
 @inline
-export function paneEventsAt(pane: u32): usize {
-  return PANE_EVENTS + ((pane % PANES) << 2);
+export function timeline(): Timeline {
+  return changetype<Timeline>(TIMELINE);
 }
 
+/** Where the timeline keeps its weights. */
+@inline
+export function weights(): usize {
+  return WEIGHTS;
+}
+
+@inline
+export function rates(): Rates {
+  return changetype<Rates>(RATES);
+}
+
+@inline
+export function ledger(): LateLedger {
+  return changetype<LateLedger>(<usize>state().ledger);
+}
+
+/** The terms of the longer windows. */
+@inline
+export function termSpans(): TermSpans {
+  return changetype<TermSpans>(TERMS);
+}
+
+@inline
+export function conversations(): Conversations {
+  return changetype<Conversations>(CONVERSATIONS);
+}
+
+/** Reading it is fine also where no metric was ever added. */
+@inline
+export function metrics(): MetricStore {
+  return changetype<MetricStore>(METRICS);
+}
+
+/** The metrics, ready to be added to. */
+@inline
+export function openedMetrics(): MetricStore {
+  return openMetrics(METRICS, METRICS_BYTES, <u32>state().spans, table().pane);
+}
+
+/** Events in the 60 s window. */
 export function eventsInWindow(): u32 {
-  let sum: u64 = 0;
-  for (let pane: u32 = 0; pane < PANES; pane++) sum += <u64>load<u32>(paneEventsAt(pane));
-  return <u32>min<u64>(sum, 0xffffffff);
+  return <u32>min<f64>(timeline().count(SPAN_MINUTE), 4294967295);
 }
 
 /** Starts the tenant from nothing. */
-export function createState(clock: u32): void {
-  memory.fill(STATE_ADDRESS, 0, stateBytes(load<u8>(STATE_ADDRESS, offsetof<State>("tier"))));
+export function createState(clock: u32, spans: u32): void {
   const it = state();
   it.version = 1;
   it.clock = <u8>clock;
-  users().capacity = capacityOf(TIER_COLD, KIND_USERS);
+  it.spans = <u8>((spans & SPANS_ALL) | SPANS_ALWAYS);
+  users().start(capacityOf(TIER_COLD, KIND_USERS));
   bind(TIER_COLD);
+}
+
+/** Other windows from now on; what is known of those that stay is kept. */
+export function keepSpans(spans: u32): void {
+  state().spans = <u8>((spans & SPANS_ALL) | SPANS_ALWAYS);
+  setMetricSpans(metrics(), spans);
+}
+
+@inline
+export function isKept(span: u32): bool {
+  return ((<u32>state().spans >> span) & 1) != 0;
+}
+
+/** Epoch ms at which the window of a span begins; 0 while the tenant has no time yet. */
+export function spanStartMs(span: u32): f64 {
+  if (!state().started) return 0;
+  return span == SPAN_ALL
+    ? levelStartMs(SPAN_MINUTE, state().firstPane)
+    : timeline().startMs(span);
+}
+
+export function spanEndMs(span: u32): f64 {
+  if (!state().started) return 0;
+  const level = span == SPAN_ALL ? SPAN_MINUTE : span;
+  return levelStartMs(level, levelPane(level, table().pane) + 1);
+}
+
+@inline
+export function isLargest(): bool {
+  return <u32>state().tier == TIER_HOT;
 }
 
 /** Makes room for more slots if the tenant is entitled to it. */
@@ -163,12 +263,14 @@ const KIND_SAYINGS: u32 = 3;
 const KIND_QUOTES: u32 = 4;
 const KIND_BASELINE: u32 = 5;
 const KIND_INDEX: u32 = 6;
-const KIND_COUNT: u32 = 7;
+const KIND_TERMS: u32 = 7;
+const KIND_EXAMPLES: u32 = 8;
+const KIND_COUNT: u32 = 9;
 const CAPACITIES: usize = memory.data<u16>([
-  16, 32, 16, 8, 3, 0, 0,
-  48, 128, 64, 16, 8, 128, 0,
-  96, 256, 128, 32, 16, 256, 256,
-  256, 1024, 512, 128, 24, 512, 1024,
+  8, 32, 16, 8, 2, 0, 0, 3, 1,
+  36, 256, 64, 16, 6, 128, 0, 5, 1,
+  96, 256, 128, 32, 12, 256, 256, 19, 2,
+  256, 1024, 256, 64, 12, 256, 1024, 19, 4,
 ]);
 
 @inline
@@ -197,22 +299,26 @@ const ARRAY_PAST: u32 = 15;
 const ARRAY_RECORDS: u32 = 18;
 const ARRAY_LEVELS: u32 = 19;
 const ARRAY_USERS: u32 = 20;
-const ARRAY_USER_PANES: u32 = 21;
-const ARRAY_IDS: u32 = 22;
-const ARRAY_SAYINGS: u32 = 23;
-const ARRAY_QUOTES: u32 = 24;
-const ARRAY_BASELINE: u32 = 25;
-const ARRAY_INDEX: u32 = 26;
-const ARRAY_COUNT: u32 = 27;
+const ARRAY_IDS: u32 = 21;
+const ARRAY_SAYINGS: u32 = 22;
+const ARRAY_QUOTES: u32 = 23;
+const ARRAY_BASELINE: u32 = 24;
+const ARRAY_INDEX: u32 = 25;
+const ARRAY_LEDGER: u32 = 26;
+const ARRAY_TERMS: u32 = 27;
+const ARRAY_COUNT: u32 = 28;
 const SHAPES: usize = memory.data<u32>([
-  KIND_SLOTS, SLOT_RECORD_BYTES, KIND_SLOTS, 1, KIND_USERS, 4, KIND_USERS, 1, KIND_IDS, 8,
+  KIND_SLOTS, SLOT_RECORD_BYTES, KIND_SLOTS, 1, KIND_USERS, USER_ENTRY_BYTES, KIND_IDS, 8,
   KIND_SAYINGS, SAYING_BYTES, KIND_QUOTES, QUOTE_BYTES, KIND_BASELINE, 4, KIND_INDEX, 2,
+  KIND_EXAMPLES, LATE_EXAMPLE_BYTES, KIND_TERMS, TERM_ROW_BYTES,
 ]);
 
+/** A multiple of 16. */
 function arrayBytes(tier: u32, array: u32): u32 {
   if (array < ARRAY_RECORDS) return capacityOf(tier, KIND_SLOTS) << 2;
   const shape = SHAPES + ((array - ARRAY_RECORDS) << 3);
-  return capacityOf(tier, load<u32>(shape)) * load<u32>(shape, 4);
+  const bytes = capacityOf(tier, load<u32>(shape)) * load<u32>(shape, 4);
+  return ((array == ARRAY_LEDGER ? LEDGER_HEAD_BYTES + bytes : bytes) + 15) & ~15;
 }
 
 function arrayAt(tier: u32, array: u32): usize {
@@ -249,8 +355,10 @@ function bind(tier: u32): void {
   it.quoteScoreLeast = -1;
   it.baseline = <u32>arrayAt(tier, ARRAY_BASELINE);
   it.baselineCells = capacityOf(tier, KIND_BASELINE);
-  users().hashes = <u32>arrayAt(tier, ARRAY_USERS);
-  users().panes = <u32>arrayAt(tier, ARRAY_USER_PANES);
+  users().bind(arrayAt(tier, ARRAY_USERS), BITMAP, ULTRA);
+  it.ledger = <u32>arrayAt(tier, ARRAY_LEDGER);
+  it.lateExamples = capacityOf(tier, KIND_EXAMPLES);
+  termSpans().bind(arrayAt(tier, ARRAY_TERMS), capacityOf(tier, KIND_TERMS));
 }
 
 /** Lays hashed arrays, bound already, out for the capacities of `to`. */
@@ -283,9 +391,12 @@ function shrinkOnce(): bool {
   const to = from - 1;
   const room = capacityOf(to, KIND_SLOTS) - (capacityOf(to, KIND_SLOTS) >> 2);
   if (to == TIER_COLD && liveSlots() > room) return false;
+  // The sketches of users take more than a warm tenant has over a cold one.
+  if (to == TIER_COLD && !users().poured && !users().fits(capacityOf(to, KIND_USERS))) return false;
   while (table().count > room) removeSlot(leastSlot());
   rehash(from, to);
   compactQuotes(capacityOf(to, KIND_QUOTES));
+  termSpans().shrink(capacityOf(to, KIND_TERMS));
   const end = arrayAt(from, ARRAY_COUNT);
   for (let array: u32 = 0; array < ARRAY_COUNT; array++)
     memory.copy(arrayAt(to, array), arrayAt(from, array), arrayBytes(to, array));

@@ -1,11 +1,14 @@
 // One turn's scratch, and the terms of the event at hand: those of its text and those it brings.
-import { alloc, mark, STATE_ADDRESS } from "../../sdk/assembly/arena";
+import { alloc, mark, release, STATE_ADDRESS } from "../../sdk/assembly/arena";
+import { EVENT_HEADER_BYTES, eventsOf } from "../../sdk/assembly/batch";
 import { equalBytes } from "../../sdk/assembly/sketches/bytes";
 import { KEY_BYTES_MAX } from "../../sdk/assembly/sketches/space-saving";
 import {
   hash32, scratchBytes, TERM_RECORD_BYTES, tokenize,
 } from "../../sdk/assembly/text/tokenize";
+import { Message, openMessage } from "./message";
 import { Candidate } from "./quotes";
+import { rates, state, table, timeline, weights } from "./state";
 
 /** Of one text. What it says after so many bytes or terms is not counted. */
 const TEXT_BYTES_MAX: u32 = 4096;
@@ -26,8 +29,26 @@ export class Turn {
   /** TERM_RECORD_BYTES each: terms of the event, from its text first. */
   records: u32;
   candidate: u32;
+  /** What conversations are told of the event; opened with the first event that is a message. */
+  message: u32;
   /** The tokenizer's; the last thing in the arena, so that it can be widened in place. */
   scratch: u32;
+  // The event at hand, as the batch has it; addresses and bytes.
+  id: u32;
+  idLen: u32;
+  user: u32;
+  userLen: u32;
+  conversation: u32;
+  conversationLen: u32;
+  text: u32;
+  textLen: u32;
+  terms: u32;
+  termCount: u32;
+  metricCount: u32;
+  /** How many events it stands for. */
+  events: u32;
+  /** How many of its records are of its text. */
+  textTerms: u32;
   pane: u32;
   /** How far the host's clock is behind the window; see clock.ts. */
   panesBehind: u32;
@@ -35,11 +56,87 @@ export class Turn {
   userHash: u32;
   person: u32;
   tsMs: f64;
+  /** Events that are not in the timeline yet: all of one pane. */
+  tallyPane: u32;
+  tallyEvents: u32;
+  tallyWeight: u32;
+  /** Events that are not in the rates yet: all of one time. */
+  rateEvents: u32;
+  rateMs: f64;
 
   open(): void {
     this.candidate = <u32>alloc(offsetof<Candidate>(), 16);
     this.scratch = <u32>alloc(0, 16);
     this.records = this.scratch;
+  }
+
+  /** Hot. */
+  @inline
+  read(event: usize): void {
+    this.id = <u32>event + EVENT_HEADER_BYTES;
+    this.idLen = <u32>load<u16>(event, 16);
+    this.user = this.id + this.idLen;
+    this.userLen = <u32>load<u16>(event, 18);
+    this.conversation = this.user + this.userLen;
+    this.conversationLen = <u32>load<u16>(event, 20);
+    this.text = this.conversation + this.conversationLen;
+    this.textLen = load<u32>(event, 24);
+    this.terms = this.text + this.textLen;
+    this.termCount = <u32>load<u16>(event, 22);
+    this.metricCount = <u32>load<u16>(event, 28);
+    this.weight = max(load<u32>(event, 4), 1);
+    this.events = eventsOf(event);
+  }
+
+  /** Hot. Counts the event in the timeline and the rates, with those that came just before it. */
+  @inline
+  tally(): void {
+    if (this.pane != this.tallyPane) {
+      this.settleTimeline();
+      this.tallyPane = this.pane;
+    }
+    if (this.tsMs != this.rateMs) {
+      this.settleRates();
+      this.rateMs = this.tsMs;
+    }
+    this.tallyEvents += this.events;
+    this.tallyWeight += this.weight;
+    this.rateEvents += this.events;
+  }
+
+  /** Brings the timeline and the rates up to date: before time moves and before they are asked. */
+  settle(): void {
+    this.settleTimeline();
+    this.settleRates();
+  }
+
+  private settleTimeline(): void {
+    if (this.tallyWeight == 0) return;
+    timeline().add(this.tallyEvents, this.tallyWeight, this.tallyPane, table().pane, weights());
+    this.tallyEvents = 0;
+    this.tallyWeight = 0;
+  }
+
+  private settleRates(): void {
+    if (this.rateEvents == 0) return;
+    if (this.rateMs > state().watermarkMs) state().watermarkMs = this.rateMs;
+    rates().add(this.rateMs, <f64>this.rateEvents);
+    this.rateEvents = 0;
+  }
+
+  /** Frees the scratch, for those who need much themselves: the next event does with new one. */
+  giveBack(): void {
+    if (mark() > <usize>this.scratch) release(this.scratch);
+  }
+
+  /** Before the first text is read: the scratch is the last thing in the arena. */
+  openMessage(): Message {
+    if (this.message == 0) {
+      this.giveBack();
+      this.message = <u32>changetype<usize>(openMessage());
+      this.scratch = <u32>alloc(0, 16);
+    }
+    return changetype<Message>(<usize>this.message);
   }
 
   @inline
@@ -48,8 +145,9 @@ export class Turn {
   }
 
   /** The distinct terms of the text, into the first records; returns their count. */
-  readText(text: usize, textLen: u32): u32 {
-    let bytes = textLen;
+  readText(): u32 {
+    const text: usize = this.text;
+    let bytes = this.textLen;
     if (bytes > TEXT_BYTES_MAX) {
       bytes = TEXT_BYTES_MAX;
       while ((load<u8>(text + bytes) & 0xc0) == 0x80) bytes -= 1;
@@ -69,11 +167,10 @@ export class Turn {
   }
 }
 
-/**
- * Appends the explicit terms, which lie at `terms`, to the records of the text; returns the sum.
- */
-export function addExplicit(turn: Turn, terms: usize, termCount: u32, count: u32): u32 {
-  let at = terms;
+/** Appends the explicit terms to the `count` records of the text; returns the sum. */
+export function addExplicit(turn: Turn, count: u32): u32 {
+  const termCount = turn.termCount;
+  let at: usize = turn.terms;
   turn.use(turn.record(min(count + termCount, EVENT_TERMS_MAX)));
   for (let index: u32 = 0; index < termCount && count < EVENT_TERMS_MAX; index++) {
     const bytes = <u32>load<u8>(at) | (<u32>load<u8>(at, 1) << 8);

@@ -47,7 +47,7 @@ const PRIORITY_MAX: u32 = 0xffffff00;
  */
 @unmanaged
 export class SlotRecord {
-  /** A set of distinct-window.ts. */
+  /** A set of people.ts. */
   person0: u32; person1: u32; person2: u32; person3: u32;
   person4: u32; person5: u32; person6: u32; person7: u32;
   inserted: u32;

@@ -117,6 +117,12 @@ export class UserSpans {
     return !this.makeRoom(limitOf(this.capacity) - 1);
   }
 
+  /** Whether the list holds the user. */
+  holds(hash: u32): bool {
+    if (hash == 0) hash = 0x80000000;
+    return load<u32>(this.hashAt(this.place(hash))) == hash;
+  }
+
   /** Whether a list of this capacity would hold everybody that this one holds. */
   fits(capacity: u32): bool {
     return this.entries <= limitOf(capacity);

@@ -1,0 +1,131 @@
+// The terms of a window with their intervals: what the table of the 60 s window and the rows of the
+// longer ones know together.
+//
+// The rows (term-spans.ts) know everything up to the end of the last minute, the table knows the
+// minute that is open. So for each key, of a window longer than 60 s:
+//
+//   rows   table    low                   high
+//   row    slot     row + minute          row + minute
+//   row    -        row                   row + untracked of the minute
+//   -      slot     minute                untracked of the rows + minute
+//   -      -        0                     untracked of both
+import { alloc } from "../../sdk/assembly/arena";
+import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
+import { Minute, readMinute } from "../../sdk/assembly/sketches/term-minute";
+import { NO_ROW } from "../../sdk/assembly/sketches/term-spans";
+import { exactOf } from "../../sdk/assembly/sketches/term-row";
+import { table, termSpans } from "./state";
+import { SPAN_MINUTE } from "./world.gen";
+
+@unmanaged
+export class SpanTerm {
+  low: f64;
+  high: f64;
+  key: u32;
+  keyBytes: u32;
+}
+
+/** Terms of one window, most frequent first. Lies in the arena. */
+@unmanaged
+export class SpanTerms {
+  /** At most this many events of any one term that is not listed. */
+  untracked: f64;
+  count: u32;
+  terms: u32;
+
+  @inline
+  at(rank: u32): SpanTerm {
+    return changetype<SpanTerm>(<usize>(this.terms + rank * <u32>offsetof<SpanTerm>()));
+  }
+
+  /** Keeps the first ones. */
+  cut(count: u32): void {
+    for (let rank = count; rank < this.count; rank++)
+      this.untracked = max<f64>(this.untracked, this.at(rank).high);
+    this.count = min(this.count, count);
+  }
+
+  @inline
+  push(key: usize, keyBytes: u32, low: f64, high: f64): void {
+    const term = this.at(this.count++);
+    term.low = low;
+    term.high = high;
+    term.key = <u32>key;
+    term.keyBytes = keyBytes;
+  }
+}
+
+export function termsOf(span: u32): SpanTerms {
+  const terms = changetype<SpanTerms>(alloc(offsetof<SpanTerms>()));
+  const most = table().count + termSpans().count;
+  terms.terms = <u32>alloc(most * <u32>offsetof<SpanTerm>());
+  if (span == SPAN_MINUTE) readWindow(terms);
+  else readSpan(terms, span);
+  sort(terms);
+  return terms;
+}
+
+function readWindow(terms: SpanTerms): void {
+  const slots = table();
+  terms.untracked = exactOf(slots.upperUntracked());
+  for (let slot: u32 = 0; slot < slots.count; slot++) {
+    const own = slots.ownOf(slot);
+    if (own == 0) continue;
+    const record = slots.record(slot);
+    terms.push(record.key, record.keyBytes, <f64>own, exactOf(slots.upper(slot)));
+  }
+}
+
+function readSpan(terms: SpanTerms, span: u32): void {
+  const slots = table();
+  const spans = termSpans();
+  const minute = readMinute(slots);
+  const untracked = spans.untracked(span);
+  terms.untracked = untracked + exactOf(minute.untracked);
+  for (let index: u32 = 0; index < spans.count; index++) readRow(terms, minute, index, span);
+  for (let slot: u32 = 0; slot < slots.count; slot++) {
+    const low = minute.low(slot);
+    if (low == 0 || minute.isDone(slot)) continue;
+    const record = slots.record(slot);
+    const high = untracked + exactOf(minute.high(slot));
+    terms.push(record.key, record.keyBytes, <f64>low, high);
+  }
+}
+
+function readRow(terms: SpanTerms, minute: Minute, index: u32, span: u32): void {
+  const spans = termSpans();
+  const row = spans.row(index);
+  const slot = table().find(row.hash, row.key, row.keyBytes);
+  let low = spans.low(index, span);
+  let high = spans.high(index, span);
+  if (slot == NO_SLOT) {
+    high += exactOf(minute.untracked);
+  } else {
+    minute.setDone(slot);
+    low += <f64>minute.low(slot);
+    high += exactOf(minute.high(slot));
+  }
+  if (low > 0) terms.push(row.key, row.keyBytes, low, high);
+  else terms.untracked = max<f64>(terms.untracked, high);
+}
+
+/** Insertion sort: some 280 terms at most, on a question and not on an event. */
+function sort(terms: SpanTerms): void {
+  const bytes = offsetof<SpanTerm>();
+  const held = changetype<SpanTerm>(alloc(bytes));
+  for (let next: u32 = 1; next < terms.count; next++) {
+    memory.copy(changetype<usize>(held), changetype<usize>(terms.at(next)), bytes);
+    let at = next;
+    while (at > 0 && isBefore(held, terms.at(at - 1))) {
+      const behind = changetype<usize>(terms.at(at - 1));
+      memory.copy(changetype<usize>(terms.at(at)), behind, bytes);
+      at -= 1;
+    }
+    memory.copy(changetype<usize>(terms.at(at)), changetype<usize>(held), bytes);
+  }
+}
+
+@inline
+function isBefore(left: SpanTerm, right: SpanTerm): bool {
+  return left.low != right.low ? left.low > right.low : left.high > right.high;
+}
