@@ -202,6 +202,41 @@ test("long text is cut at a word; cutting splits no character", () => {
   assert.ok(Buffer.byteLength(line!.text) <= 160);
 });
 
+test("a line gives way to one that is better by the margin, the least line first", () => {
+  const probe = new ConversationsProbe();
+  const rich = (start: string) =>
+    Array.from({ length: 8 }, (_, index) => `${start}${"abcdefgh"[index]}zurk`).join(" ");
+  const shown = () => ids(probe.ownText().lines);
+  probe.say({ user: "ann", text: rich("p") });
+  probe.say({ user: "bob", text: "printer jams" });
+  probe.say({ user: "cid", text: rich("q") });
+  probe.say({ user: "dee", text: "window broken" });
+  probe.say({ user: "eve", text: rich("r") });
+  assert.equal(shown(), "e1 e2 e3 e4 e5");
+  probe.say({
+    user: "fay",
+    text: "harbour bridge closed because heavy storm over there again",
+  });
+  assert.equal(shown(), "e1 e2 e3 e4 e5", "better than the least, but not by the margin");
+  probe.say({ user: "gus", text: rich("s") });
+  assert.equal(shown(), "e1 e3 e4 e5 e7");
+  probe.say({ user: "ann", text: rich("p").replace("pazurk", "tazurk") });
+  assert.equal(shown(), "e1 e3 e4 e5 e7", "nearly what is shown already");
+});
+
+test("of a long message, the question or the decision is what is shown", () => {
+  const story = "the old machine in the basement has two disks and boots from the second one";
+  const text = after(`
+    ann: ${story}, since the update it stops. How do I get   the boot menu back?
+    bob: ann: ${story}, so in the end I’m off. We decided to replace the machine next week
+  `);
+  assert.equal(text.lines[1]!.text, "…We decided to replace the machine next week");
+  const [open] = after(`ann: ${story}. How do I get   the menu back?`).openQuestions;
+  assert.equal(open!.text, `${story}. How do I get the menu back?`);
+  const [long] = after(`ann: ${story}, ${story}. How do I get  the menu back?`).openQuestions;
+  assert.equal(long!.text, "…How do I get the menu back?");
+});
+
 const TOPICS = [
   "printer paper tray jams whenever duplex mode starts",
   "harbour bridge closed because heavy storm damaged cables",
@@ -284,10 +319,13 @@ function readLog(path: string): Message[] {
   return messages;
 }
 
+/** The message, or a part of it with "…" where something is left out. */
 function excerptOf(line: Line, message: Message): boolean {
   const whole = message.text.replaceAll(/\s+/g, " ").trim();
-  if (!line.text.endsWith("…")) return line.text === whole;
-  return whole.startsWith(line.text.slice(0, -1));
+  if (line.text === whole) return true;
+  const part = line.text.replace(/^…/, "").replace(/…$/, "");
+  if (!whole.includes(part)) return false;
+  return line.text.endsWith("…") ? true : whole.endsWith(part);
 }
 
 function checkText(text: Text, messages: ReadonlyMap<string, Message>, saidMax: number): void {
