@@ -265,6 +265,8 @@ type Measured = {
   /** Of the machine's CPU time, softirq: the IP stack and the program, where told apart. */
   readonly softirqSeconds: number;
   readonly before: Seen;
+  /** When the last datagram was sent. */
+  readonly sent: KernelAnswer;
   readonly after: Seen;
   readonly status: ServerStatus;
 };
@@ -292,8 +294,10 @@ async function measure(
     secondsMax: seconds,
   });
   const sentMs = performance.now();
-  // The sender's figures end here: settling asks it for totals, which is work of ours.
+  // The sender's figures end here, and those of system calls: settling asks both of them for totals,
+  // which is work of ours.
   const senderAfter = await flood.generator.usage();
+  const sent = await server.kernel();
   await flood.settle();
   const settleSeconds = (performance.now() - sentMs) / 1_000;
   const softirq = softirqSeconds() - softirqBefore;
@@ -312,6 +316,7 @@ async function measure(
     threads,
     softirqSeconds: softirq,
     before,
+    sent,
     after,
     status: after.status,
   };
@@ -369,12 +374,12 @@ function recordStage(bench: Bench, { before, after, deliveredEvents, result }: M
 }
 
 /** What the kernel tells, as far as its programs run. */
-function recordTelemetry(bench: Bench, { before, after, deliveredEvents, result }: Measured): void {
-  const [first, last] = [before.kernel.telemetry, after.kernel.telemetry];
+function recordTelemetry(bench: Bench, { before, sent, result }: Measured): void {
+  const [first, last] = [before.kernel.telemetry, sent.telemetry];
   if (first.systemCalls !== undefined && last.systemCalls !== undefined) {
     const grown = growth(first.systemCalls, last.systemCalls);
     const total = grown.reduce((sum, [, count]) => sum + count, 0);
-    bench.record("syscallsPerMillionEvents", (total * 1e6) / deliveredEvents, "calls");
+    bench.record("syscallsPerMillionEvents", (total * 1e6) / result.events, "calls");
     for (const [name, count] of grown) {
       if (count < total * OFTEN_SHARE) continue;
       bench.record(`syscallsPerSecond.${name}`, count / result.seconds, "1/s");

@@ -199,13 +199,14 @@ function report(
 }
 
 function readThreads(words: BigUint64Array, used: number): ThreadTelemetry[] {
-  const names = threadNames();
   const nowNs = process.hrtime.bigint();
   const threadWords = LAYOUT.threadBytes / 8;
+  const idOf = (slot: number): number => Number(words[slot * threadWords]! & 0xffff_ffffn);
+  const names = threadNames(Array.from({ length: used }, (_, slot) => idOf(slot)));
   return Array.from({ length: used }, (_, slot) => {
     const at = slot * threadWords;
     const word = (index: number): number => Number(words[at + index]!);
-    const id = Number(words[at]! & 0xffff_ffffn);
+    const id = idOf(slot);
     const name = names.get(id);
     // What it has used since it last came to a CPU is not in the books yet.
     const enteredAt = words[at + LAYOUT.enteredAt]!;
@@ -227,8 +228,16 @@ function readThreads(words: BigUint64Array, used: number): ThreadTelemetry[] {
   });
 }
 
-/** By thread id. */
-function threadNames(): Map<number, string> {
+/** Names by thread id, the threads that had ended, and when that was read. */
+let lastNames = { names: new Map<number, string>(), ended: new Set<number>(), readMs: -Infinity };
+/** Reading them takes three system calls a thread, and somebody may ask ten times a second. */
+const NAMES_MS = 5_000;
+
+/** By thread id; read anew when one of `ids` was never seen, and every few seconds. */
+function threadNames(ids: readonly number[]): Map<number, string> {
+  const nowMs = performance.now();
+  const isKnown = (id: number): boolean => lastNames.names.has(id) || lastNames.ended.has(id);
+  if (nowMs - lastNames.readMs < NAMES_MS && ids.every(isKnown)) return lastNames.names;
   const names = new Map<number, string>();
   for (const id of readdirSync("/proc/self/task")) {
     try {
@@ -237,6 +246,7 @@ function threadNames(): Map<number, string> {
       // It ended while we looked.
     }
   }
+  lastNames = { names, ended: new Set(ids.filter((id) => !names.has(id))), readMs: nowMs };
   return names;
 }
 
