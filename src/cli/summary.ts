@@ -58,9 +58,13 @@ export function renderSummary(answer: SummaryAnswer): string {
   return `${lines.join("\n")}\n`;
 }
 
-function headOf({ tenant, window, eventCount, userCount, userCountError }: SummaryAnswer): string {
-  const { name, startMs, endMs } = window;
-  const range = name === "all" ? `since ${time(startMs)}` : `${SPANS[name]}, to ${time(endMs)}`;
+function headOf(answer: SummaryAnswer): string {
+  const { tenant, asOfMs, eventCount, userCount, userCountError } = answer;
+  const { name, startMs, endMs } = answer.window;
+  const range =
+    name === "all"
+      ? `since ${time(startMs)}`
+      : `${SPANS[name]}, to ${time(Math.min(asOfMs, endMs))}`;
   const head = `${tenant} · ${range} `;
   const about = userCountError > 0 ? "~" : "";
   const error = userCountError > 0 ? ` ±${short(100 * userCountError)} %` : "";
@@ -88,9 +92,13 @@ const QUANTILE_WORDS = { p50: "p50", p90: "p90", p99: "p99", p999: "p99.9" };
 function quantileOf(name: QuantileName, metric: MetricAnswer): string {
   const { value, low, high, label } = metric[name];
   if (label === "max") return `${QUANTILE_WORDS[name]} max ${short(value)}`;
-  const from = low === null ? "" : short(low);
-  const to = high === null ? "" : short(high);
-  return `${QUANTILE_WORDS[name]} ${short(value)} (${from}–${to})`;
+  return `${QUANTILE_WORDS[name]} ${short(value)}${intervalOf(low, high)}`;
+}
+
+/** Open where the samples set no bound. */
+function intervalOf(low: number | null, high: number | null): string {
+  if (low === null) return high === null ? "" : ` (≤${short(high)})`;
+  return high === null ? ` (≥${short(low)})` : ` (${short(low)}–${short(high)})`;
 }
 
 /** As many on a line as fit, none of them broken. */

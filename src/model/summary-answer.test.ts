@@ -89,7 +89,9 @@ test("a summary is the same to a reader as long as only the clock moved", () => 
   const before = visible({});
   const later = { asOfMs: 1e6, windowStartMs: 1e5, windowEndMs: 1e6 };
   assert.equal(visible({ ...later, rates: [{ spanMs: 10_000, perSecond: 4.01 }] }), before);
-  assert.notEqual(visible({ rates: [{ spanMs: 10_000, perSecond: 3.9 }] }), before);
+  assert.notEqual(visible({ rates: [{ spanMs: 10_000, perSecond: 3 }] }), before);
+  const silent = [0.001, 0].map((perSecond) => visible({ rates: [{ spanMs: 10_000, perSecond }] }));
+  assert.equal(silent[0], silent[1]);
   assert.notEqual(visible({ eventCount: 4 }), before);
   assert.notEqual(visible({ text: { ...TEXT, revision: 4 } }), before);
 });

@@ -246,8 +246,10 @@ function lateAnswer(late: LateLedger): LateAnswer {
  */
 export function visibleSummary(answer: SummaryAnswer): string {
   const { asOfMs: _asOfMs, window: _window, rates, ...rest } = answer;
-  const shown = rates.map(({ perSecond }) =>
-    perSecond < 10 ? Math.round(perSecond * 10) / 10 : Math.round(perSecond),
-  );
-  return JSON.stringify([rest, shown]);
+  return JSON.stringify([rest, rates.map(({ perSecond }) => visibleRate(perSecond))]);
+}
+
+/** Rates fall by themselves: steps of a fifth are news, and below one in a minute there are none. */
+function visibleRate(perSecond: number): number {
+  return perSecond < 1 / 60 ? 0 : Math.round(4 * Math.log2(perSecond)) + 1_000;
 }
