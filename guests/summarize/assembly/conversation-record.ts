@@ -8,16 +8,17 @@
 // back to back: a record takes the bytes that it needs. An update works on a copy with room to
 // grow (conversations.ts); the tenant's own record (rolling-text.ts) has its room for good.
 //
-// Speakers are counted by Space-Saving: the least active gives its place to a newcomer, who inherits
-// its count. Only what was counted under the own name is told, so no count is more than the truth.
+// Speakers are counted by Space-Saving: the least active gives its place to a newcomer, who
+// inherits its count. Only what was counted under the own name is told, so no count is more than
+// the truth.
 //
 // Distinct users are exact as long as all of them are speakers. Then a bitmap of 256 bits takes
 // over, sampled: a user sets bit (hash mod 256) if the hash passes one of 2^level; the level rises
-// when half of the bits are set, and then with every 12 further ones. A user who comes again changes
-// nothing at any level. The estimate grows by 1/p whenever a bit is set, p being the chance that a
-// new user does so: unbiased, and the sum of (1 - p)/p² is its variance, so every conversation knows
-// its own error (a martingale estimator; Ting 2014, Cohen 2015): 4 % at 100 users, some 15 % at
-// 3,000. A bitmap that is full tells an error of 1.
+// when half of the bits are set, and then with every 12 further ones. A user who comes again
+// changes nothing at any level. The estimate grows by 1/p whenever a bit is set, p being the chance
+// that a new user does so: unbiased, and the sum of (1 - p)/p² is its variance, so every
+// conversation knows its own error (a martingale estimator; Ting 2014, Cohen 2015): 4 % at 100
+// users, some 15 % at 3,000. A bitmap that is full tells an error of 1.
 import { putExcerpt } from "../../sdk/assembly/text/excerpt";
 import { Message, putText, TAGS_MAX } from "./message";
 
@@ -66,7 +67,8 @@ export class Record {
   worth: f32;
   speakersBytes: u16;
   lineCount: u8;
-  _reserved: u8;
+  /** How often the terms have faded, modulo 256; see rolling-text.ts. */
+  fades: u8;
 
   @inline
   has(flag: u32): bool {

@@ -128,8 +128,9 @@ export function participantsOf(record: Record): Listed {
     const events = <f64>(speaker.events - speaker.inherited);
     let at = listed.count++;
     while (at > 0 && participantAt(listed, at - 1).eventCount < events) {
-      const behind = changetype<usize>(participantAt(listed, at - 1));
-      memory.copy(changetype<usize>(participantAt(listed, at)), behind, offsetof<ParticipantView>());
+      const before = changetype<usize>(participantAt(listed, at - 1));
+      const place = changetype<usize>(participantAt(listed, at));
+      memory.copy(place, before, offsetof<ParticipantView>());
       at -= 1;
     }
     const view = participantAt(listed, at);

@@ -12,7 +12,8 @@ import {
   hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES,
 } from "../../sdk/assembly/text/tokenize";
 import {
-  ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, FOCUS_SHIFT, isBotName, normalize, NORMAL_BYTES_MAX, rawOffset,
+  ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, FOCUS_SHIFT, isBotName, normalize, NORMAL_BYTES_MAX,
+  rawOffset,
 } from "./speech";
 
 /** Content terms of a message that are looked at. */

@@ -67,16 +67,17 @@ haha=s|has anybody=q|has anyone=q|has=w|have you checked=t|have you looked=t|hav
 have you=b|have=w|hello=f|hey=f|hi=f|hmm=f|how about=t|how can i=q|how come=q|how did you=b
 how do i=q|how do you=q|how does one=q|how to=q|how would i=q|how=w|hrm=f|huh=s`;
 const CUES_I: string = `
-i am going with=d|i apologise=s|i apologize=s|i decided=d|i deployed=d|i don't know=s|i dunno=s|i ended up=d|i figured it=c
-i fixed=d|i found it=c|i got it=c|i guess=f|i have decided=d|i have no idea=s|i merged=d
-i reverted=d|i solved=d|i think=f|i will go with=d|i will use=d|i'll add=d|i'll buy=d
-i'll deploy=d|i'll do=d|i'll file=d|i'll fix=d|i'll go with=d|i'll handle=d|i'll install=d
-i'll make=d|i'll merge=d|i'll open a=d|i'll order=d|i'll prepare=d|i'll reinstall=d|i'll report=d
-i'll send=d|i'll stay with=d|i'll stick=d|i'll switch=d|i'll take care=d|i'll try=d|i'll upgrade=d
-i'll use=d|i'll write=d|i'm going with=d|i'm not sure=s|i've decided=d|i've deployed=d
-i've fixed=d|i've merged=d|i've solved=d|idk=s|is anybody=q|is anyone=q|is he=b|is it possible=q
-is it=b|is that=b|is there a=q|is there any=q|is there some=q|is=w|isn't it=b|isn't that=b|isn't=w
-it does=y|it is=y|it should=y|it turned out=d|it worked=c|it works=c|it's fixed=d|it's working=c`;
+i am going with=d|i apologise=s|i apologize=s|i decided=d|i deployed=d|i don't know=s|i dunno=s
+i ended up=d|i figured it=c|i fixed=d|i found it=c|i got it=c|i guess=f|i have decided=d
+i have no idea=s|i merged=d|i reverted=d|i solved=d|i think=f|i will go with=d|i will use=d
+i'll add=d|i'll buy=d|i'll deploy=d|i'll do=d|i'll file=d|i'll fix=d|i'll go with=d|i'll handle=d
+i'll install=d|i'll make=d|i'll merge=d|i'll open a=d|i'll order=d|i'll prepare=d|i'll reinstall=d
+i'll report=d|i'll send=d|i'll stay with=d|i'll stick=d|i'll switch=d|i'll take care=d|i'll try=d
+i'll upgrade=d|i'll use=d|i'll write=d|i'm going with=d|i'm not sure=s|i've decided=d
+i've deployed=d|i've fixed=d|i've merged=d|i've solved=d|idk=s|is anybody=q|is anyone=q|is he=b
+is it possible=q|is it=b|is that=b|is there a=q|is there any=q|is there some=q|is=w|isn't it=b
+isn't that=b|isn't=w|it does=y|it is=y|it should=y|it turned out=d|it worked=c|it works=c
+it's fixed=d|it's working=c`;
 const CUES_K: string = "k=f";
 const CUES_L: string = "let's=d|lets=d|lol=f";
 const CUES_M: string = "many thanks=c|maybe=f|me too=s|merged=d|my fix was=d|my plan is=d";
@@ -358,7 +359,7 @@ function isBreak(byte: u8): bool {
   );
 }
 
-/** Bytes of the cue of a list (parted by "|" or line ends) that stands at `at` as whole words, or 0. */
+/** Bytes of the cue of a list (parted by "|" or line ends) that stands at `at` as words, or 0. */
 function matches(text: usize, bytes: u32, at: u32, cues: string): u32 {
   const from = changetype<usize>(cues);
   const count = <u32>cues.length;
