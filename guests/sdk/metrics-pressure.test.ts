@@ -4,7 +4,7 @@ import test from "node:test";
 import { Random } from "#std/random.ts";
 import { MetricsOracle, normal, probe } from "./testing/metrics-oracle.ts";
 
-const SCRATCH_BYTES = 9 * 1024;
+const SCRATCH_BYTES = 8 * 1024;
 
 type Load = {
   readonly metrics: number;

@@ -6,7 +6,6 @@
 //
 // key: bit 22 set, bits 18-21 metric, bits 0-17 index + 2^17
 import { alloc, mark, release } from "../../sdk/assembly/arena";
-import { Moments } from "../../sdk/assembly/sketches/moments";
 import { BinWriter } from "../../sdk/assembly/sketches/packed-bins";
 import {
   ELEMENT_BYTES_MAX,
@@ -65,18 +64,6 @@ export function shrinkOpen(panes: MetricStore, usedBefore: u32): void {
   const isIdle = entries > TABLE_ENTRIES_MIN && usedBefore * 8 < entries;
   const isTight = entries > entriesMax(panes) && panes.free < panes.bytes >> GROW_FREE_SHIFT;
   if (isIdle || isTight) resize(panes, entries >> 1);
-}
-
-/** A pane of one sample in scratch, for what comes late. */
-export function newElement(index: i32, value: f64, weight: u32): u32 {
-  const to = <u32>alloc(ELEMENT_SLACK_BYTES * 2);
-  const moments = changetype<Moments>(alloc(offsetof<Moments>()));
-  moments.add(value, <f64>weight);
-  const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
-  writer.open(to + ELEMENT_HEADER_BYTES, ELEMENT_SLACK_BYTES);
-  writer.put(index, <f64>weight);
-  writeNumbers(to, writer.finish(), moments, 8);
-  return to;
 }
 
 /** A sorted copy of the table, for reading. */

@@ -5,6 +5,7 @@
 // panes there are, and empty stretches between rows cost nothing. Nothing is changed: samples of
 // the open pane are read from a sorted copy of its table.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
+import { INDEX_MAX, indexOf } from "../../sdk/assembly/sketches/dd-sketch";
 import { Moments } from "../../sdk/assembly/sketches/moments";
 import { BinReader, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
 import {
@@ -13,8 +14,10 @@ import {
   elementBinsEnd,
   elementBytes,
   elementLevel,
+  placeOf,
   readNumbers,
 } from "./metric-panes";
+import { LATE_BYTES, LATE_MAX, lateMetric, latePane, lateWeight } from "./metric-late";
 import { ENTRY_BYTES, entryIndex, OpenEntries } from "./metric-open";
 import { MetricStore } from "./metric-state";
 
@@ -40,6 +43,10 @@ export class SpanReader {
   /** Of the open pane: entries [openAt, openFrom], read downwards. */
   openAt: u32;
   openFrom: u32;
+  /** Late samples { i32 index, u32 weight }; those from `rowLow` up have been read. */
+  late: u32;
+  lateCount: u32;
+  rowLow: i32;
 
   /** The span with the open pane, of which `entries` is a copy. */
   open(panes: MetricStore, metric: u32, span: u32, entries: OpenEntries): void {
@@ -47,7 +54,20 @@ export class SpanReader {
     this.moments.merge(panes.openOf(metric));
     this.openAt = entries.startOf(metric);
     this.openFrom = entries.endOf(metric);
+    this.openLate(panes, metric, span);
     this.left = this.moments.count;
+  }
+
+  /** Those of the late samples that wait which belong to the span. */
+  private openLate(panes: MetricStore, metric: u32, span: u32): void {
+    for (let index: u32 = 0; index < panes.lateCount; index++) {
+      const sample = panes.late + index * LATE_BYTES;
+      if (lateMetric(sample) != metric || placeOf(panes, latePane(sample), 0) >> 8 > span) continue;
+      this.moments.add(load<f64>(sample), <f64>lateWeight(sample));
+      const late = this.late + this.lateCount++ * 8;
+      store<i32>(late, indexOf(load<f64>(sample)));
+      store<u32>(late, lateWeight(sample), 4);
+    }
   }
 
   /** The span without the open pane. */
@@ -72,6 +92,8 @@ export class SpanReader {
     }
     this.openAt = 0;
     this.openFrom = 0;
+    this.lateCount = 0;
+    this.rowLow = INDEX_MAX + 1;
     this.left = this.moments.count;
     this.rowLeft = 0;
     release(start);
@@ -108,6 +130,8 @@ export class SpanReader {
     for (let pane: u32 = 0; pane < this.count; pane++)
       high = max(high, this.readerOf(pane).index);
     if (this.openFrom > this.openAt) high = max(high, entryIndex(this.openFrom - ENTRY_BYTES));
+    for (let late = this.late; late < this.late + this.lateCount * 8; late += 8)
+      if (load<i32>(late) < this.rowLow) high = max(high, load<i32>(late));
     if (high <= this.collapsed || high == NO_INDEX) return false;
     memory.fill(this.cells, 0, ROW << 3);
     for (let pane: u32 = 0; pane < this.count; pane++) {
@@ -124,6 +148,11 @@ export class SpanReader {
       this.addCell(below, <f64>load<u32>(entry, 4));
       this.openFrom = entry;
     }
+    for (let late = this.late; late < this.late + this.lateCount * 8; late += 8) {
+      const below = high - load<i32>(late);
+      if (below >= 0 && below < ROW) this.addCell(below, <f64>load<u32>(late, 4));
+    }
+    this.rowLow = high - ROW + 1;
     this.rowHigh = high;
     this.rowLeft = ROW;
     return true;
@@ -149,5 +178,6 @@ export function newSpanReader(): SpanReader {
   reader.moments = changetype<Moments>(alloc(offsetof<Moments>()));
   reader.readers = <u32>alloc(PANES_MAX * READER_BYTES);
   reader.cells = <u32>alloc(ROW << 3);
+  reader.late = <u32>alloc(LATE_MAX << 3);
   return reader;
 }

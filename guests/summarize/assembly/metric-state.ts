@@ -2,7 +2,8 @@
 //
 //   0      header, 128 bytes
 //   128    16 records of 56 bytes: the moments of the open pane, and where the metric's panes are
-//   1024   the open pane: a table of (metric and bin -> count), 64 to 512 entries of 8 bytes
+//   1024   late samples that wait to be added together: 16 of 16 bytes (metric-late.ts)
+//   1280   the open pane: a table of (metric and bin -> count), 64 to 512 entries of 8 bytes
 //   ..     for each metric its name and its closed panes, back to back, oldest pane first
 //
 // All zero is empty. Pages are used from the front, and what is given back is zero again.
@@ -12,7 +13,8 @@ import { Moments } from "../../sdk/assembly/sketches/moments";
 export const METRICS_MAX: u32 = 16;
 export const RECORD_BYTES: u32 = 56;
 const RECORDS_AT: u32 = 128;
-export const TABLE_AT: u32 = 1024;
+const LATE_AT: u32 = 1024;
+export const TABLE_AT: u32 = 1280;
 export const TABLE_ENTRIES_MIN: u32 = 64;
 export const TABLE_ENTRIES_MAX: u32 = 512;
 /** A pane is read in words of 8 bytes, so the last one ends that much before the region does. */
@@ -30,7 +32,8 @@ export class MetricStore {
   tableUsed: u32;
   /** Address behind the last pane. */
   heapEnd: u32;
-  _reserved: u32;
+  /** Late samples that wait. */
+  lateCount: u32;
   /** Samples whose name found no room. */
   refused: f64;
   /** Samples that were no finite number. */
@@ -48,6 +51,12 @@ export class MetricStore {
   @inline
   get table(): u32 {
     return this.base + TABLE_AT;
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  get late(): u32 {
+    return this.base + LATE_AT;
   }
 
   /** u32 a metric; see names in metrics.ts. */

@@ -1,7 +1,7 @@
 // The metrics of a tenant: up to 16 named streams of numbers, each over five windows at once.
 //
 // A sample goes into the open pane, a table shared by all metrics (metric-open.ts), and into the
-// moments of its metric. Closed panes are byte strings that move from window to window
+// moments of its metric; late ones wait a little (metric-late.ts). Closed panes are byte strings that move from window to window
 // (metric-panes.ts); a window is read by going through its panes (metric-reader.ts). When the
 // region is full, the lowest bins of the oldest panes go first (metric-squeeze.ts).
 //
@@ -34,8 +34,10 @@ import {
   RANK_SEARCH_BYTES,
   RankSearch,
 } from "../../sdk/assembly/sketches/quantile-ranks";
-import { addOpen, copyOpen, flushOpen, newElement, shrinkOpen } from "./metric-open";
-import { insertElement, newRoll, promote } from "./metric-panes";
+import { PANE_BIAS } from "../../sdk/assembly/spans";
+import { addLate, flushLate } from "./metric-late";
+import { addOpen, copyOpen, flushOpen, shrinkOpen } from "./metric-open";
+import { newRoll, promote } from "./metric-panes";
 import { newSpanReader, SpanReader } from "./metric-reader";
 import { makeRoom } from "./metric-squeeze";
 import { METRICS_MAX, MetricStore, TABLE_ENTRIES_MIN } from "./metric-state";
@@ -91,13 +93,12 @@ export function addMetric(
     panes.refused += 1;
     return false;
   }
-  const index = indexOf(value);
   if (pane < panes.current) {
-    addLate(panes, metric, index, value, weight, pane);
+    addLate(panes, metric, value, weight, max(pane, PANE_BIAS));
     return true;
   }
   // The bin first: it may close the pane so far, and its moments with it.
-  addOpen(panes, metric, index, weight);
+  addOpen(panes, metric, indexOf(value), weight);
   panes.openOf(metric).add(value, <f64>weight);
   return true;
 }
@@ -106,6 +107,7 @@ export function addMetric(
 export function rollMetrics(panes: MetricStore, current: u32): void {
   if (panes.bytes == 0 || current <= panes.current) return;
   const used = panes.tableUsed;
+  flushLate(panes);
   flushOpen(panes);
   const from = panes.current;
   panes.current = current;
@@ -264,20 +266,6 @@ function signatureOf(name: usize, bytes: u32): u32 {
     for (let at: u32 = 0; at < bytes; at++) word = word << 8 ^ <u64>load<u8>(name + at);
   }
   return <u32>(word * 0x9e3779b97f4a7c15 >> 32);
-}
-
-/** A sample of a pane that is closed: part of whatever pane has become of it. */
-function addLate(
-  panes: MetricStore,
-  metric: u32,
-  index: i32,
-  value: f64,
-  weight: u32,
-  pane: u32,
-): void {
-  const start = mark();
-  insertElement(panes, metric, pane, newElement(index, value, weight));
-  release(start);
 }
 
 /** Bins that are written, zero not counted: it has a field of its own. */
