@@ -167,6 +167,24 @@ test("what the server refuses is told, and does not stop the rest", async (t) =>
   assert.deepEqual([accepted, rejected, dropped, retries], [2, 1, 1, 0]);
 });
 
+test("what of an accepted event did not count is told, with its line", async (t) => {
+  const { url } = await serve(t, (_request, response) => {
+    const warnings = [{ index: 1, code: "metricLimit", message: "one name too many" }];
+    response.writeHead(202);
+    response.end(JSON.stringify({ accepted: 2, rejected: 0, errors: [], warnings }));
+  });
+  const warnings: Refusal[] = [];
+  const client = new HttpClient({ url, onWarning: (warning) => warnings.push(warning) });
+  client.send({ tenant: "acme", id: "1", text: "one" });
+  client.send({ tenant: "acme", id: "2", metrics: { other: 1 } });
+  await client.close();
+  assert.equal(client.stats.accepted, 2);
+  assert.deepEqual(
+    warnings.map(({ line, code }) => [(JSON.parse(line) as Line)["id"], code]),
+    [["2", "metricLimit"]],
+  );
+});
+
 test("another server's 202 is no answer", async (t) => {
   const { url, bodies } = await serve(t, (_request, response) => response.writeHead(202).end("{}"));
   const client = new HttpClient({ url });

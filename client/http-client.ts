@@ -45,6 +45,8 @@ export type HttpClientOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Is told of each event the server lists as refused. */
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** The same of each event of which something did not count: a metric too many, say. */
+  readonly onWarning?: (refusal: Refusal) => void;
 };
 
 export type HttpClientStats = {
@@ -68,6 +70,7 @@ type Answer = {
   readonly late?: number;
   readonly duplicates?: number;
   readonly errors: readonly { index: number; code: string; message: string }[];
+  readonly warnings?: readonly { index: number; code: string; message: string }[];
 };
 
 const DEFAULTS = {
@@ -279,6 +282,9 @@ export class HttpClient {
     this.#counts.duplicates += answer.duplicates ?? 0;
     for (const { index, code, message } of answer.errors) {
       this.#options.onRefusal?.({ line: lines[index] ?? "", code, message });
+    }
+    for (const { index, code, message } of answer.warnings ?? []) {
+      this.#options.onWarning?.({ line: lines[index] ?? "", code, message });
     }
   }
 }
