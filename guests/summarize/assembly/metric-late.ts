@@ -1,8 +1,8 @@
 // Late samples on their way into closed panes.
 //
-// Changing a closed pane means writing it anew, a few microseconds. Samples are late in groups: most
-// belong to the pane that has just closed. So they wait until 16 have come, or time goes on, and
-// those of one metric and pane are added as one. Reports read those that wait.
+// Changing a closed pane means writing it anew, a few microseconds. Samples are late in groups:
+// most belong to the pane that has just closed. So they wait until 16 have come, or time goes on,
+// and those of one metric and pane are added as one. Reports read those that wait.
 //
 //   0 f64 value    8 u32 metric * 2^28 + weight    12 u32 pane
 import { alloc, mark, release } from "../../sdk/assembly/arena";

@@ -9,7 +9,7 @@
 // All zero is empty. Pages are used from the front, and what is given back is zero again.
 import { Moments } from "../../sdk/assembly/sketches/moments";
 
-/** METRIC_COUNT_MAX of the host's limits. */
+/** METRIC_NAMES_MAX of the host's limits. */
 export const METRICS_MAX: u32 = 16;
 export const RECORD_BYTES: u32 = 56;
 const RECORDS_AT: u32 = 128;

@@ -1,9 +1,10 @@
 // The metrics of a tenant: up to 16 named streams of numbers, each over five windows at once.
 //
 // A sample goes into the open pane, a table shared by all metrics (metric-open.ts), and into the
-// moments of its metric; late ones wait a little (metric-late.ts). Closed panes are byte strings that move from window to window
-// (metric-panes.ts); a window is read by going through its panes (metric-reader.ts). When the
-// region is full, the lowest bins of the oldest panes go first (metric-squeeze.ts).
+// moments of its metric; late ones wait a little (metric-late.ts). Closed panes are byte strings
+// that move from window to window (metric-panes.ts); a window is read by going through its panes
+// (metric-reader.ts). When the region is full, the lowest bins of the oldest panes go first
+// (metric-squeeze.ts).
 //
 // Error: every count is exact. A quantile is within 1 % of the sample it stands for, unless it lies
 // at or below `collapsedBelow`, which says that nothing but "at most this" is known. Means are
