@@ -447,3 +447,30 @@ test("real chat: a summary to be read beside the log", { skip }, () => {
   assert.ok(text.text.length > 100);
   assert.ok(participants.length === 8);
 });
+
+test("real chat: the worked example of docs/summaries.md", { skip }, () => {
+  const path = logs.find((name) => name.includes("2016-12-19_20"))!;
+  const thread = [...readThreads(path).values()].find(([first]) => first?.id === "1028")!;
+  const probe = new ConversationsProbe();
+  const revisions: string[] = [];
+  for (const message of thread) {
+    probe.say({ ...message, conversation: "thread" });
+    const { revision } = probe.find("thread")!.text;
+    if (revisions.length < revision) revisions.push(message.id!);
+  }
+  const { text, participants } = probe.find("thread")!;
+  assert.equal(
+    text.text,
+    "groob: “…What is the best way to get the bootloader to automatically update if OS2 has a " +
+      "kernel update?” corba: “groob, I guess the easiest way is to instal grub customizer in " +
+      "os2, and when you update the kernel, also update grub…” Settled: groob: “…I'll try using " +
+      "a dedicated boot partition instead. The biggest downside that I can think of is that the " +
+      "partition…”.",
+  );
+  assert.deepEqual(revisions.join(" "), "1028 1030 1035 1054 1079 1083 1085 1089");
+  assert.deepEqual(participants, [
+    { user: "groob", eventCount: 15 },
+    { user: "corba", eventCount: 9 },
+    { user: "Bashing-om", eventCount: 4 },
+  ]);
+});
