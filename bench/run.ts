@@ -7,6 +7,7 @@ import { Bench, type Report, resolveParameters, type Scenario, UsageError } from
 import { commit, machine } from "./machine.ts";
 import { batcher } from "./scenarios/batcher.ts";
 import { density } from "./scenarios/density.ts";
+import { freshness } from "./scenarios/freshness.ts";
 import { guest } from "./scenarios/guest.ts";
 import { headline, headlineMax } from "./scenarios/headline.ts";
 import { ingest } from "./scenarios/ingest.ts";
@@ -28,6 +29,7 @@ const SCENARIOS: readonly Scenario[] = [
   kernelVsUser,
   headline,
   headlineMax,
+  freshness,
   telemetry,
 ];
 
