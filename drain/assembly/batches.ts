@@ -42,7 +42,8 @@ const EVENT_HEADER_BYTES: usize = 32;
 const BATCH_BYTES_MAX: usize = 24 * 1024;
 /** A sample with the longest name, and the zeros behind it. */
 const EVENT_BYTES_MAX: usize = 128;
-const BATCHES_MAX: u32 = 16384;
+/** About 15 ms of turns: whoever asks a shard something waits no longer for them. */
+const BATCHES_MAX: u32 = 2048;
 // As src/kernel/stage-layout.ts makes room for them: name, runs, and records twice, for sorting.
 const PICK_NAME_BYTES: usize = 64;
 const PICK_RUNS_MAX: u32 = 512;

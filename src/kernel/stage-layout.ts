@@ -24,7 +24,7 @@ const SLOT_BYTES = 16;
 const PICK_BYTES = 64 + 512 * 8 + 2 * 16_384 * SLOT_BYTES;
 /** As in drain/assembly/collect.ts and batches.ts: digits, held records, output, its table. */
 const SHARD_REGION_BYTES =
-  2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 16_384 * SLOT_BYTES + PICK_BYTES + PAGE_BYTES;
+  2_048 * 4 + 65_536 * 24 + 1024 * 1024 + 2_048 * SLOT_BYTES + PICK_BYTES + PAGE_BYTES;
 export const SHARD_COUNTERS_BYTES = 128;
 export const RECEIVER_COUNTERS_BYTES = 128;
 const DICTIONARY_PAGE_BYTES = 16 * 1024;
