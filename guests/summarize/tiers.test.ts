@@ -1,7 +1,8 @@
 // What a tenant costs at rest, and that growing and shrinking lose nothing that was promised.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Summarizer } from "./testing/summarizer.ts";
+import { Random } from "#std/random.ts";
+import { SPANS, Summarizer } from "./testing/summarizer.ts";
 
 const START_MS = 1_700_000_000_000;
 /** What the busiest chat costs, 64 KiB: state, and the page of its text. */
@@ -156,4 +157,47 @@ test("the longest text and the fullest batch fit the memory", () => {
   const guest = new Summarizer("event");
   const small = Array.from({ length: 767 }, (_, index) => ({ tsMs: START_MS + index * 700 }));
   assert.equal(guest.ingest(small).counted, 767);
+});
+
+test("the fullest events fit the memory with everything a tenant can have", () => {
+  for (const clock of ["wall", "event"] as const) {
+    const guest = new Summarizer(clock);
+    const random = new Random(3);
+    const text = Array.from({ length: 2000 }, (_, index) => `w${index.toString(36)}é`).join(" ");
+    const full = (atMs: number, number: number) => ({
+      tsMs: atMs,
+      id: `${number}`.padEnd(64, "i"),
+      user: `${number}`.padEnd(128, "u"),
+      conversation: `${number % 40}`.padEnd(128, "c"),
+      text: `${number} ${text}`.slice(0, 15_000),
+      terms: Array.from({ length: 64 }, (_, index) => `${number}-${index}`.padEnd(40, "x")),
+      metrics: Array.from({ length: 16 }, (_, index) => ({
+        name: `${index}`.padEnd(64, "m"),
+        value: (random.below(2) === 0 ? -1 : 1) * Math.exp(random.unit() * 60 - 30),
+      })),
+    });
+    const small = (atMs: number, number: number) => ({
+      ...full(atMs, number),
+      text: "",
+      terms: [],
+    });
+    let number = 0;
+    for (let nowMs = START_MS; nowMs < START_MS + 400_000; nowMs += 2500) {
+      guest.ingest([full(nowMs, number++)], nowMs);
+      // Panes move in the middle of a batch on the event clock; every third event is late.
+      const events = Array.from({ length: 12 }, (_, index) => {
+        const lateMs = index % 3 === 0 ? random.below(7_200_000) : 0;
+        return small(nowMs + index * 700 - lateMs, number++);
+      });
+      guest.ingest(events, nowMs);
+      if (number % 13 === 0 && nowMs % 50_000 !== 0) continue;
+      for (const span of SPANS) {
+        assert.equal(guest.summary(span, 50).metrics.length, 16);
+        assert.ok(guest.sketch(span).byteLength > 1000);
+      }
+      for (const { id } of guest.conversations()) guest.conversation(id);
+      guest.trending(50);
+    }
+    assert.ok(guest.imagePages <= 32, `${guest.imagePages} pages`);
+  }
 });

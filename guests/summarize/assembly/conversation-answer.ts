@@ -1,8 +1,8 @@
 // The answers of `conversations` and `conversation`, as the records of the world.
 import { alloc } from "../../sdk/assembly/arena";
 import {
-  findConversation, ItemView, itemOf, LineView, listConversations, Listed, participantsOf,
-  ParticipantView, textOf, TextView,
+  findConversation, ITEM_VIEW_BYTES, ItemView, itemOf, LineView, listConversations, Listed,
+  participantsOf, ParticipantView, textOf, TextView,
 } from "./conversation-report";
 import { conversations } from "./state";
 import {
@@ -17,7 +17,7 @@ export function conversationsReport(limit: u32): usize {
   const listed = listConversations(conversations(), min(limit, LIMIT_MAX));
   const items = alloc(listed.count * CONVERSATION_ITEM_BYTES);
   for (let index: u32 = 0; index < listed.count; index++) {
-    const from = changetype<ItemView>(<usize>(listed.at + index * <u32>offsetof<ItemView>()));
+    const from = changetype<ItemView>(<usize>(listed.at + index * ITEM_VIEW_BYTES));
     fillItem(changetype<ConversationItem>(items + index * CONVERSATION_ITEM_BYTES), from);
   }
   const list = alloc(8, 4);

@@ -204,6 +204,7 @@ function countTerm(turn: Turn, hash: u32, key: usize, bytes: u32, kind: u32): u3
 
 /** Grows, if the events of the window allow it. */
 function growIfEntitled(turn: Turn): bool {
+  if (isLargest()) return false;
   turn.settle();
   return grow();
 }

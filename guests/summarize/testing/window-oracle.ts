@@ -59,6 +59,10 @@ export class WindowOracle {
     return this.#pane ?? 0;
   }
 
+  get started(): boolean {
+    return this.#pane !== undefined;
+  }
+
   get windowEndMs(): number {
     return (this.pane + 1) * PANE_MS;
   }
