@@ -11,7 +11,7 @@ import type { Drain, EmitStatus } from "#kernel/drain.ts";
 
 /** Rest after a delivery, in units of what it took, and the longest. */
 const DELIVERY_REST = 5;
-const DELIVERY_MS_MAX = 5_000;
+const DELIVERY_MS_MAX = 2_000;
 /** What joining must leave of a full buffer at most, or it is handed out. */
 const ROOM_SHARE = 0.7;
 
