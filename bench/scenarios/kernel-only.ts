@@ -157,7 +157,6 @@ function variant(
         bench.record(`${prefix}drainNsPerRecord`, (drainMs * 1e6) / shards.drainedRecords, "ns");
         bench.record(`${prefix}reductionRatio`, kernel.records / shards.drainedRecords, "x");
         bench.fact(`${name}.records`, kernel.records + passed.records);
-        bench.fact(`${name}.drainedRecords`, shards.drainedRecords);
         bench.fact(`${name}.hash`, driver.hash);
       } finally {
         driver.close();

@@ -82,6 +82,8 @@ export type StageStats = {
    * of those drained, what is not delivered, held, unknown or refused waits for the next delivery.
    */
   readonly shards: Readonly<Record<(typeof SHARD)[number], number>>;
+  /** Of the events drained so far, those that did not cross one by one; depends on the keys. */
+  readonly absorbedShare: number;
   /** Sums over all senders that are known now. */
   readonly senders: {
     readonly count: number;
@@ -115,6 +117,13 @@ export function readStageStats({ memory, layout }: StageHandle): StageStats {
   };
   const side = view.getUint32(layout.shared, true) & 1;
   const fullest = columns.map((at) => view.getUint32(at + CONTROL_FULLEST + side * 4, true));
+  const shards = named(SHARD, (i) => {
+    let all = 0;
+    for (let shard = 0; shard < shardCount; shard++) {
+      all += read(view, layout.shardCounters + shard * SHARD_COUNTERS_BYTES + i * 8);
+    }
+    return all;
+  });
   const senders = readSenders({ memory, layout });
   const total = (field: Exclude<keyof SenderStats, "sender">): number =>
     senders.reduce((all, sender) => all + sender[field], 0);
@@ -138,13 +147,8 @@ export function readStageStats({ memory, layout }: StageHandle): StageStats {
       sum(columns, CONTROL_REFUSED_RECORDS + i * 8),
     ),
     receiver: received,
-    shards: named(SHARD, (i) => {
-      let all = 0;
-      for (let shard = 0; shard < shardCount; shard++) {
-        all += read(view, layout.shardCounters + shard * SHARD_COUNTERS_BYTES + i * 8);
-      }
-      return all;
-    }),
+    shards,
+    absorbedShare: shards.drainedCount === 0 ? 0 : 1 - shards.drainedRecords / shards.drainedCount,
     senders: {
       count: senders.length,
       datagrams: total("datagrams"),

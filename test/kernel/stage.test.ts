@@ -64,7 +64,28 @@ everyWay("records become sums by tenant and term, samples stay single", (way) =>
   assert.equal(kernel.records + user.records, 7);
   assert.equal(way === "kernel" ? kernel.datagrams : user.datagrams, 2);
   assert.deepEqual(senders, { count: 1, datagrams: 3, records: 7, lost: 0, repeated: 0 });
+  // Two that met in a slot crossed as one.
+  assert.equal(stage.stats.absorbedShare, 1 - 6 / 7);
   assert.deepEqual(stage.turn(), [], "nothing is delivered twice");
+});
+
+everyWay("hot keys keep their slots, whatever comes between", (way) => {
+  using stage = new TestStage(way, { shardCount: 1, slotBits: 9 });
+  const sender = new TestSender(7n);
+  const hot = [weightRecord(ACME, 0, 1), weightRecord(ACME, 1, 1)];
+  const cold = Array.from({ length: 2_000 }, (_, i) => weightRecord(ACME, 100 + i, 1));
+  stage.send(
+    sender.dictionary([...NAMES, ...cold.map(({ term }) => termEntry(term, `cold-${term}`))]),
+    sender.records([...hot, ...hot]),
+    ...cold.map((record) => sender.records([record, ...hot])),
+  );
+  const sums = tally(stage.turn());
+  assert.deepEqual([sums.get("acme pizza"), sums.get("acme größe")], [2_002, 2_002]);
+  assert.equal(sums.size, 2_002);
+  const { drainedRecords, drainedCount } = stage.stats.shards;
+  assert.equal(drainedCount, 6_004);
+  // Each hot key crosses once a column, and once more at most: evicted while it had counted one.
+  assert(drainedRecords <= cold.length + 2 * 2 * 2, `${drainedRecords} records`);
 });
 
 everyWay("a weight beyond what an event takes becomes several events", (way) => {
