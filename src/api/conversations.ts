@@ -7,7 +7,7 @@ import {
 } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
-import { conversationAnswer } from "#model/summary-answer.ts";
+import { conversationAnswer, conversationsAnswer } from "#model/summary-answer.ts";
 import { requireTenantId } from "#model/tenant.ts";
 import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import { CSV_TYPE, wantsCsv } from "./csv.ts";
@@ -85,7 +85,7 @@ function registerList(server: FastifyInstance, engine: EngineDoor): void {
     async (request, reply) => {
       const tenant = requireTenantId(request.params.tenant);
       const { limit, format } = request.query;
-      const answer = { tenant, conversations: await engine.conversations(tenant, { limit }) };
+      const answer = conversationsAnswer(tenant, await engine.conversations(tenant, { limit }));
       reply.header("cache-control", "no-store").header("vary", "accept");
       if (!wantsCsv(format, request.headers.accept)) return reply.send(answer);
       return reply.serializer(String).type(CSV_TYPE).send(conversationsCsv(answer));

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { conversationAnswer, summaryAnswer, visibleSummary } from "./summary-answer.ts";
+import {
+  conversationAnswer,
+  conversationsAnswer,
+  summaryAnswer,
+  visibleSummary,
+} from "./summary-answer.ts";
 import type { RollingText, SummaryReport } from "./summary.ts";
 
 const TEXT: RollingText = {
@@ -110,4 +115,19 @@ test("a conversation is its item, who took part, and its text", () => {
   const answer = conversationAnswer("acme", { item, participants, text: TEXT });
   assert.partialDeepStrictEqual(answer, { tenant: "acme", ...item, participants });
   assert.equal(answer.text.revision, 3);
+});
+
+test("people of a conversation are whole, and never more than its events", () => {
+  const item = {
+    id: "c",
+    eventCount: 64,
+    userCountError: 0.05,
+    firstMs: 1,
+    lastMs: 2,
+    late: false,
+  };
+  const counts = [66.6, 41.96, 3.2].map((userCount) => {
+    return conversationsAnswer("acme", [{ ...item, userCount }]).conversations[0]?.userCount;
+  });
+  assert.deepEqual(counts, [64, 42, 3]);
 });

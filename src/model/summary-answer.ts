@@ -143,7 +143,19 @@ export function summaryAnswer(tenant: string, report: SummaryReport): SummaryAns
 
 export function conversationAnswer(tenant: string, report: ConversationReport): ConversationAnswer {
   const { item, participants, text } = report;
-  return { tenant, ...item, participants, text: textAnswer(text) };
+  return { tenant, ...conversationItemAnswer(item), participants, text: textAnswer(text) };
+}
+
+export function conversationsAnswer(
+  tenant: string,
+  items: readonly ConversationItem[],
+): ConversationsAnswer {
+  return { tenant, conversations: items.map(conversationItemAnswer) };
+}
+
+/** People are whole, and never more than events, however rough the estimate. */
+function conversationItemAnswer(item: ConversationItem): ConversationItem {
+  return { ...item, userCount: Math.min(Math.round(item.userCount), item.eventCount) };
 }
 
 export function windowAnswer(report: {

@@ -118,7 +118,7 @@ export const SummarySchema = Type.Object(
 const CONVERSATION = {
   id: Type.String(),
   eventCount: count("Events since it was first seen"),
-  userCount: number("Distinct users"),
+  userCount: count("Distinct users"),
   userCountError: number(errorOf),
   firstMs: epochMs("First event"),
   lastMs: epochMs("Newest event"),
