@@ -124,7 +124,8 @@ function landingPage(version: string, host: string): string {
   a { margin-right: 1rem }
 </style>
 <h1>NexusCore ${version}</h1>
-<p>What is trending now and what has happened so far, for each of many tenants. It runs and takes events.</p>
+<p>What is trending now and what has happened so far, for each of many tenants.
+It runs and takes events.</p>
 <p>${links.join("\n")}</p>
 <pre>curl -d '{"user":"ada","text":"the boss fight is on!"}' \\
   -H 'content-type: application/json' ${origin}/v1/tenants/acme/events

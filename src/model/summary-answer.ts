@@ -261,7 +261,7 @@ export function visibleSummary(answer: SummaryAnswer): string {
   return JSON.stringify([rest, rates.map(({ perSecond }) => visibleRate(perSecond))]);
 }
 
-/** Rates fall by themselves: steps of a fifth are news, and below one in a minute there are none. */
+/** Rates fall by themselves: a fifth is news, and below one in a minute nothing is. */
 function visibleRate(perSecond: number): number {
   return perSecond < 1 / 60 ? 0 : Math.round(4 * Math.log2(perSecond)) + 1_000;
 }
