@@ -5,6 +5,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import test from "node:test";
 import { Random } from "#std/random.ts";
+import { cueTables } from "../../scripts/cue-tables.ts";
 import { ConversationsProbe, type Line, type Said, type Text } from "./testing/conversations.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -235,6 +236,11 @@ test("of a long message, the question or the decision is what is shown", () => {
   assert.equal(open!.text, `${story}. How do I get the menu back?`);
   const [long] = after(`ann: ${story}, ${story}. How do I get  the menu back?`).openQuestions;
   assert.equal(long!.text, "…How do I get the menu back?");
+});
+
+test("the table of cues is made of cues.txt", () => {
+  const path = resolve(import.meta.dirname, "assembly/cues.gen.ts");
+  assert.equal(readFileSync(path, "utf8"), cueTables(), "run scripts/cue-tables.ts");
 });
 
 const TOPICS = [

@@ -12,8 +12,8 @@ import {
   hash32, KIND_CJK, KIND_HASHTAG, KIND_MENTION, KIND_URL, KIND_WORD, TERM_RECORD_BYTES,
 } from "../../sdk/assembly/text/tokenize";
 import {
-  ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, FOCUS_SHIFT, isBotName, normalize, NORMAL_BYTES_MAX,
-  rawOffset,
+  ACT_BOT, ACT_QUESTION, ACT_SHRUG, actsOf, FOCUS_SHIFT, isBotName, lower, normalize,
+  NORMAL_BYTES_BEHIND, NORMAL_BYTES_MAX, rawOffset,
 } from "./speech";
 
 /** Content terms of a message that are looked at. */
@@ -46,9 +46,10 @@ export class Message {
 
   // What reading it found.
   acts: u32;
-  /** Of names, ASCII letters folded: the user's, and whom the message is addressed to (0: all). */
-  nameHash: u32;
+  /** Of names, ASCII letters folded: whom the message is addressed to (0: all), and the user's, 0
+   * until somebody asks. */
   toHash: u32;
+  userNameHash: u32;
   hasUrl: bool;
   tagCount: u32;
   /** How well it reads, in 1/128. */
@@ -91,7 +92,7 @@ export class Message {
 const TAGS_AT: usize = 128;
 const WEIGHTS_AT: usize = TAGS_AT + 48;
 const NORMAL_AT: usize = WEIGHTS_AT + 96;
-const WORTHS_AT: usize = NORMAL_AT + 480;
+const WORTHS_AT: usize = NORMAL_AT + NORMAL_BYTES_MAX + NORMAL_BYTES_BEHIND;
 const RECORD_AT: usize = WORTHS_AT + 512;
 
 /** One for a whole batch. */
@@ -105,7 +106,7 @@ export function readMessage(message: Message): void {
   message.acts = 0;
   message.toHash = 0;
   message.hasUrl = false;
-  message.nameHash = foldedHash(message, message.user, message.userLen);
+  message.userNameHash = 0;
   if (message.textLen == 0) return;
   readTags(message);
   const body = bodyOf(message);
@@ -117,6 +118,13 @@ export function readMessage(message: Message): void {
   message.body = <u32>body;
   if (isBotName(message.user, message.userLen)) message.acts |= ACT_BOT;
   message.shape = shapeOf(message);
+}
+
+/** The name of the user as `toHash` has names. */
+export function userNameHash(message: Message): u32 {
+  if (message.userNameHash == 0)
+    message.userNameHash = foldedHash(message, message.user, message.userLen);
+  return message.userNameHash;
 }
 
 /**
@@ -172,15 +180,21 @@ function bodyOf(message: Message): usize {
 /** How well it reads, in 1/128: sentences do; grunts, shouting and pastes do not. */
 function shapeOf(message: Message): u32 {
   let worth: f32 = message.tagCount < 3 ? 0.6 : 1;
-  const bytes = min(message.textLen, NORMAL_BYTES_MAX);
   const length = message.textLen;
   worth *= length < 24 ? 0.6 : length < 40 ? 0.85 : length <= 320 ? 1 : 0.8;
+  const bytes = min(length, NORMAL_BYTES_MAX);
   let letters: u32 = 0;
   let capitals: u32 = 0;
-  for (let at: u32 = 0; at < bytes; at++) {
-    const byte = load<u8>(message.text + at);
-    if (byte >= 0x41 && byte <= 0x5a) capitals += 1;
-    if (byte >= 0x80 || (lower(byte) >= 0x61 && lower(byte) <= 0x7a) || byte == 0x20) letters += 1;
+  for (let at: u32 = 0; at < bytes; at += 16) {
+    const part = v128.load(message.text + at);
+    const inside = bytes - at < 16 ? ((<u32>1) << (bytes - at)) - 1 : 0xffff;
+    const capital = i8x16.lt_u(i8x16.sub(part, i8x16.splat(0x41)), i8x16.splat(26));
+    const small = i8x16.lt_u(i8x16.sub(part, i8x16.splat(0x61)), i8x16.splat(26));
+    const space = i8x16.eq(part, i8x16.splat(0x20));
+    // The highest bit of a byte is set in all of other scripts.
+    const letter = v128.or(v128.or(capital, small), v128.or(space, part));
+    capitals += <u32>popcnt(i8x16.bitmask(capital) & inside);
+    letters += <u32>popcnt(i8x16.bitmask(letter) & inside);
   }
   if (letters * 5 < bytes * 4) worth *= 0.6;
   if (letters > 8 && capitals * 2 > letters) worth *= 0.5;
@@ -206,9 +220,4 @@ function foldedHash(message: Message, name: usize, bytes: u32): u32 {
   for (let index: u32 = 0; index < kept; index++)
     store<u8>(folded + index, lower(load<u8>(name + index)));
   return max(hash32(folded, kept), 1);
-}
-
-@inline
-export function lower(byte: u8): u8 {
-  return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
 }

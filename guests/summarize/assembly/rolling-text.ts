@@ -38,10 +38,10 @@ import {
   AFTER_COMMAND, HAS_TEXT_STORE, IS_OWN, KIND_DECISION, KIND_QUESTION, KIND_SAID, Line, LINE_TAGS,
   lineAt, Record,
 } from "./conversation-record";
-import { endsName, lower, Message } from "./message";
+import { endsName, Message, userNameHash } from "./message";
 import {
   ACT_ASKING, ACT_BETWEEN, ACT_BOT, ACT_CLOSING, ACT_COMMAND, ACT_DECISION, ACT_QUESTION, ACT_SHRUG,
-  ACT_YES_NO,
+  ACT_YES_NO, lower,
 } from "./speech";
 
 const SAID_MAX: u32 = 3;
@@ -371,7 +371,7 @@ function answers(question: Line, age: u32, message: Message, isSmall: bool): boo
   if (age > ANSWER_EVENTS_MAX) return false;
   if (message.toHash != 0) return false;
   const shared = question.sharedTags(message);
-  const isAsked = question.to != 0 && question.to == message.nameHash;
+  const isAsked = question.to != 0 && question.to == userNameHash(message);
   if (isAsked && (shared != 0 || age <= NEXT_EVENTS_MAX)) return true;
   if ((acts & ACT_YES_NO) != 0 && age <= NEXT_EVENTS_MAX && isSmall) return true;
   return shared >= 2 || (shared == 1 && question.tagCount <= 3);
