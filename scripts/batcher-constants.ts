@@ -1,6 +1,6 @@
 /**
- * Writes the batcher's constants from the TypeScript that owns them: the numbers of the errors and
- * the limits. `--check` writes nothing and fails when a file is out of date.
+ * Writes the constants of the batcher and the merger from the TypeScript that owns them: the numbers
+ * of the errors and the limits. `--check` writes nothing and fails when a file is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { EVENT_ERRORS } from "#model/event-error.ts";
@@ -11,8 +11,14 @@ import {
   EVENT_ID_BYTES_MAX,
   FUTURE_MS_MAX,
   LINE_BYTES_MAX,
+  MERGE_METRIC_BINS_MAX,
+  MERGE_METRIC_NAMES_MAX,
+  MERGE_TERMS_MAX,
+  MERGE_USERS_LISTED_MAX,
   METRIC_COUNT_MAX,
   METRIC_NAME_BYTES_MAX,
+  SKETCH_BYTES_MAX,
+  SKETCH_USERS_LISTED_MAX,
   TENANT_ID_BYTES_MAX,
   TERM_BYTES_MAX,
   TERM_COUNT_MAX,
@@ -37,6 +43,15 @@ const LIMITS = {
   WEIGHT_MAX,
   BATCH_BYTES_MAX,
 };
+const MERGER_LIMITS = {
+  SKETCH_BYTES_MAX,
+  SKETCH_USERS_LISTED_MAX,
+  METRIC_NAME_BYTES_MAX,
+  MERGE_USERS_LISTED_MAX,
+  MERGE_METRIC_NAMES_MAX,
+  MERGE_METRIC_BINS_MAX,
+  MERGE_TERMS_MAX,
+};
 const LIMITS_MS = { TS_MS_MAX, FUTURE_MS_MAX };
 
 /** Path from the root of the repository and text of every generated file. */
@@ -46,9 +61,11 @@ export function batcherConstants(): { path: string; text: string }[] {
   );
   const numbers = constants(LIMITS, "u32");
   const times = constants(LIMITS_MS, "f64");
+  const mergerNumbers = constants(MERGER_LIMITS, "u32");
   return [
     { path: "batcher/assembly/errors.gen.ts", text: file("event-error.ts", errors) },
     { path: "batcher/assembly/limits.gen.ts", text: file("limits.ts", [...numbers, ...times]) },
+    { path: "merger/assembly/limits.gen.ts", text: file("limits.ts", mergerNumbers) },
   ];
 }
 

@@ -57,6 +57,11 @@ export const CORE_MODULES: readonly {
     outputPath: "drain/dist/drain.wasm",
   },
   {
+    entryPath: "merger/assembly/index.ts",
+    configPath: "merger/asconfig.json",
+    outputPath: "merger/dist/merger.wasm",
+  },
+  {
     entryPath: "scanner/assembly/index.ts",
     configPath: "scanner/asconfig.json",
     outputPath: "scanner/dist/scanner.wasm",

@@ -9,7 +9,7 @@ const LAYERS = [
   ["std"],
   ["model"],
   ["observe", "config"],
-  ["isolate", "batcher", "kernel"],
+  ["isolate", "batcher", "merger", "kernel"],
   ["shard"],
   ["engine"],
   ["ingest", "egress", "api"],

@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import type { StageHandle } from "#kernel/stage.ts";
+import { Merger } from "#merger/merger.ts";
 import { BODY_BYTES_MAX, LINE_BYTES_MAX, REQUESTS_WAITING_MAX } from "#model/limits.ts";
-import type { MergeRequest, SketchMerger, SummaryMerge } from "#model/merge.ts";
+import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import { shardOf } from "#model/placement.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
@@ -49,8 +50,6 @@ export type EngineSettings = {
   readonly tenantCountMax: number;
   /** Runs this component instead of the built-in one. */
   readonly component?: Uint8Array;
-  /** Makes mergers of sketches; each runs one merge at a time. */
-  readonly openMerger?: () => SketchMerger;
   /** Where datagrams become sums; its shards are these. */
   readonly stage?: StageHandle | undefined;
 };
@@ -91,7 +90,7 @@ export class Engine implements EngineDoor {
       ask: async (question: Question) => this.#ask(shard, question),
       restartCount: () => shard.restartCount,
     }));
-    this.#merges = new Merges(mergeShards, settings.openMerger);
+    this.#merges = new Merges(mergeShards, () => new Merger());
     this.started = Promise.all(this.#shards.map((shard) => shard.started));
   }
 

@@ -31,12 +31,12 @@ export type MergeShard = {
 
 export class Merges {
   readonly #shards: readonly MergeShard[];
-  readonly #open: (() => SketchMerger) | undefined;
+  readonly #open: () => SketchMerger;
   /** Mergers at rest: a merge in progress has one for itself. */
   readonly #idle: SketchMerger[] = [];
   #runningCount = 0;
 
-  constructor(shards: readonly MergeShard[], open: (() => SketchMerger) | undefined) {
+  constructor(shards: readonly MergeShard[], open: () => SketchMerger) {
     this.#shards = shards;
     this.#open = open;
   }
@@ -49,18 +49,13 @@ export class Merges {
     }
     this.#runningCount += 1;
     try {
-      const merger = this.#idle.pop() ?? this.#make();
+      const merger = this.#idle.pop() ?? this.#open();
       const merge = await new Merge(request, this.#shards, merger).run();
       this.#idle.push(merger);
       return merge;
     } finally {
       this.#runningCount -= 1;
     }
-  }
-
-  #make(): SketchMerger {
-    assert(this.#open !== undefined, "this engine has no merger");
-    return this.#open();
   }
 }
 

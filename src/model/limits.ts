@@ -82,6 +82,14 @@ export const MERGE_TENANTS_MAX = 10_000;
 /** Sketches that a request for a merge brings along, and bytes of each. */
 export const MERGE_SKETCHES_MAX = 1_000;
 export const SKETCH_BYTES_MAX = 1024 * 1024;
+/** Users of a sketch's exact list, and of a merge's; beyond, they are a bitmap or registers. */
+export const SKETCH_USERS_LISTED_MAX = 24_576;
+export const MERGE_USERS_LISTED_MAX = 4_096;
+/** Metrics that a merge has by name, and bins of each; so a merge is a sketch of its own kind. */
+export const MERGE_METRIC_NAMES_MAX = 64;
+export const MERGE_METRIC_BINS_MAX = 960;
+/** Terms of a sketch and of a merge. */
+export const MERGE_TERMS_MAX = 512;
 /** Tenants that a shard merges before it looks at its ring again, and milliseconds it takes. */
 export const MERGE_SLICE_TENANTS_MAX = 256;
 export const MERGE_SLICE_MS_MAX = 5;

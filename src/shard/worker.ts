@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Batcher } from "#batcher/batcher.ts";
 import { IsolateHost } from "#isolate/host.ts";
 import { Drain } from "#kernel/drain.ts";
+import { Merger } from "#merger/merger.ts";
 import { RingReader } from "#std/byte-ring.ts";
 import { ShardCounters, type ShardMessage, type ShardSettings } from "./protocol.ts";
 import { Shard } from "./shard.ts";
@@ -33,6 +34,7 @@ function run(settings: ShardSettings): void {
     component: host.admit(settings.component),
     counters: new ShardCounters(settings.counters),
     cap: new TenantCap(settings.tenantsTaken, settings.shard, tenantCountMax),
+    merger: new Merger(),
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
   post({ type: "ready" });

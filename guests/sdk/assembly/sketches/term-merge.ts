@@ -11,8 +11,8 @@
 // after that the intervals may, the truth within them not.
 //
 // Cost: MERGE_ENTRY_BYTES a key and a head of MERGE_HEAD_BYTES; adding a list of n keys takes
-// O(n + capacity) with the index, and O(capacity) more for each key that is left out. Host memory:
-// nothing here allocates. Checked against exact sums by guests/sdk/term-merge.test.ts.
+// O(n + capacity) with the index, and O(capacity) more for each key that takes another's place.
+// Host memory: nothing here allocates. Checked against exact sums by guests/sdk/term-merge.test.ts.
 import { equalBytes } from "./bytes";
 import { encodeTerm, padded, TERM_HEAD_BYTES, TERMS_HEAD_BYTES } from "./term-list";
 
@@ -20,6 +20,8 @@ export const MERGE_HEAD_BYTES: u32 = 32;
 export const MERGE_ENTRY_BYTES: u32 = 72;
 export const TERM_BYTES_MAX: u32 = 40;
 const NO_ENTRY: u32 = 0xffffffff;
+/** Lower ends stop here, so that no sum of them leaves the numbers: 2^53. */
+const COUNT_MAX: f64 = 9007199254740992;
 
 /** One key of the merged table. */
 @unmanaged
@@ -54,8 +56,9 @@ export class TermMerge {
   /** Lists added. */
   lists: u32;
   private indexMask: u32;
-  private reserved0: u32;
-  private reserved1: u32;
+  /** The entry that is left out next, or NO_ENTRY: not known. */
+  private leastKnown: u32;
+  private reserved: u32;
 
   open(capacity: u32): void {
     memory.fill(changetype<usize>(this), 0, mergeBytes(capacity));
@@ -85,6 +88,7 @@ export class TermMerge {
       if (entry.list != this.lists) entry.high += unlisted;
     }
     this.unlisted = unlistedBefore + unlisted;
+    this.leastKnown = NO_ENTRY;
     term = list + TERMS_HEAD_BYTES;
     for (let index: u32 = 0; index < terms; index++) {
       this.addNew(term, unlistedBefore);
@@ -95,12 +99,12 @@ export class TermMerge {
 
   /** Sorts the table: most first, and equal ones by their upper ends and then their bytes. */
   sort(): void {
-    for (let index: u32 = 1; index < this.count; index++) {
-      let at = index;
-      while (at > 0 && isBefore(this.entry(at), this.entry(at - 1))) {
-        swap(this.entryAt(at), this.entryAt(at - 1));
-        at -= 1;
-      }
+    // By a heap whose root is the last of what is left.
+    for (let root = this.count >> 1; root-- > 0; ) this.sift(root, this.count);
+    for (let end = this.count; end > 1; ) {
+      end -= 1;
+      swap(this.entryAt(0), this.entryAt(end));
+      this.sift(0, end);
     }
     this.reindex();
   }
@@ -150,7 +154,7 @@ export class TermMerge {
     const index = this.find(hashOf(keyOf(term), keyBytesOf(term)), term);
     if (index == NO_ENTRY) return;
     const entry = this.entry(index);
-    entry.low += load<f64>(term);
+    entry.low = min<f64>(entry.low + load<f64>(term), COUNT_MAX);
     entry.high += load<f64>(term, 8);
     entry.list = this.lists;
   }
@@ -166,12 +170,14 @@ export class TermMerge {
     const high = load<f64>(term, 8) + unlistedBefore;
     let index = this.count;
     if (index == this.capacity) {
-      index = this.least();
+      if (this.leastKnown == NO_ENTRY) this.leastKnown = this.least();
+      index = this.leastKnown;
       if (index == NO_ENTRY || this.entry(index).low >= low) {
         this.unlisted = max<f64>(this.unlisted, high);
         return;
       }
       this.unlisted = max<f64>(this.unlisted, this.entry(index).high);
+      this.leastKnown = NO_ENTRY;
       this.unlink(index);
     } else {
       this.count = index + 1;
@@ -206,6 +212,18 @@ export class TermMerge {
     for (let index: u32 = 0; index < this.count; index++)
       if (least == NO_ENTRY || isBefore(this.entry(least), this.entry(index))) least = index;
     return least;
+  }
+
+  /** Moves an entry down the heap of the first `count` until none below comes after it. */
+  private sift(root: u32, count: u32): void {
+    for (let parent = root; ; ) {
+      let child: u32 = 2 * parent + 1;
+      if (child >= count) return;
+      if (child + 1 < count && isBefore(this.entry(child), this.entry(child + 1))) child += 1;
+      if (!isBefore(this.entry(parent), this.entry(child))) return;
+      swap(this.entryAt(parent), this.entryAt(child));
+      parent = child;
+    }
   }
 
   private link(index: u32): void {
@@ -245,7 +263,8 @@ function indexEntries(capacity: u32): u32 {
   return entries;
 }
 
-function isList(list: usize, bytes: u32): bool {
+/** Whether the bytes are a list that `add` takes. */
+export function isList(list: usize, bytes: u32): bool {
   if (bytes < TERMS_HEAD_BYTES || !(load<f64>(list, 8) >= 0)) return false;
   const terms = load<u32>(list);
   let rest = bytes - TERMS_HEAD_BYTES;
@@ -256,7 +275,7 @@ function isList(list: usize, bytes: u32): bool {
     if (keyBytes == 0 || keyBytes > TERM_BYTES_MAX) return false;
     if (rest < TERM_HEAD_BYTES + padded(keyBytes)) return false;
     const low = load<f64>(term);
-    if (!(low >= 0 && low < Infinity && load<f64>(term, 8) >= low)) return false;
+    if (!(low >= 0 && low <= COUNT_MAX && load<f64>(term, 8) >= low)) return false;
     rest -= TERM_HEAD_BYTES + padded(keyBytes);
     term = next(term);
   }
