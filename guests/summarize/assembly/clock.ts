@@ -18,9 +18,8 @@ import {
 import { levelStartMs, PANE_BIAS, PANE_MS, SPAN_MINUTE } from "../../sdk/assembly/spans";
 import { rollMetrics } from "./metrics";
 import { rollQuotes } from "./quotes";
-import {
-  metrics, shrink, state, table, termSpans, timeline, users, weights,
-} from "./state";
+import { metrics, state, table, termSpans, timeline, users, weights } from "./state";
+import { shrink } from "./tiers";
 import { Turn } from "./turn";
 import { CLOCK_WALL } from "./world.gen";
 

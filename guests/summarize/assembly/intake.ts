@@ -20,9 +20,9 @@ import { paneEndMs, place } from "./clock";
 import { addMetric } from "./metrics";
 import { Candidate, offerQuote, shapeOf, slotLift } from "./quotes";
 import {
-  conversations, CONVERSATIONS_BYTES, grow, isLargest, ledger, openedMetrics, retire, state, table,
-  termSpans, users,
+  conversations, CONVERSATIONS_BYTES, ledger, openedMetrics, state, table, termSpans, users,
 } from "./state";
+import { grow, isLargest, retire } from "./tiers";
 import { addExplicit, dropRepeated, Turn } from "./turn";
 
 export const FATE_COUNTED: u32 = 0;

@@ -8,10 +8,11 @@
 //
 // A quote, QUOTE_BYTES: the header below, then id, user and text back to back. Long text is cut at
 // a word, control characters become spaces.
-import { QUOTE_BYTES, state, table } from "./state";
+import { state, table } from "./state";
 import { expectedOf } from "../../sdk/assembly/sketches/trend";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
 
+export const QUOTE_BYTES: u32 = 256;
 /** Terms of a message by which its worth is judged anew. */
 export const QUOTE_TERMS: u32 = 8;
 const USER_BYTES_MAX: u32 = 32;

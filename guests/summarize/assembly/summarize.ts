@@ -1,24 +1,21 @@
-// The reference summarizer: what is trending in a tenant's last 60 seconds, and a TL;DR of it.
+// The reference summarizer: what is trending in a tenant's last 60 seconds and a TL;DR of it, and
+// what has happened in the last minute, ten minutes, hour, day and since the start.
 //
-// This file is what a guest author writes: the four functions of the world, over the tenant's state
-// (state.ts). Here is the way of an event from the batch into the state; what the window says is
-// report.ts (ranking) and digest.ts (sentences).
-//
-// Time. The window is 12 panes of 5 s. Pane numbers count from PANE_BIAS, so that the first window
-// of all time has panes before it. A tenant on the wall clock is moved by the host's time, and an
-// event ahead of it counts as now; a tenant on the event clock is moved by its newest event. An
-// event older than the window is only counted as late; one for any open pane is counted in that
-// pane.
+// This file is what a guest author writes: the functions of the world, over the tenant's state
+// (state.ts). The way of an event from the batch into the state is intake.ts, time is clock.ts; what
+// the 60 s window says is report.ts (ranking) and digest.ts (sentences), what all windows say is
+// summary-report.ts, conversation-answer.ts and, to be merged with others, sketch.ts.
 import { alloc } from "../../sdk/assembly/arena";
 import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch";
 import { forgetText } from "../../sdk/assembly/text/tokenize";
 import { panesBehind, tell } from "./clock";
 import { FATE_COUNTED, FATE_DUPLICATE, FATE_LATE, FATE_MASK, take } from "./intake";
 import { report } from "./report";
-import { createState, keepSpans, SPANS_ALL, state } from "./state";
+import { keepSpans, SPANS_ALL, state } from "./state";
 import { conversationReport, conversationsReport } from "./conversation-answer";
 import { sketchOf } from "./sketch";
 import { summaryReport } from "./summary-report";
+import { createState } from "./tiers";
 import { Turn } from "./turn";
 import { CLOCK_WALL, INGEST_REPORT_BYTES, IngestReport } from "./world.gen";
 
