@@ -34,8 +34,8 @@ const SLOT_BITS_MIN = 14;
 const TABLE_MEMORY_SHARE = 1 / 128;
 const LOG_BITS_MAX = 21;
 const LOG_BITS_MIN = 16;
-/** Before Linux 6.0 a value of an array is 4 MiB at most: 2^18 records. */
-const LOG_BITS_OLD = 18;
+/** Before Linux 6.0 a value of an array is 4 MiB at most: 2^18 slots or records. */
+const VALUE_BITS_OLD = 18;
 /** Logs, and buffers of the shards, each take this share of the machine's memory at most. */
 const MEMORY_SHARE = 1 / 64;
 const DICTIONARY_BYTES = 128 * 1024 * 1024;
@@ -126,11 +126,12 @@ function tryKernel(ffi: Ffi, options: StageOptions, missing: string[]): Stage | 
     try {
       object = load(ffi, layout);
     } catch (error) {
-      // An older kernel takes the same program with shorter logs.
-      if (!(error instanceof BpfError) || error.code !== "E2BIG" || sizes.logBits <= LOG_BITS_OLD) {
-        throw error;
-      }
-      layout = layOut({ ...sizes, logBits: LOG_BITS_OLD });
+      // An older kernel takes the same program with smaller tables and shorter logs.
+      const slotBits = Math.min(sizes.slotBits, VALUE_BITS_OLD);
+      const logBits = Math.min(sizes.logBits, VALUE_BITS_OLD);
+      const isOld = error instanceof BpfError && error.code === "E2BIG";
+      if (!isOld || (slotBits === sizes.slotBits && logBits === sizes.logBits)) throw error;
+      layout = layOut({ ...sizes, slotBits, logBits });
       object = load(ffi, layout);
     }
     const memory = createStageMemory(layout);
