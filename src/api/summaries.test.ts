@@ -1,5 +1,5 @@
 import { assembleServer } from "#cli/application.ts";
-import { CONVERSATION_BYTES_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
+import { CONVERSATION_BYTES_MAX, MERGE_TENANTS_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
 import {
   ConversationListSchema,
   ConversationSchema,
@@ -290,7 +290,7 @@ for (const { name, payload, status, code } of [
   { name: "no limit", payload: { prefix: "", limit: 0 }, status: 400, code: "badRequest" },
   {
     name: "too many",
-    payload: { tenants: Array.from({ length: 10_001 }, (_, i) => `t${i}`) },
+    payload: { tenants: Array.from({ length: MERGE_TENANTS_MAX + 1 }, (_, i) => `t${i}`) },
     status: 400,
     code: "badRequest",
   },

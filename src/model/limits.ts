@@ -77,8 +77,8 @@ export const CONVERSATIONS_LIMIT_DEFAULT = 20;
 /** Metrics that a tenant has by name; samples of a further name are refused with a warning. */
 export const METRIC_NAMES_MAX = 16;
 
-/** Tenants of one merge. */
-export const MERGE_TENANTS_MAX = 10_000;
+/** Tenants of one merge: all that there can be, some 30 us of a shard's time each. */
+export const MERGE_TENANTS_MAX = TENANT_COUNT_MAX;
 /** Sketches that a request for a merge brings along, and bytes of each. */
 export const MERGE_SKETCHES_MAX = 1_000;
 export const SKETCH_BYTES_MAX = 1024 * 1024;
