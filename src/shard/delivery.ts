@@ -23,15 +23,35 @@ const TURN_WAIT_MS_MAX = 20;
 
 /** What a delivery needs of its shard. */
 export type DeliveryParts = {
-  readonly drain: Drain;
+  readonly drain: Pick<
+    Drain,
+    | "pending"
+    | "gathered"
+    | "summing"
+    | "batchCount"
+    | "collect"
+    | "compact"
+    | "deliver"
+    | "emit"
+    | "emitPicked"
+    | "pick"
+    | "askTurn"
+    | "neededName"
+    | "bind"
+    | "refuse"
+    | "release"
+  >;
   /** Number of a tenant, made if it is new; -1 when there is no room for it. */
   readonly ensure: (tenant: string) => number;
   /** Runs the batches that the drain has written; of so many tenants, one after the other. */
   readonly handOut: (passBatches: number) => void;
+  /** Milliseconds, to reckon with; tests have their own. */
+  readonly clock?: () => number;
 };
 
 export class Delivery {
   readonly #parts: DeliveryParts;
+  readonly #clock: () => number;
   /** Some of a delivery is not handed out yet. */
   #busy = false;
   /** When the next delivery is due, and how long this one took so far. */
@@ -46,6 +66,7 @@ export class Delivery {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
+    this.#clock = parts.clock ?? (() => performance.now());
   }
 
   /** Whether there is something to do; `stopping`: nothing may be left. */
@@ -57,7 +78,7 @@ export class Delivery {
   /** Empties the tables, and hands some of what gathered to the tenants. */
   step(nowMs: number, stopping: boolean): void {
     const { drain } = this.#parts;
-    const startMs = performance.now();
+    const startMs = this.#clock();
     drain.collect();
     if (!this.#busy) {
       if (drain.gathered === 0) return;
@@ -71,7 +92,7 @@ export class Delivery {
       this.#batches = 0;
     }
     this.#emit(nowMs);
-    const doneMs = performance.now();
+    const doneMs = this.#clock();
     this.#tookMs += doneMs - startMs;
     const restMs = Math.min(this.#tookMs * DELIVERY_REST, DELIVERY_MS_MAX);
     if (!this.#busy) this.#dueMs = doneMs + restMs;
@@ -80,7 +101,7 @@ export class Delivery {
   /** Hands a tenant all that was taken of it so far, as far as the budget goes. */
   bringUp(tenant: string, nowMs: number): void {
     const { drain, handOut } = this.#parts;
-    const startMs = performance.now();
+    const startMs = this.#clock();
     const earnedMs = (startMs - this.#reckonedMs) * QUESTION_SHARE;
     this.#questionMs = Math.min(QUESTION_MS_MAX, this.#questionMs + earnedMs);
     this.#reckonedMs = startMs;
@@ -97,7 +118,7 @@ export class Delivery {
         drain.release();
       }
     }
-    this.#questionMs -= performance.now() - startMs;
+    this.#questionMs -= this.#clock() - startMs;
   }
 
   /** Whether joining equal keys made room enough to go on gathering. */
