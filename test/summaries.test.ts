@@ -100,11 +100,8 @@ test("conversations: newest first, each with its people and its text", async (t)
   assert.equal((await engine.conversations("acme", { limit: 1 })).length, 1);
   const report = await engine.conversation("acme", "münchen");
   assert.deepEqual(
-    report.participants.map(({ user, eventCount }) => [user, eventCount]).toSorted(),
-    [
-      ["ada", 1],
-      ["bob", 1],
-    ],
+    Object.fromEntries(report.participants.map(({ user, eventCount }) => [user, eventCount])),
+    { ada: 1, bob: 1 },
   );
   assert.match(report.text.text, /login/);
   const ids = ["m2", "m3"];
