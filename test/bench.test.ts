@@ -268,10 +268,16 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
     "reductionRatio absorbedShareTenantTotals10k absorbedShareTenantTotals10k.large",
     "absorbedShareTenantTerm10k absorbedShareTenantTerm100k absorbedShareTenantTerm10k.ideal",
   ],
+  "kernel-cores": [
+    "eventsPerSecond.tenantTerm eventsPerSecond.tenantTotals tenantTerm.lostEvents",
+    "tenantTerm.absorbedShare tenantTotals.eventsPerSenderCpuSecond",
+  ],
+  freshness: ["questions firstAnswerHoldsShare answerP50Ms answerP99Ms behindMaxMs"],
   "kernel-vs-user": ["kernel.nsPerEvent user.nsPerEvent kernel.nsPerEvent.1400"],
   headline: [
     "offeredEventsPerSecond deliveredEventsPerSecond lostEvents receiverCpuShare senderCpuShare",
     "contextSwitchesPerSecond residentMb inexactTenants kernelAbsorbedShare naive.eventsPerSecond",
+    "mainLoopDelayP99Ms mainLoopDelayMaxMs mainLoopBusyMaxMs",
   ],
   "headline-max": ["lossFreeEventsPerSecond"],
   batcher: ["parseNsPerEvent groupNsPerEvent.10000 jsonParseNsPerEvent splitNsPerEvent"],
