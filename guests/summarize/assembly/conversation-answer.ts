@@ -15,10 +15,10 @@ const LIMIT_MAX: u32 = 100;
 /** A list of items: its address and length. */
 export function conversationsReport(limit: u32): usize {
   const listed = listConversations(conversations(), min(limit, LIMIT_MAX));
-  const items = alloc(listed.count * CONVERSATION_ITEM_BYTES);
+  const items = alloc(<usize>listed.count * CONVERSATION_ITEM_BYTES);
   for (let index: u32 = 0; index < listed.count; index++) {
     const from = changetype<ItemView>(<usize>(listed.at + index * ITEM_VIEW_BYTES));
-    fillItem(changetype<ConversationItem>(items + index * CONVERSATION_ITEM_BYTES), from);
+    fillItem(changetype<ConversationItem>(items + <usize>index * CONVERSATION_ITEM_BYTES), from);
   }
   const list = alloc(8, 4);
   store<u32>(list, <u32>items);
@@ -66,11 +66,11 @@ function fillItem(to: ConversationItem, from: ItemView): void {
 }
 
 function participants(listed: Listed): usize {
-  const list = alloc(listed.count * PARTICIPANT_BYTES);
+  const list = alloc(<usize>listed.count * PARTICIPANT_BYTES);
   for (let index: u32 = 0; index < listed.count; index++) {
     const at = <usize>(listed.at + index * <u32>offsetof<ParticipantView>());
     const from = changetype<ParticipantView>(at);
-    const to = changetype<Participant>(list + index * PARTICIPANT_BYTES);
+    const to = changetype<Participant>(list + <usize>index * PARTICIPANT_BYTES);
     to.userPtr = from.userPtr;
     to.userLen = from.userLen;
     to.eventCount = from.eventCount;
@@ -79,10 +79,10 @@ function participants(listed: Listed): usize {
 }
 
 function lines(views: u32, count: u32): usize {
-  const list = alloc(count * TEXT_LINE_BYTES);
+  const list = alloc(<usize>count * TEXT_LINE_BYTES);
   for (let index: u32 = 0; index < count; index++) {
     const from = changetype<LineView>(<usize>(views + index * <u32>offsetof<LineView>()));
-    const to = changetype<TextLine>(list + index * TEXT_LINE_BYTES);
+    const to = changetype<TextLine>(list + <usize>index * TEXT_LINE_BYTES);
     to.kind = from.kind;
     to.userSome = <u8>(from.userLen != 0);
     to.userPtr = from.userPtr;

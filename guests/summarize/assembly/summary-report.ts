@@ -47,9 +47,9 @@ export function summaryReport(span: u32, limit: u32): usize {
 }
 
 function writeRates(answer: SummaryReport): void {
-  const list = alloc(RATE_COUNT * RATE_BYTES);
+  const list = alloc(<usize>RATE_COUNT * RATE_BYTES);
   for (let index: u32 = 0; index < RATE_COUNT; index++) {
-    const rate = changetype<Rate>(list + index * RATE_BYTES);
+    const rate = changetype<Rate>(list + <usize>index * RATE_BYTES);
     rate.spanMs = tauMs(index);
     rate.perSecond = rates().perSecond(index, state().asOfMs);
   }
@@ -68,9 +68,9 @@ function writeLate(answer: SummaryReport): void {
   answer.lateByLatenessPtr = <u32>classes;
   answer.lateByLatenessLen = LATENESS_COUNT;
   const count = late.exampleCount(state().lateExamples);
-  const examples = alloc(count * LATE_EXAMPLE_BYTES);
+  const examples = alloc(<usize>count * LATE_EXAMPLE_BYTES);
   for (let index: u32 = 0; index < count; index++) {
-    const at = examples + index * LATE_EXAMPLE_BYTES;
+    const at = examples + <usize>index * LATE_EXAMPLE_BYTES;
     writeExample(changetype<LateExample>(at), late.example(index));
   }
   answer.lateExamplesPtr = <u32>examples;
@@ -90,12 +90,12 @@ function writeExample(to: LateExample, example: Example): void {
 
 function writeMetrics(answer: SummaryReport, span: u32): void {
   const store = metrics();
-  const list = alloc(store.count * METRIC_SUMMARY_BYTES);
+  const list = alloc(<usize>store.count * METRIC_SUMMARY_BYTES);
   const found = changetype<MetricReport>(alloc(METRIC_REPORT_BYTES));
   answer.metricsPtr = <u32>list;
   for (let metric: u32 = 0; metric < store.count; metric++) {
     if (!reportMetric(store, metric, span, found)) continue;
-    const at = list + answer.metricsLen * METRIC_SUMMARY_BYTES;
+    const at = list + <usize>answer.metricsLen * METRIC_SUMMARY_BYTES;
     writeMetric(changetype<MetricSummary>(at), found);
     answer.metricsLen += 1;
   }
@@ -113,11 +113,11 @@ function writeMetric(to: MetricSummary, from: MetricReport): void {
   to.relativeError = from.relativeError;
   to.collapsedBelow = from.collapsedBelow;
   to.shortened = <u8>from.isShortened;
-  const list = alloc(QUANTILES * QUANTILE_BYTES);
+  const list = alloc(<usize>QUANTILES * QUANTILE_BYTES);
   to.quantilesPtr = <u32>list;
   to.quantilesLen = QUANTILES;
   for (let index: u32 = 0; index < QUANTILES; index++) {
-    const quantile = changetype<Quantile>(list + index * QUANTILE_BYTES);
+    const quantile = changetype<Quantile>(list + <usize>index * QUANTILE_BYTES);
     const answer = from.quantile(index);
     quantile.q = answer.q;
     quantile.value = answer.value;
@@ -130,10 +130,10 @@ function writeMetric(to: MetricSummary, from: MetricReport): void {
 function writeTerms(answer: SummaryReport, span: u32, limit: u32): void {
   const terms = termsOf(span);
   const count = min(limit, terms.count);
-  const list = alloc(count * TERM_COUNT_BYTES);
+  const list = alloc(<usize>count * TERM_COUNT_BYTES);
   for (let rank: u32 = 0; rank < count; rank++) {
     const term = terms.at(rank);
-    const to = changetype<TermCount>(list + rank * TERM_COUNT_BYTES);
+    const to = changetype<TermCount>(list + <usize>rank * TERM_COUNT_BYTES);
     to.termPtr = term.key;
     to.termLen = term.keyBytes;
     to.count = whole(term.low);

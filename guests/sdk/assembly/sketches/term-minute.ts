@@ -86,8 +86,8 @@ export function readMinute(table: SpaceSaving): Minute {
     bounds += <u64>boundOf(table, pane);
     const cells = table.cell(pane, 0);
     for (let at: usize = 0; at < end; at += 16) {
-      const sum = i32x4.add(v128.load(minute.lows + at), v128.load(cells + at));
-      v128.store(minute.lows + at, sum);
+      const sum = i32x4.add(v128.load(<usize>minute.lows + at), v128.load(cells + at));
+      v128.store(<usize>minute.lows + at, sum);
     }
   }
   minute.untracked = table.isWhole ? <u32>min<u64>(bounds, COUNT_MAX) : COUNT_MAX;
