@@ -148,27 +148,32 @@ export class Record {
     this.used -= <u16>bytes;
   }
 
-  /** Hot. Counts the message, not what it says. */
-  count(message: Message): void {
+  /**
+   * Hot. Counts the message, not what it says; false if its user is none of the speakers, so that
+   * it is to `meet` them in a record that has room.
+   */
+  count(message: Message): bool {
     const isFirst = this.events == 0;
     const events = this.events + message.events;
     this.events = events < this.events ? 0xffffffff : events;
     if (isFirst || message.tsMs < this.firstMs) this.firstMs = message.tsMs;
     if (isFirst || message.tsMs > this.lastMs) this.lastMs = message.tsMs;
     if (message.isLate) this.set(HAS_LATE);
-    if (message.userLen != 0 && !this.has(IS_OWN)) this.countUser(message);
-  }
-
-  private countUser(message: Message): void {
-    let least: usize = 0;
+    if (message.userLen == 0 || this.has(IS_OWN)) return true;
     for (let at = this.speakers; at < this.lines; at += speakerAt(at).bytes) {
       const speaker = speakerAt(at);
-      if (speaker.user == message.userHash) {
-        speaker.events = saturated(speaker.events, message.events);
-        return;
-      }
-      if (least == 0 || speaker.events < speakerAt(least).events) least = at;
+      if (speaker.user != message.userHash) continue;
+      speaker.events = saturated(speaker.events, message.events);
+      return true;
     }
+    return false;
+  }
+
+  /** Counts a user who is none of the speakers. */
+  meet(message: Message): void {
+    let least = this.speakers;
+    for (let at = least; at < this.lines; at += speakerAt(at).bytes)
+      if (speakerAt(at).events < speakerAt(least).events) least = at;
     let inherited: u32 = 0;
     if (<u32>this.speakerCount == SPEAKERS_MAX) {
       this.sketchUsers(message.userHash);
@@ -179,6 +184,12 @@ export class Record {
     }
     // Twelve very long names may find no room: then one of them is counted, but not named.
     if (!this.addSpeaker(message, inherited)) this.sketchUsers(message.userHash);
+  }
+
+  /** However much of the text has changed since, its revision has risen by one. */
+  @inline
+  revise(before: u32): void {
+    if (this.revision != before) this.revision = before + 1;
   }
 
   private removeSpeaker(at: usize): void {
@@ -375,6 +386,18 @@ export class Line {
   get tagCount(): u32 {
     return 8 - <u32>popcnt(i16x8.bitmask(i16x8.eq(v128.load(this.tagsAt), i16x8.splat(0))));
   }
+}
+
+/** A bit for each of the LINE_TAGS tags at `tagsAt` that is among those at `othersAt` too. */
+export function tagsShared(tagsAt: usize, othersAt: usize): u32 {
+  const tags = v128.load(tagsAt);
+  let others = v128.load(othersAt);
+  let equal = i16x8.eq(tags, others);
+  for (let turn: u32 = 1; turn < LINE_TAGS; turn++) {
+    others = v128.shuffle<u16>(others, others, 1, 2, 3, 4, 5, 6, 7, 0);
+    equal = v128.or(equal, i16x8.eq(tags, others));
+  }
+  return <u32>i16x8.bitmask(v128.and(equal, i16x8.ne(tags, i16x8.splat(0))));
 }
 
 @inline

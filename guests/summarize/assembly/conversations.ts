@@ -9,9 +9,10 @@
 // so a tenant without conversations touches the first 4 KiB page and no other, and what is left
 // free is zero. A record (conversation-record.ts) takes what it needs: 614 bytes on average for
 // real threads (288 of #ubuntu and #linux; 9 of 10 below 840), 1,408 at most for a busy channel. So
-// 20 KiB hold some 27 threads, 12 busy channels in the worst case, 64 in any. An update copies the
-// record to scratch, where there is room for whatever the message brings, and back; where its size
-// has changed the records behind it move. Cost: about 3 µs a message with its text, for the record
+// 20 KiB hold some 27 threads, 12 busy channels in the worst case, 64 in any. Most
+// messages change some numbers of the record, where it lies. For one that adds a line or a speaker
+// it is copied to scratch, where there is room for whatever the message brings, and back; where its
+// size has changed the records behind it move. Cost: about 3 µs a message with its text, for the record
 // of the tenant and that of the conversation together, the tokenizer aside.
 //
 // Whoever is heard moves to the front, so the order is that of last use, and a busy conversation is
@@ -24,7 +25,7 @@ import { equalBytes } from "../../sdk/assembly/sketches/bytes";
 import { hash32 } from "../../sdk/assembly/text/tokenize";
 import { HAS_TEXT_STORE, IS_OWN, Record } from "./conversation-record";
 import { Message, readMessage, RECORD_BYTES_MAX } from "./message";
-import { listen } from "./rolling-text";
+import { addLine, listen } from "./rolling-text";
 
 /** CONVERSATION_KEPT_MAX of src/model/limits.ts. */
 export const CONVERSATION_KEPT_MAX: u32 = 64;
@@ -76,7 +77,10 @@ export class Conversations {
     const own = this.own;
     if (own.used == 0) own.open(OWN_BYTES, 0, 0, IS_OWN | HAS_TEXT_STORE);
     own.count(message);
-    listen(own, message);
+    const revision = own.revision;
+    const kinds = listen(own, message);
+    if (kinds != 0) addLine(own, message, kinds);
+    own.revise(revision);
     if (message.conversationLen != 0) this.hear(bytes, message);
   }
 
@@ -84,22 +88,27 @@ export class Conversations {
     const idLen = min(message.conversationLen, CONVERSATION_BYTES_MAX);
     const hash = hash32(message.conversation, idLen);
     const index = this.search(hash, message.conversation, idLen);
-    const record = changetype<Record>(message.record);
-    if (index == this.count) {
-      record.open(RECORD_BYTES_MAX, message.conversation, idLen, 0);
-    } else {
-      const kept = this.at(index);
-      memory.copy(changetype<usize>(record), changetype<usize>(kept), kept.used);
-      record.capacity = <u16>RECORD_BYTES_MAX;
-      this.toFront(index);
-      if (!record.has(HAS_TEXT_STORE)) {
-        record.addTextStore();
-        this.singles -= 1;
-      }
+    const isNew = index == this.count;
+    let record = isNew ? changetype<Record>(message.record) : this.at(index);
+    if (isNew) record.open(RECORD_BYTES_MAX, message.conversation, idLen, 0);
+    else this.toFront(index);
+    if (!isNew && !record.has(HAS_TEXT_STORE)) {
+      record = roomy(record, message);
+      record.addTextStore();
+      this.singles -= 1;
     }
-    record.count(message);
-    listen(record, message);
-    this.keep(bytes, index == this.count, hash, record);
+    if (!record.count(message)) {
+      record = roomy(record, message);
+      record.meet(message);
+    }
+    const revision = record.revision;
+    const kinds = listen(record, message);
+    if (kinds != 0) {
+      record = roomy(record, message);
+      addLine(record, message, kinds);
+    }
+    record.revise(revision);
+    this.keep(bytes, isNew, hash, record);
   }
 
   /** Puts the record where it was, at the front of the order, or behind all if it is new. */
@@ -121,6 +130,7 @@ export class Conversations {
     }
     record.capacity = <u16>size;
     const kept = this.at(0);
+    if (record == kept) return;
     memory.copy(changetype<usize>(kept), changetype<usize>(record), record.used);
     memory.fill(changetype<usize>(kept) + record.used, 0, size - record.used);
   }
@@ -205,6 +215,16 @@ export class Conversations {
     store<u32>(changetype<usize>(this) + (index << 2), hash, HASHES_AT);
     store<u16>(changetype<usize>(this) + (index << 1), <u16>place, PLACES_AT);
   }
+}
+
+/** The record, or its copy with room for whatever the message brings. */
+function roomy(record: Record, message: Message): Record {
+  const copy = changetype<Record>(message.record);
+  if (record != copy) {
+    memory.copy(changetype<usize>(copy), changetype<usize>(record), record.used);
+    copy.capacity = <u16>RECORD_BYTES_MAX;
+  }
+  return copy;
 }
 
 /** Indices of the conversations, the one with the newest event first: u32[count] in the arena. */

@@ -59,7 +59,7 @@ export class Message {
   /** Where in its folded form it asks or decides. */
   focus: u32;
 
-  /** u16[TAGS_MAX]: words, hashtags and pairs of characters. */
+  /** u16[TAGS_MAX]: words, hashtags and pairs of characters; zeros, up to the first eight. */
   @inline
   get tags(): usize {
     return changetype<usize>(this) + TAGS_AT;
@@ -74,6 +74,11 @@ export class Message {
   @inline
   get weights(): usize {
     return changetype<usize>(this) + WEIGHTS_AT;
+  }
+
+  @inline
+  weightAt(index: u32): f32 {
+    return load<f32>(this.weights + (index << 2));
   }
 
   /** RECORD_BYTES_MAX bytes for the record that is being updated. */
@@ -144,6 +149,7 @@ export function putText(message: Message, to: usize, room: u32): u32 {
 
 function readTags(message: Message): void {
   let count: u32 = 0;
+  v128.store(message.tags, i64x2.splat(0));
   for (let index: u32 = 0; index < message.termCount && count < TAGS_MAX; index++) {
     const record = <usize>message.terms + <usize>index * TERM_RECORD_BYTES;
     const kind = load<u32>(record, 12) & 0xff;

@@ -32,11 +32,13 @@
 // messages that closed a question belonged to its thread, and of the questions that a thread left
 // open 3 of 4 had no reply; rolling-text.test.ts reads them.
 //
-// Cost: O(k² x LINE_TAGS) for a candidate that could be worth it, which few messages are; the rest
-// are turned away by one sum. Nothing is allocated.
+// Cost: O(k² x LINE_TAGS) for a candidate that could be worth it, one message in eight; half of the
+// rest are turned away by one sum, and the others by what they would add to the lines that are
+// shown, both against the worth that was found last, which fades with every message. Nothing is
+// allocated.
 import {
   AFTER_COMMAND, HAS_TEXT_STORE, IS_OWN, KIND_DECISION, KIND_QUESTION, KIND_SAID, Line, LINE_TAGS,
-  lineAt, Record,
+  lineAt, Record, tagsShared,
 } from "./conversation-record";
 import { endsName, Message, userNameHash } from "./message";
 import {
@@ -73,18 +75,20 @@ const SAID_TAGS_MIN: u32 = 2;
 /** The same for a question that does not begin like one: "in the physical drive?" */
 const QUESTION_TAGS_MIN: u32 = 4;
 
-/** Hot. Takes the message into the text of the record; `readMessage` and `count` came before. */
-export function listen(record: Record, message: Message): void {
-  if (message.textLen == 0) return;
+/**
+ * Hot. Takes the message into the text of the record; `readMessage` and `count` came before. Takes
+ * no room: returns the kinds of the line that the message is to be, by `addLine`, or 0.
+ */
+export function listen(record: Record, message: Message): u32 {
+  if (message.textLen == 0) return 0;
+  record.worth *= 1 - 0.7 / (record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE);
   const isReply = record.has(AFTER_COMMAND);
   const acts = message.acts;
   if ((acts & ACT_COMMAND) != 0) record.set(AFTER_COMMAND);
   else if (isReply) record.flags &= ~(<u8>AFTER_COMMAND);
-  const before = record.revision;
   if (record.lineCount != 0) closeLines(record, message);
   const speaks = (acts & (ACT_COMMAND | ACT_BOT)) == 0 && !isReply;
-  if (speaks && message.tagCount >= SAID_TAGS_MIN) take(record, message);
-  if (record.revision != before) record.revision = before + 1;
+  return speaks && message.tagCount >= SAID_TAGS_MIN ? take(record, message) : 0;
 }
 
 /** Lines of the record that are shown as said: k of the story. */
@@ -93,24 +97,26 @@ export function saidMax(record: Record): u32 {
   return record.has(IS_OWN) ? SAID_OWN_MAX : SAID_MAX;
 }
 
-function take(record: Record, message: Message): void {
-  const isOwn = record.has(IS_OWN);
-  if (record.has(HAS_TEXT_STORE)) countTags(record, message);
-  weighTags(record, message);
+function take(record: Record, message: Message): u32 {
+  if (record.has(HAS_TEXT_STORE)) weighTags(record, message);
   let kinds: u32 = 0;
   // At a whole tenant, what one asks another is between the two.
   const asks = (message.acts & ACT_QUESTION) != 0;
   const isBetween = message.toHash != 0 || (message.acts & ACT_BETWEEN) != 0;
   const isWhole = (message.acts & ACT_ASKING) != 0 || message.tagCount >= QUESTION_TAGS_MIN;
-  if (asks && isWhole && !(isOwn && isBetween)) kinds |= KIND_QUESTION;
+  if (asks && isWhole && !(record.has(IS_OWN) && isBetween)) kinds |= KIND_QUESTION;
   if ((message.acts & ACT_DECISION) != 0) kinds |= KIND_DECISION;
-  const shape = message.shape;
   if (kinds != 0) dropSame(record, message, kinds);
-  if (choose(record, message, shape)) kinds |= KIND_SAID;
-  if (kinds == 0) return;
+  if (choose(record, message)) kinds |= KIND_SAID;
+  return kinds;
+}
+
+/** Adds the message as a line of the kinds, at the cost of the oldest where there are too many. */
+export function addLine(record: Record, message: Message, kinds: u32): void {
   if ((kinds & KIND_QUESTION) != 0) dropBeyond(record, KIND_QUESTION, QUESTIONS_MAX - 1);
   if ((kinds & KIND_DECISION) != 0) dropBeyond(record, KIND_DECISION, DECISIONS_MAX - 1);
-  const room = isOwn ? TEXT_OWN_BYTES_MAX : TEXT_BYTES_MAX;
+  const room = record.has(IS_OWN) ? TEXT_OWN_BYTES_MAX : TEXT_BYTES_MAX;
+  const shape = message.shape;
   let line = record.addLine(message, kinds, shape, room);
   if (line == null) line = record.addLine(message, kinds, shape, TEXT_SHORT_BYTES_MAX);
   while (line == null && dropOldest(record)) line = record.addLine(message, kinds, shape, room);
@@ -123,36 +129,46 @@ function take(record: Record, message: Message): void {
 
 const COUNT_MAX: u32 = 15;
 
-function countTags(record: Record, message: Message): void {
+/** Counts the tags, weighs them, and brings the LINE_TAGS weightiest to the front. */
+function weighTags(record: Record, message: Message): void {
   const epoch = record.events / (record.has(IS_OWN) ? FADE_OWN : FADE);
   // Four halvings leave no count.
   for (let step = min((epoch - record.fades) & 0xff, 4); step > 0; step--) fade(record);
   record.fades = <u8>epoch;
   const speaker = message.userHash & 0xff;
-  const mask = (record.cellCount >> 1) - 1;
-  for (let index: u32 = 0; index < message.tagCount; index++) {
+  const count = message.tagCount;
+  for (let index: u32 = 0; index < count; index++) {
     const tag = message.tagAt(index);
-    const set = record.cells + ((tag & mask) << 3);
-    const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
-    if (cell != 0) {
-      const other = <u32>load<u8>(cell, 2) != speaker;
-      store<u8>(cell, <u8>speaker, 2);
-      const counts = <u32>load<u8>(cell, 3);
-      const count = min((counts & 15) + (other ? 3 : 1), COUNT_MAX);
-      store<u8>(cell, <u8>((counts & 0xf0) | count), 3);
-      continue;
-    }
-    const first = <u32>load<u8>(set, 3);
-    const second = <u32>load<u8>(set, 7);
-    const least = (second & 15) < (first & 15) ? set + 4 : set;
-    const counts = <u32>load<u8>(least, 3);
-    if ((counts & 15) > 2) {
-      // It must be missed for a while before it goes.
-      store<u8>(least, <u8>(counts - 1), 3);
-    } else {
-      store<u32>(least, tag | (speaker << 16) | (2 << 24));
-    }
+    store<f32>(message.weights + (index << 2), countTag(setOf(record, tag), tag, speaker));
   }
+  if (count > LINE_TAGS) bringToFront(message);
+}
+
+@inline
+function setOf(record: Record, tag: u32): usize {
+  return record.cells + ((tag & ((record.cellCount >> 1) - 1)) << 3);
+}
+
+/** Returns c(t). */
+@inline
+function countTag(set: usize, tag: u32, speaker: u32): f32 {
+  const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
+  if (cell != 0) {
+    const found = load<u32>(cell);
+    const isOther = ((found >> 16) & 0xff) != speaker;
+    const count = min(((found >> 24) & 15) + (isOther ? 3 : 1), COUNT_MAX);
+    const counts = ((found >> 24) & 0xf0) | count;
+    store<u32>(cell, tag | (speaker << 16) | (counts << 24));
+    return worthOf(counts);
+  }
+  const first = <u32>load<u8>(set, 3);
+  const second = <u32>load<u8>(set, 7);
+  const least = (second & 15) < (first & 15) ? set + 4 : set;
+  const counts = <u32>load<u8>(least, 3);
+  // It must be missed for a while before it goes.
+  if ((counts & 15) > 2) store<u8>(least, <u8>(counts - 1), 3);
+  else store<u32>(least, tag | (speaker << 16) | (2 << 24));
+  return 1;
 }
 
 function fade(record: Record): void {
@@ -168,36 +184,41 @@ function fade(record: Record): void {
 }
 
 /** c(t) of the story: 1 for a term of its own, more for what several speak of. */
-function worthOf(record: Record, tag: u32): f32 {
-  if (!record.has(HAS_TEXT_STORE)) return 1;
-  const set = record.cells + ((tag & ((record.cellCount >> 1) - 1)) << 3);
-  const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
-  if (cell == 0) return 1;
-  const counts = <u32>load<u8>(cell, 3);
+@inline
+function worthOf(counts: u32): f32 {
   const usual = counts >> 4;
   const beyond = <i32>(counts & 15) - <i32>usual;
   if (beyond > 2) return 1 + <f32>(beyond - 2) * 0.5;
   return usual > 4 ? 0.4 : 1;
 }
 
-/** Weighs the tags and brings the LINE_TAGS weightiest to the front. */
-function weighTags(record: Record, message: Message): void {
-  const count = message.tagCount;
+function worthOfTag(record: Record, tag: u32): f32 {
+  const set = setOf(record, tag);
+  const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
+  return cell == 0 ? 1 : worthOf(<u32>load<u8>(cell, 3));
+}
+
+/** Of tags of one weight, those that were said first. */
+function bringToFront(message: Message): void {
   const tags = message.tags;
-  const weights = message.weights;
-  for (let index: u32 = 0; index < count; index++)
-    store<f32>(weights + (index << 2), worthOf(record, message.tagAt(index)));
-  for (let place: u32 = 0; place < min(count, LINE_TAGS) && count > LINE_TAGS; place++) {
-    let best = place;
-    for (let other = place + 1; other < count; other++)
-      if (load<f32>(weights + (other << 2)) > load<f32>(weights + (best << 2))) best = other;
-    const weight = load<f32>(weights + (best << 2));
-    store<f32>(weights + (best << 2), load<f32>(weights + (place << 2)));
-    store<f32>(weights + (place << 2), weight);
-    const tag = load<u16>(tags + (best << 1));
-    store<u16>(tags + (best << 1), load<u16>(tags + (place << 1)));
-    store<u16>(tags + (place << 1), tag);
+  let least = leastOfFront(message);
+  for (let other = LINE_TAGS; other < message.tagCount; other++) {
+    const weight = message.weightAt(other);
+    if (weight <= message.weightAt(least)) continue;
+    store<f32>(message.weights + (other << 2), message.weightAt(least));
+    store<f32>(message.weights + (least << 2), weight);
+    const tag = message.tagAt(other);
+    store<u16>(tags + (other << 1), <u16>message.tagAt(least));
+    store<u16>(tags + (least << 1), <u16>tag);
+    least = leastOfFront(message);
   }
+}
+
+function leastOfFront(message: Message): u32 {
+  let least: u32 = 0;
+  for (let index: u32 = 1; index < LINE_TAGS; index++)
+    if (message.weightAt(index) <= message.weightAt(least)) least = index;
+  return least;
 }
 
 function putTags(line: Line, message: Message): void {
@@ -209,22 +230,46 @@ function putTags(line: Line, message: Message): void {
 // The choice. Scratch at `worths`: f32 of each chosen line's q, then the u32 addresses.
 
 /** Whether the message is one of the lines that are shown; if so, there is a place for it now. */
-function choose(record: Record, message: Message, shape: u32): bool {
+function choose(record: Record, message: Message): bool {
   const count = gather(record, message);
-  const quality = <f32>shape / 128;
-  if (repeats(message, count)) return false;
-  if (count < saidMax(record)) return true;
+  const quality = <f32>message.shape / 128;
   const faded = load<u32>(message.worths, FADED_AT);
-  if (faded != 0) {
-    release(record, lineAt(<usize>faded), KIND_SAID);
-    return true;
+  if (count < saidMax(record)) return !repeats(message, count);
+  if (faded == 0) {
+    // What it adds must make up for the margin at least.
+    const wanted = record.worth / <f32>count;
+    if (mostOf(message) * quality < wanted || gainOf(message, quality, count) < wanted) return false;
   }
+  if (repeats(message, count)) return false;
+  if (faded == 0) return swap(record, message, quality, count);
+  release(record, lineAt(<usize>faded), KIND_SAID);
+  return true;
+}
+
+/** What a line of the message could add for each of its quality. */
+function mostOf(message: Message): f32 {
   let most: f32 = SPEAKER_WORTH;
-  for (let index: u32 = 0; index < min(message.tagCount, LINE_TAGS); index++)
-    most += load<f32>(message.weights + (index << 2));
-  record.worth *= 1 - 0.7 / (record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE);
-  if (most * quality * <f32>count < record.worth) return false;
-  return swap(record, message, quality, count);
+  const count = min(message.tagCount, LINE_TAGS);
+  for (let index: u32 = 0; index < count; index++) most += message.weightAt(index);
+  return most;
+}
+
+/** f(S + v) - f(S). */
+function gainOf(message: Message, quality: f32, count: u32): f32 {
+  let best: f32 = 0;
+  for (let line: u32 = 0; line < count; line++)
+    if (chosenLine(message, line).user == message.userHash)
+      best = max(best, chosenQuality(message, line));
+  let gain = SPEAKER_WORTH * max(quality - best, 0);
+  const tags = min(message.tagCount, LINE_TAGS);
+  for (let index: u32 = 0; index < tags; index++) {
+    const tag = message.tagAt(index);
+    best = 0;
+    for (let line: u32 = 0; line < count; line++)
+      if (chosenLine(message, line).hasTag(tag)) best = max(best, chosenQuality(message, line));
+    gain += message.weightAt(index) * max(quality - best, 0);
+  }
+  return gain;
 }
 
 /** Notes the chosen lines and the q of each; returns how many. */
@@ -248,7 +293,7 @@ function gather(record: Record, message: Message): u32 {
 }
 
 const LINES_AT: usize = 32;
-const FADED_AT: usize = 96;
+const FADED_AT: usize = 64;
 
 @inline
 function chosenLine(message: Message, index: u32): Line {
@@ -278,57 +323,68 @@ function repeats(message: Message, count: u32): bool {
 }
 
 /**
- * Adds up f of the chosen lines with the message, and for each how much f loses without it: what
- * only it shows, less what the next best shows of it.
+ * Adds up f of the chosen lines, and for each how much f(S + v) loses without it; puts the message
+ * in the place of the least, if that is worth the margin. The message is line number `count`.
  */
 function swap(record: Record, message: Message, quality: f32, count: u32): bool {
-  let all: f32 = 0; // f(S + v)
-  const losses = message.worths + LOSSES_AT;
-  for (let line: u32 = 0; line <= count; line++) store<f32>(losses + (line << 2), 0);
+  store<f32>(message.worths + (count << 2), quality);
+  let now: f32 = 0;
+  let gain: f32 = 0;
+  let least: u32 = 0;
+  let leastLoss: f32 = f32.MAX_VALUE;
   for (let line: u32 = 0; line <= count; line++) {
-    const own = line == count ? quality : chosenQuality(message, line);
-    const tags = line == count ? min(message.tagCount, LINE_TAGS) : LINE_TAGS;
-    const tagsAt = line == count ? message.tags : chosenLine(message, line).tagsAt;
-    for (let index: u32 = 0; index <= tags; index++) {
-      const tag = index == tags ? 0 : <u32>load<u16>(tagsAt + (index << 1));
-      if (tag == 0 && index != tags) continue;
-      // The best of the others, and whether this line is the one that counts.
-      let next: f32 = 0;
-      let isBest = true;
-      for (let other: u32 = 0; other <= count && isBest; other++) {
-        if (other == line || !shows(message, other, count, line, tag)) continue;
-        const worth = other == count ? quality : chosenQuality(message, other);
-        if (worth > own || (worth == own && other < line)) isBest = false;
-        else if (worth > next) next = worth;
+    cover(message, line, count);
+    const own = chosenQuality(message, line);
+    let loss: f32 = 0;
+    for (let index: u32 = 0; index <= LINE_TAGS; index++) {
+      let worth: f32 = SPEAKER_WORTH;
+      if (index < LINE_TAGS) {
+        const tag = <u32>load<u16>(tagsOf(message, line, count) + (index << 1));
+        if (tag == 0) continue;
+        worth = worthOfTag(record, tag);
       }
-      if (!isBest) continue;
-      const worth = tag == 0 ? SPEAKER_WORTH : worthOf(record, tag);
-      all += worth * own;
-      store<f32>(losses + (line << 2), load<f32>(losses + (line << 2)) + worth * (own - next));
+      const best = message.worths + (index << 3);
+      if (line != count) now += worth * max<f32>(own - load<f32>(best, EARLIER_AT), 0);
+      loss += worth * max<f32>(own - load<f32>(best, OTHERS_AT), 0);
+    }
+    if (line == count) gain = loss;
+    else if (loss < leastLoss) {
+      least = line;
+      leastLoss = loss;
     }
   }
-  let least: u32 = 0;
-  for (let line: u32 = 1; line < count; line++)
-    if (load<f32>(losses + (line << 2)) < load<f32>(losses + (least << 2))) least = line;
-  const now = all - load<f32>(losses + (count << 2));
-  const then = all - load<f32>(losses + (least << 2));
   record.worth = now;
+  const then = now + gain - leastLoss;
   if (then < now * (1 + 1 / <f32>count)) return false;
   record.worth = then;
   release(record, chosenLine(message, least), KIND_SAID);
   return true;
 }
 
-const LOSSES_AT: usize = 64;
+/** Of each tag of a line, and of its speaker: the best of the earlier lines, of all other lines. */
+const EARLIER_AT: usize = 128;
+const OTHERS_AT: usize = EARLIER_AT + 4;
 
-/** Whether line `other` shows the tag, or (tag 0) is of the speaker of `line`. */
+function cover(message: Message, line: u32, count: u32): void {
+  memory.fill(message.worths + EARLIER_AT, 0, (LINE_TAGS + 1) << 3);
+  const tags = tagsOf(message, line, count);
+  const speaker = speakerOf(message, line, count);
+  for (let other: u32 = 0; other <= count; other++) {
+    if (other == line) continue;
+    let shared = tagsShared(tags, tagsOf(message, other, count));
+    if (speakerOf(message, other, count) == speaker) shared |= <u32>1 << LINE_TAGS;
+    const quality = chosenQuality(message, other);
+    for (; shared != 0; shared &= shared - 1) {
+      const best = message.worths + (<usize>ctz(shared) << 3);
+      store<f32>(best, max(load<f32>(best, OTHERS_AT), quality), OTHERS_AT);
+      if (other < line) store<f32>(best, max(load<f32>(best, EARLIER_AT), quality), EARLIER_AT);
+    }
+  }
+}
+
 @inline
-function shows(message: Message, other: u32, count: u32, line: u32, tag: u32): bool {
-  if (tag == 0) return speakerOf(message, other, count) == speakerOf(message, line, count);
-  if (other != count) return chosenLine(message, other).hasTag(tag);
-  for (let index: u32 = 0; index < min(message.tagCount, LINE_TAGS); index++)
-    if (message.tagAt(index) == tag) return true;
-  return false;
+function tagsOf(message: Message, line: u32, count: u32): usize {
+  return line == count ? message.tags : chosenLine(message, line).tagsAt;
 }
 
 @inline

@@ -14,9 +14,9 @@ import {
   ACT_YES_NO, CUE_FILLER, CUE_SLOT_SHIFT, CUE_SLOTS, CUE_WORD_BYTES_MAX, CUES,
 } from "./cues.gen";
 
-// ACT_QUESTION asks; ACT_ASKING begins like a question. ACT_DECISION settles something, or says that
-// something is done. ACT_CLOSING thanks, or says that a question needs no answer any more. ACT_SHRUG
-// knows no answer. ACT_YES_NO is "yes" or "no", and no more than that needs to follow. ACT_BETWEEN
+// ACT_QUESTION asks; ACT_ASKING begins like a question. ACT_DECISION settles something, or says
+// that something is done. ACT_CLOSING thanks, or says that a question needs no answer any more.
+// ACT_SHRUG knows no answer. ACT_YES_NO is "yes" or "no", and no more than that needs to follow. ACT_BETWEEN
 // is a question that is put to whoever spoke just now: "are you …?", "is that …?". ACT_PROPOSAL is
 // "have you tried …?", "why not …?": rather an answer than a question.
 export {
