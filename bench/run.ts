@@ -15,6 +15,8 @@ import { kernelCores } from "./scenarios/kernel-cores.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
 import { naive } from "./scenarios/naive.ts";
+import { sameWork } from "./scenarios/same-work.ts";
+import { summaries } from "./scenarios/summaries.ts";
 import { telemetry } from "./scenarios/telemetry.ts";
 import { renderList, renderReport } from "./table.ts";
 
@@ -30,6 +32,8 @@ const SCENARIOS: readonly Scenario[] = [
   headline,
   headlineMax,
   freshness,
+  summaries,
+  sameWork,
   telemetry,
 ];
 

@@ -18,11 +18,15 @@ import {
   UsageError,
   WrongAnswer,
 } from "../bench/harness.ts";
+import { Grouping, METRIC, termName, userName } from "../bench/grouping.ts";
 import { buildRequest, Connection } from "../bench/http-client.ts";
 import { listScenarios, runBench } from "../bench/run.ts";
+import { compare, truthOf } from "../bench/same-work.ts";
+import { drawColumns } from "../bench/same-work-events.ts";
 import { quantile, summarize } from "../bench/statistics.ts";
 import { EventStream, loadCorpus, seededTexts, Zipf } from "../bench/workload.ts";
-import { readBatch } from "#testing/batch.ts";
+import { BATCH_BYTES_MAX } from "#model/limits.ts";
+import { type BatchEvent, readBatch } from "#testing/batch.ts";
 import { Random } from "#std/random.ts";
 
 const summaries = [
@@ -190,6 +194,88 @@ test("the client reads answers however they are cut", async () => {
   server.close();
 });
 
+test("grouped columns are the batches of their tenants, every event once and in order", () => {
+  for (const tenants of [1, 3, 700]) {
+    const columns = drawColumns({ events: 9_000, tenants, seed: tenants });
+    const got = Array.from({ length: tenants }, (): Partial<BatchEvent>[] => []);
+    const grouping = new Grouping(columns, { tenants, startMs: 5_000 });
+    for (let bucket = 0; bucket < grouping.bucketCount; bucket++) {
+      grouping.group(bucket);
+      for (let batch = 0; batch < grouping.batchCount; batch++) {
+        const start = grouping.batchOffsets[batch]!;
+        const bytes = grouping.memory.subarray(start, start + grouping.batchBytes(batch));
+        assert(bytes.length <= BATCH_BYTES_MAX);
+        const { nowMs, events } = readBatch(bytes);
+        assert.equal(nowMs, 5_000);
+        got[grouping.batchTenants[batch]!]!.push(...events);
+      }
+    }
+    const want = Array.from({ length: tenants }, (): Partial<BatchEvent>[] => []);
+    for (let event = 0; event < columns.tenants.length; event++) {
+      want[columns.tenants[event]!]!.push({
+        weight: 1,
+        tsMs: 5_000,
+        id: "",
+        user: userName(columns.users[event]!),
+        conversation: "",
+        text: "",
+        terms: [termName(columns.terms[event]!)],
+        metrics: [{ name: METRIC, value: columns.latencies[event]! }],
+      });
+    }
+    assert.deepEqual(got, want);
+  }
+});
+
+test("of the same work, an answer that is not so fails", () => {
+  const settings = { events: 4_000, tenants: 4, seed: 3, asked: [2] };
+  const truths = truthOf(settings);
+  const [truth] = truths;
+  assert(truth !== undefined);
+  const right = {
+    tenant: 2,
+    count: truth.count,
+    terms: [...truth.termCounts.keys()].slice(0, 10),
+    distinct: truth.distinct,
+    distinctError: 0.01,
+    p99: truth.latencies[Math.floor(0.99 * truth.latencies.length)]!,
+    variance: truth.variance,
+  };
+  const tolerance = { p99: 0.01, variance: 1e-6 };
+  const check = (change: object): object => {
+    return compare("x", truths, [{ ...right, ...change }], tolerance);
+  };
+  assert.deepEqual(check({}), { distinct: 0, p99: 0, topFound: 1 });
+  check({ p99: right.p99 * 1.009, distinct: truth.distinct * 1.04 });
+  const wrongs = [
+    { tenant: 3 },
+    { count: truth.count - 1 },
+    { p99: truth.latencies.at(-1)! * 1.1 },
+    { distinct: truth.distinct * 1.06 },
+    { distinct: truth.distinct + 1, distinctError: 0 },
+    { variance: truth.variance * 1.001 },
+    { variance: NaN },
+    { p99: NaN },
+    { terms: [] },
+  ];
+  for (const wrong of wrongs) assert.throws(() => check(wrong), WrongAnswer, JSON.stringify(wrong));
+});
+
+test("systems that are not installed are named, with how to get them", async () => {
+  const { output, sink } = capture();
+  const path = process.env["PATH"];
+  process.env["PATH"] = "/nonexistent";
+  try {
+    const parameters = { systems: "nexuscore,redis" };
+    assert.equal(await runBench("same-work", { json: true, quick: true, parameters }, sink), 0);
+  } finally {
+    process.env["PATH"] = path;
+  }
+  const report = JSON.parse(output.text) as Report;
+  assert.equal(report.parameters["skipped"], "redis (apt-get install redis-server)");
+  assert(!Object.keys(report.results).some((name) => name.startsWith("redis.")));
+});
+
 function capture() {
   const output = { text: "", complaint: "" };
   return {
@@ -280,6 +366,14 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
     "mainLoopDelayP99Ms mainLoopDelayMaxMs mainLoopBusyMaxMs",
   ],
   "headline-max": ["lossFreeEventsPerSecond"],
+  summaries: [
+    "nsPerEventGrouped nsPerEventUngrouped paneRollUs paneRollP99Us cold.paneRollUs textUpdateUs",
+    "mergesPerSecond cpuNs.bare cpuNs.user cpuNs.term cpuNs.metric cpuNs.message",
+  ],
+  // What is not installed is left out, by name; see the test of that.
+  "same-work": [
+    "nexuscore.eventsPerCpuSecond nexuscore.residentMb nexuscore.eventsPerCpuSecondAnswered",
+  ],
   batcher: ["parseNsPerEvent groupNsPerEvent.10000 jsonParseNsPerEvent splitNsPerEvent"],
 };
 

@@ -45,15 +45,12 @@ export class Isolates {
 
   /** One turn; runs inside `slices`. */
   ingest(tenant: number, pool: BatchPool, batch: number): void {
+    this.ingestBytes(tenant, pool.memory, pool.byteOffset(batch), pool.byteCount(batch));
+  }
+
+  ingestBytes(tenant: number, source: Uint8Array, byteOffset: number, byteCount: number): void {
     const report = this.#report;
-    const outcome = this.host.ingest(
-      tenant,
-      pool.memory,
-      pool.byteOffset(batch),
-      pool.byteCount(batch),
-      report,
-      this.#fates,
-    );
+    const outcome = this.host.ingest(tenant, source, byteOffset, byteCount, report, this.#fates);
     if (outcome !== "ok") mustBeOk(outcome);
     this.counted += report[0]!;
     this.repeated += report[3]!;
