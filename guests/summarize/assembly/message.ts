@@ -98,7 +98,7 @@ const TAGS_AT: usize = 128;
 const WEIGHTS_AT: usize = TAGS_AT + 48;
 const NORMAL_AT: usize = WEIGHTS_AT + 96;
 const WORTHS_AT: usize = NORMAL_AT + NORMAL_BYTES_MAX + NORMAL_BYTES_BEHIND;
-const RECORD_AT: usize = WORTHS_AT + 512;
+const RECORD_AT: usize = WORTHS_AT + 640;
 
 /** One for a whole batch. */
 export function openMessage(): Message {
@@ -147,6 +147,8 @@ export function putText(message: Message, to: usize, room: u32): u32 {
   return 3 + putExcerpt(to + 3, room - 3, from, end - from);
 }
 
+const CONTENT_KINDS: u32 = (1 << KIND_WORD) | (1 << KIND_HASHTAG) | (1 << KIND_CJK);
+
 function readTags(message: Message): void {
   let count: u32 = 0;
   v128.store(message.tags, i64x2.splat(0));
@@ -154,9 +156,12 @@ function readTags(message: Message): void {
     const record = <usize>message.terms + <usize>index * TERM_RECORD_BYTES;
     const kind = load<u32>(record, 12) & 0xff;
     if (kind == KIND_URL) message.hasUrl = true;
-    if (kind != KIND_WORD && kind != KIND_HASHTAG && kind != KIND_CJK) continue;
-    store<u16>(message.tags + (count++ << 1), <u16>tagOf(load<u32>(record, 8)));
+    // Of other kinds, the next one takes the place.
+    store<u16>(message.tags + (count << 1), <u16>tagOf(load<u32>(record, 8)));
+    count += (CONTENT_KINDS >> kind) & 1;
   }
+  // No tag behind the last one, as far as a vector reaches.
+  if (count < 8) store<u16>(message.tags + (count << 1), 0);
   message.tagCount = count;
 }
 

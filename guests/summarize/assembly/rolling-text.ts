@@ -135,18 +135,15 @@ function weighTags(record: Record, message: Message): void {
   // Four halvings leave no count.
   for (let step = min((epoch - record.fades) & 0xff, 4); step > 0; step--) fade(record);
   record.fades = <u8>epoch;
+  const cells = record.cells;
+  const mask = (record.cellCount >> 1) - 1;
   const speaker = message.userHash & 0xff;
   const count = message.tagCount;
   for (let index: u32 = 0; index < count; index++) {
     const tag = message.tagAt(index);
-    store<f32>(message.weights + (index << 2), countTag(setOf(record, tag), tag, speaker));
+    store<f32>(message.weights + (index << 2), countTag(cells + ((tag & mask) << 3), tag, speaker));
   }
   if (count > LINE_TAGS) bringToFront(message);
-}
-
-@inline
-function setOf(record: Record, tag: u32): usize {
-  return record.cells + ((tag & ((record.cellCount >> 1) - 1)) << 3);
 }
 
 /** Returns c(t). */
@@ -192,8 +189,8 @@ function worthOf(counts: u32): f32 {
   return usual > 4 ? 0.4 : 1;
 }
 
-function worthOfTag(record: Record, tag: u32): f32 {
-  const set = setOf(record, tag);
+@inline
+function worthOfTag(set: usize, tag: u32): f32 {
   const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
   return cell == 0 ? 1 : worthOf(<u32>load<u8>(cell, 3));
 }
@@ -238,7 +235,8 @@ function choose(record: Record, message: Message): bool {
   if (faded == 0) {
     // What it adds must make up for the margin at least.
     const wanted = record.worth / <f32>count;
-    if (mostOf(message) * quality < wanted || gainOf(message, quality, count) < wanted) return false;
+    if (mostOf(message) * quality < wanted) return false;
+    if (gainOf(message, quality, count) < wanted) return false;
   }
   if (repeats(message, count)) return false;
   if (faded == 0) return swap(record, message, quality, count);
@@ -274,15 +272,15 @@ function gainOf(message: Message, quality: f32, count: u32): f32 {
 
 /** Notes the chosen lines and the q of each; returns how many. */
 function gather(record: Record, message: Message): u32 {
-  const halfLife = record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE;
+  const perEvent: f32 = 1 / (record.has(IS_OWN) ? HALF_LIFE_OWN : HALF_LIFE);
   let count: u32 = 0;
   store<u32>(message.worths, 0, FADED_AT);
   for (let at = record.lines; at < record.end; at += lineAt(at).bytes) {
     const line = lineAt(at);
     if (!line.is(KIND_SAID)) continue;
-    const events = <f32>(record.events - line.ordinal) / halfLife;
-    const age = <f32>(Math.max(0, record.lastMs - line.tsMs) / AGE_MS_HALF_LIFE);
-    const fading = halved(events + age);
+    const ageMs = max<f64>(record.lastMs - line.tsMs, 0);
+    const events = <f32>(record.events - line.ordinal);
+    const fading = halved(events * perEvent + <f32>(ageMs * (1 / AGE_MS_HALF_LIFE)));
     const quality = <f32>line.shape / 128 * fading;
     if (fading <= FADED) store<u32>(message.worths, <u32>at, FADED_AT);
     store<f32>(message.worths + (count << 2), quality);
@@ -309,7 +307,8 @@ function chosenQuality(message: Message, index: u32): f32 {
 function halved(x: f32): f32 {
   if (!(x < 30)) return 0;
   const whole = <u32>x;
-  return (1 - (x - <f32>whole) / 2) / <f32>(1 << whole);
+  const power = reinterpret<f32>((127 - whole) << 23); // 2^-whole
+  return (1 - (x - <f32>whole) / 2) * power;
 }
 
 /** Whether a chosen line that has not faded says most of it already. */
@@ -328,30 +327,35 @@ function repeats(message: Message, count: u32): bool {
  */
 function swap(record: Record, message: Message, quality: f32, count: u32): bool {
   store<f32>(message.worths + (count << 2), quality);
+  cover(message, count);
+  const cells = record.cells;
+  const mask = (record.cellCount >> 1) - 1;
   let now: f32 = 0;
   let gain: f32 = 0;
   let least: u32 = 0;
   let leastLoss: f32 = f32.MAX_VALUE;
   for (let line: u32 = 0; line <= count; line++) {
-    cover(message, line, count);
     const own = chosenQuality(message, line);
-    let loss: f32 = 0;
-    for (let index: u32 = 0; index <= LINE_TAGS; index++) {
-      let worth: f32 = SPEAKER_WORTH;
-      if (index < LINE_TAGS) {
-        const tag = <u32>load<u16>(tagsOf(message, line, count) + (index << 1));
-        if (tag == 0) continue;
-        worth = worthOfTag(record, tag);
-      }
-      const best = message.worths + (index << 3);
-      if (line != count) now += worth * max<f32>(own - load<f32>(best, EARLIER_AT), 0);
-      loss += worth * max<f32>(own - load<f32>(best, OTHERS_AT), 0);
+    const tags = tagsOf(message, line, count);
+    const bests = bestsOf(message, line);
+    let loss: f32 = SPEAKER_WORTH * max<f32>(own - load<f32>(bests, SPEAKER_AT + OTHERS), 0);
+    let more: f32 = SPEAKER_WORTH * max<f32>(own - load<f32>(bests, SPEAKER_AT), 0);
+    for (let index: u32 = 0; index < LINE_TAGS; index++) {
+      const tag = <u32>load<u16>(tags + (index << 1));
+      if (tag == 0) continue;
+      const worth = worthOfTag(cells + ((tag & mask) << 3), tag);
+      const best = bests + (index << 3);
+      more += worth * max<f32>(own - load<f32>(best), 0);
+      loss += worth * max<f32>(own - load<f32>(best, OTHERS), 0);
     }
-    if (line == count) gain = loss;
-    else if (loss < leastLoss) {
-      least = line;
-      leastLoss = loss;
+    if (line == count) {
+      gain = loss;
+      continue;
     }
+    now += more;
+    if (loss >= leastLoss) continue;
+    least = line;
+    leastLoss = loss;
   }
   record.worth = now;
   const then = now + gain - leastLoss;
@@ -361,24 +365,45 @@ function swap(record: Record, message: Message, quality: f32, count: u32): bool 
   return true;
 }
 
-/** Of each tag of a line, and of its speaker: the best of the earlier lines, of all other lines. */
-const EARLIER_AT: usize = 128;
-const OTHERS_AT: usize = EARLIER_AT + 4;
+// Of each tag of a line, and behind them of its speaker: the f32 of the best earlier line, and that
+// of the best other line.
+const BESTS_AT: usize = 128;
+const BESTS_BYTES: u32 = 80;
+const OTHERS: usize = 4;
+const SPEAKER_AT: usize = 64;
 
-function cover(message: Message, line: u32, count: u32): void {
-  memory.fill(message.worths + EARLIER_AT, 0, (LINE_TAGS + 1) << 3);
-  const tags = tagsOf(message, line, count);
-  const speaker = speakerOf(message, line, count);
-  for (let other: u32 = 0; other <= count; other++) {
-    if (other == line) continue;
-    let shared = tagsShared(tags, tagsOf(message, other, count));
-    if (speakerOf(message, other, count) == speaker) shared |= <u32>1 << LINE_TAGS;
-    const quality = chosenQuality(message, other);
-    for (; shared != 0; shared &= shared - 1) {
-      const best = message.worths + (<usize>ctz(shared) << 3);
-      store<f32>(best, max(load<f32>(best, OTHERS_AT), quality), OTHERS_AT);
-      if (other < line) store<f32>(best, max(load<f32>(best, EARLIER_AT), quality), EARLIER_AT);
+@inline
+function bestsOf(message: Message, line: u32): usize {
+  return message.worths + BESTS_AT + line * BESTS_BYTES;
+}
+
+/** Finds the bests of all lines. */
+function cover(message: Message, count: u32): void {
+  const end = bestsOf(message, count + 1);
+  for (let at = bestsOf(message, 0); at < end; at += 16) v128.store(at, i64x2.splat(0));
+  for (let line: u32 = 0; line < count; line++) {
+    const tags = tagsOf(message, line, count);
+    const speaker = speakerOf(message, line, count);
+    const quality = chosenQuality(message, line);
+    for (let later = line + 1; later <= count; later++) {
+      const laterTags = tagsOf(message, later, count);
+      const both: u32 = speakerOf(message, later, count) == speaker ? 1 << LINE_TAGS : 0;
+      const shared = tagsShared(tags, laterTags) | both;
+      if (shared == 0) continue;
+      raise(bestsOf(message, line) + OTHERS, shared, chosenQuality(message, later));
+      const laterShared = tagsShared(laterTags, tags) | both;
+      raise(bestsOf(message, later), laterShared, quality);
+      raise(bestsOf(message, later) + OTHERS, laterShared, quality);
     }
+  }
+}
+
+/** Raises each of the bests to the quality, if that is more. */
+@inline
+function raise(bests: usize, which: u32, quality: f32): void {
+  for (; which != 0; which &= which - 1) {
+    const best = bests + (<usize>ctz(which) << 3);
+    store<f32>(best, max(load<f32>(best), quality));
   }
 }
 

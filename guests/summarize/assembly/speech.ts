@@ -16,9 +16,9 @@ import {
 
 // ACT_QUESTION asks; ACT_ASKING begins like a question. ACT_DECISION settles something, or says
 // that something is done. ACT_CLOSING thanks, or says that a question needs no answer any more.
-// ACT_SHRUG knows no answer. ACT_YES_NO is "yes" or "no", and no more than that needs to follow. ACT_BETWEEN
-// is a question that is put to whoever spoke just now: "are you …?", "is that …?". ACT_PROPOSAL is
-// "have you tried …?", "why not …?": rather an answer than a question.
+// ACT_SHRUG knows no answer. ACT_YES_NO is "yes" or "no", and no more than that needs to follow.
+// ACT_BETWEEN is a question that is put to whoever spoke just now: "are you …?", "is that …?".
+// ACT_PROPOSAL is "have you tried …?", "why not …?": rather an answer than a question.
 export {
   ACT_ASKING, ACT_BETWEEN, ACT_CLOSING, ACT_DECISION, ACT_PROPOSAL, ACT_QUESTION, ACT_SHRUG,
   ACT_YES_NO,
@@ -176,14 +176,8 @@ function isCommand(text: usize, bytes: u32): bool {
 
 /** Whether there is a question mark of any script, or a byte like those of one. */
 function mayAsk(text: usize, bytes: u32): bool {
-  for (let at: u32 = 0; at < bytes; at += 16) {
-    const part = v128.load(text + at);
-    const marks = v128.or(
-      i8x16.eq(part, i8x16.splat(0x3f)),
-      v128.or(i8x16.eq(part, i8x16.splat(<i8>0xef)), i8x16.eq(part, i8x16.splat(<i8>0xd8))),
-    );
-    if (v128.any_true(marks)) return true;
-  }
+  for (let at: u32 = 0; at < bytes; at += 16)
+    if (v128.any_true(areMarks(v128.load(text + at)))) return true;
   return false;
 }
 
@@ -192,21 +186,57 @@ function askedAt(text: usize, bytes: u32): u32 {
   let start: u32 = 0;
   let words: u32 = 0;
   let hasWide = false;
-  for (let at: u32 = 0; at < bytes; at++) {
-    const byte = load<u8>(text + at);
-    if (byte >= 0x80) hasWide = true;
-    if (isMark(text, bytes, at, byte)) {
-      if (words + 1 >= QUESTION_WORDS_MIN || hasWide) return start;
-      words = 0;
-    } else if (byte == 0x20) {
-      const before = load<u8>(text + at - 1);
-      words += 1;
-      if (before != 0x2e && before != 0x21 && before != 0x3f) continue;
-      words = 0;
-      start = at + 1;
+  let before = i8x16.splat(0);
+  for (let at: u32 = 0; at < bytes; at += 16) {
+    const part = v128.load(text + at);
+    // Each byte with the one before it.
+    const last = v128.shuffle<u8>(
+      before, part, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+    );
+    before = part;
+    const inside = bytes - at < 16 ? ((<u32>1) << (bytes - at)) - 1 : 0xffff;
+    let spaces = i8x16.bitmask(i8x16.eq(part, i8x16.splat(0x20))) & inside;
+    const wide = i8x16.bitmask(part) & inside;
+    const ends = i8x16.bitmask(areEnds(last)) & spaces;
+    let looks = ends | (i8x16.bitmask(areMarks(part)) & inside);
+    while (looks != 0) {
+      const index = <u32>ctz(looks);
+      const below = ((<u32>1) << index) - 1;
+      looks &= looks - 1;
+      words += <u32>popcnt(spaces & below);
+      spaces &= ~below;
+      if (((ends >> index) & 1) != 0) {
+        spaces &= spaces - 1;
+        words = 0;
+        start = at + index + 1;
+      } else if (isMark(text, bytes, at + index, load<u8>(text + at + index))) {
+        if (words + 1 >= QUESTION_WORDS_MIN || hasWide || (wide & (below << 1 | 1)) != 0)
+          return start;
+        words = 0;
+      }
     }
+    words += <u32>popcnt(spaces);
+    hasWide = hasWide || wide != 0;
   }
   return bytes;
+}
+
+/** Of what a sentence ends in: ".", "!", "?". */
+@inline
+function areEnds(bytes: v128): v128 {
+  return v128.or(
+    i8x16.eq(bytes, i8x16.splat(0x3f)),
+    v128.or(i8x16.eq(bytes, i8x16.splat(0x2e)), i8x16.eq(bytes, i8x16.splat(0x21))),
+  );
+}
+
+/** Question marks of all scripts, by their first byte. */
+@inline
+function areMarks(bytes: v128): v128 {
+  return v128.or(
+    i8x16.eq(bytes, i8x16.splat(0x3f)),
+    v128.or(i8x16.eq(bytes, i8x16.splat(<i8>0xef)), i8x16.eq(bytes, i8x16.splat(<i8>0xd8))),
+  );
 }
 
 /** A question mark that ends a word: none of a link or a file pattern. */
@@ -225,8 +255,8 @@ function isMark(text: usize, bytes: u32, at: u32, byte: u8): bool {
 /** Hot. The acts of the cues that stand at `at`, and above them the bytes of one that leads in. */
 function cuesAt(text: usize, bytes: u32, at: u32): u32 {
   const start = text + at;
-  let wordBytes: u32 = 1;
-  while (wordBytes <= CUE_WORD_BYTES_MAX && isWord(load<u8>(start + wordBytes))) wordBytes += 1;
+  // The first byte may be a sign.
+  const wordBytes = <u32>ctz(~areWords(v128.load(start)) & ~1);
   if (wordBytes > CUE_WORD_BYTES_MAX) return 0;
   const word = load<u64>(start) & (<u64>-1 >> ((8 - <u64>min(wordBytes, 8)) << 3));
   const slot = <usize>((word * 0x9e3779b97f4a7c15) >> CUE_SLOT_SHIFT);
@@ -351,4 +381,14 @@ function isLetter(byte: u8): bool {
 @inline
 function isWord(byte: u8): bool {
   return isLetter(byte) || (byte >= 0x30 && byte <= 0x39) || byte == 0x27;
+}
+
+/** A bit for each byte that `isWord`, of folded text. */
+@inline
+function areWords(bytes: v128): u32 {
+  const letter = i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(0x61)), i8x16.splat(26));
+  const digit = i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(0x30)), i8x16.splat(10));
+  const apostrophe = i8x16.eq(bytes, i8x16.splat(0x27));
+  // The highest bit of a byte is set in all of other scripts.
+  return i8x16.bitmask(v128.or(v128.or(letter, digit), v128.or(apostrophe, bytes)));
 }
