@@ -33,6 +33,8 @@ export const IS_OWN: u32 = 4;
 /** The last message was a command, so the next one may be what a bot answers. */
 export const AFTER_COMMAND: u32 = 8;
 const USERS_SKETCHED: u32 = 16;
+/** Some line may be a question or a decision. */
+export const HAS_OPEN: u32 = 32;
 
 export const SPEAKERS_MAX: u32 = 12;
 const NAME_BYTES_MAX: u32 = 32;
@@ -135,7 +137,7 @@ export class Record {
   /** Makes room for so many zero bytes at `at`; false if there is none. */
   insert(at: usize, bytes: u32): bool {
     if (<u32>this.used + bytes > <u32>this.capacity) return false;
-    memory.copy(at + bytes, at, this.end - at);
+    if (at != this.end) memory.copy(at + bytes, at, this.end - at);
     memory.fill(at, 0, bytes);
     this.used += <u16>bytes;
     return true;
@@ -143,7 +145,7 @@ export class Record {
 
   remove(at: usize, bytes: u32): void {
     const end = this.end;
-    memory.copy(at, at + bytes, end - at - bytes);
+    if (at + bytes != end) memory.copy(at, at + bytes, end - at - bytes);
     memory.fill(end - bytes, 0, bytes);
     this.used -= <u16>bytes;
   }

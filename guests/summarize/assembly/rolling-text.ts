@@ -37,8 +37,8 @@
 // shown, both against the worth that was found last, which fades with every message. Nothing is
 // allocated.
 import {
-  AFTER_COMMAND, HAS_TEXT_STORE, IS_OWN, KIND_DECISION, KIND_QUESTION, KIND_SAID, Line, LINE_TAGS,
-  lineAt, Record, tagsShared,
+  AFTER_COMMAND, HAS_OPEN, HAS_TEXT_STORE, IS_OWN, KIND_DECISION, KIND_QUESTION, KIND_SAID, Line,
+  LINE_TAGS, lineAt, Record, tagsShared,
 } from "./conversation-record";
 import { endsName, Message, userNameHash } from "./message";
 import {
@@ -86,7 +86,7 @@ export function listen(record: Record, message: Message): u32 {
   const acts = message.acts;
   if ((acts & ACT_COMMAND) != 0) record.set(AFTER_COMMAND);
   else if (isReply) record.flags &= ~(<u8>AFTER_COMMAND);
-  if (record.lineCount != 0) closeLines(record, message);
+  if (record.has(HAS_OPEN)) closeLines(record, message);
   const speaks = (acts & (ACT_COMMAND | ACT_BOT)) == 0 && !isReply;
   return speaks && message.tagCount >= SAID_TAGS_MIN ? take(record, message) : 0;
 }
@@ -122,6 +122,7 @@ export function addLine(record: Record, message: Message, kinds: u32): void {
   while (line == null && dropOldest(record)) line = record.addLine(message, kinds, shape, room);
   if (line == null) return;
   putTags(line, message);
+  if ((kinds & (KIND_QUESTION | KIND_DECISION)) != 0) record.set(HAS_OPEN);
   record.revision += 1;
 }
 
@@ -185,14 +186,17 @@ function fade(record: Record): void {
 function worthOf(counts: u32): f32 {
   const usual = counts >> 4;
   const beyond = <i32>(counts & 15) - <i32>usual;
-  if (beyond > 2) return 1 + <f32>(beyond - 2) * 0.5;
-  return usual > 4 ? 0.4 : 1;
+  const plain = select<f32>(0.4, 1, usual > 4);
+  return select<f32>(<f32>beyond * 0.5, plain, beyond > 2);
 }
 
 @inline
 function worthOfTag(set: usize, tag: u32): f32 {
-  const cell = <u32>load<u16>(set) == tag ? set : <u32>load<u16>(set, 4) == tag ? set + 4 : 0;
-  return cell == 0 ? 1 : worthOf(<u32>load<u8>(cell, 3));
+  // No branch depends on the tag: it would be guessed wrong every other time.
+  const first = load<u32>(set);
+  const second = load<u32>(set, 4);
+  const rest = select<u32>(second >> 24, 0, (second & 0xffff) == tag);
+  return worthOf(select<u32>(first >> 24, rest, (first & 0xffff) == tag));
 }
 
 /** Of tags of one weight, those that were said first. */
@@ -255,16 +259,19 @@ function mostOf(message: Message): f32 {
 /** f(S + v) - f(S). */
 function gainOf(message: Message, quality: f32, count: u32): f32 {
   let best: f32 = 0;
-  for (let line: u32 = 0; line < count; line++)
-    if (chosenLine(message, line).user == message.userHash)
-      best = max(best, chosenQuality(message, line));
+  for (let line: u32 = 0; line < count; line++) {
+    const isSame = chosenLine(message, line).user == message.userHash;
+    best = max(best, select<f32>(chosenQuality(message, line), 0, isSame));
+  }
   let gain = SPEAKER_WORTH * max(quality - best, 0);
   const tags = min(message.tagCount, LINE_TAGS);
   for (let index: u32 = 0; index < tags; index++) {
     const tag = message.tagAt(index);
     best = 0;
-    for (let line: u32 = 0; line < count; line++)
-      if (chosenLine(message, line).hasTag(tag)) best = max(best, chosenQuality(message, line));
+    for (let line: u32 = 0; line < count; line++) {
+      const isShown = chosenLine(message, line).hasTag(tag);
+      best = max(best, select<f32>(chosenQuality(message, line), 0, isShown));
+    }
     gain += message.weightAt(index) * max(quality - best, 0);
   }
   return gain;
@@ -421,6 +428,7 @@ function speakerOf(message: Message, line: u32, count: u32): u32 {
 
 /** Closes what the message answers, or what has been open for too long. */
 function closeLines(record: Record, message: Message): void {
+  let isOpen = false;
   const isSmall = !record.has(IS_OWN) && <u32>record.speakerCount <= SMALL_SPEAKERS_MAX;
   let at = record.lines;
   while (at < record.end) {
@@ -430,8 +438,11 @@ function closeLines(record: Record, message: Message): void {
     if (line.is(KIND_QUESTION) && (age > OPEN_EVENTS_MAX || answers(line, age, message, isSmall)))
       over |= KIND_QUESTION;
     if (line.is(KIND_DECISION) && age > OPEN_EVENTS_MAX) over |= KIND_DECISION;
-    if (over == 0 || !release(record, line, over)) at += line.bytes;
+    if (over != 0 && release(record, line, over)) continue;
+    if (line.is(KIND_QUESTION | KIND_DECISION)) isOpen = true;
+    at += line.bytes;
   }
+  if (!isOpen) record.flags &= ~(<u8>HAS_OPEN);
 }
 
 /** Takes kinds from the line, and the line away if none is left; whether it is gone. */
