@@ -36,6 +36,12 @@ for (const [format, accept, wanted] of [
   [undefined, "Text/CSV;q=0.9, */*", true],
   [undefined, "application/json, text/csv", false],
   [undefined, "text/csv, application/json", true],
+  [undefined, "text/csv;q=0.1, application/json", false],
+  [undefined, "application/json;q=0.5, text/csv;q=0.8", true],
+  [undefined, "text/csv;q=0", false],
+  [undefined, "text/csv; charset=utf-8; q=1, application/json", true],
+  [undefined, "text/csv;q=much", false],
+  [undefined, ";;,,=", false],
   ["json", "text/csv", false],
   ["csv", "application/json", true],
 ] as const) {

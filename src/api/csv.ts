@@ -23,10 +23,18 @@ function cellText(cell: Cell): string {
 /** Whether CSV is wanted: the query says so, or, when it says nothing, `Accept` does. */
 export function wantsCsv(format: "json" | "csv" | undefined, accept: string | undefined): boolean {
   if (format !== undefined) return format === "csv";
-  const first = (accept ?? "")
-    .split(",")
-    .map((part) => part.split(";", 1)[0]?.trim().toLowerCase());
-  const csvAt = first.indexOf("text/csv");
-  const jsonAt = first.indexOf("application/json");
-  return csvAt !== -1 && (jsonAt === -1 || csvAt < jsonAt);
+  // Only what is named counts: `*/*` is said by clients that never thought of CSV.
+  const ranges = (accept ?? "").split(",").map(rangeOf);
+  const csvAt = ranges.findIndex(({ type }) => type === "text/csv");
+  const jsonAt = ranges.findIndex(({ type }) => type === "application/json");
+  const csvWeight = ranges[csvAt]?.weight ?? 0;
+  const jsonWeight = ranges[jsonAt]?.weight ?? 0;
+  return csvWeight > jsonWeight || (csvWeight > 0 && csvWeight === jsonWeight && csvAt < jsonAt);
+}
+
+/** One media range of `Accept`, with its weight from 0 to 1 (RFC 9110, 12.4.2). */
+function rangeOf(part: string): { type: string; weight: number } {
+  const [type = "", ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());
+  const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
+  return { type, weight: weight === undefined ? 1 : Math.min(Number(weight) || 0, 1) };
 }

@@ -376,6 +376,12 @@ const control: Case[] = [
     code: "mediaTypeUnsupported",
   },
   {
+    name: "put a text",
+    request: { ...put('{"clock":"wall"}'), headers: { "content-type": "text/plain" } },
+    status: 415,
+    code: "mediaTypeUnsupported",
+  },
+  {
     name: "put beyond the limit",
     request: put({ clock: "wall" }),
     before: (engine) => engine.failNext(new Problem("tenantLimit", "All taken.")),

@@ -33,7 +33,10 @@ test("summary: no line is too long, and no text of others reaches the terminal r
       },
     },
     topTerms: [{ term: `\u001B[31m${long}`, count: 5, countLow: 5, countHigh: 9, exact: false }],
-    text: { ...SUMMARY_EXAMPLE.text, text: `${long}\u001B]0;title\u0007` },
+    text: {
+      ...SUMMARY_EXAMPLE.text,
+      lines: [{ kind: "said", user: "eve", tsMs: 0, text: `${long}\u001B]0;title\u0007` }],
+    },
   };
   const text = renderSummary(answer);
   for (const line of text.split("\n")) assert.ok(widthOf(line) <= COLUMNS, line);
@@ -41,4 +44,20 @@ test("summary: no line is too long, and no text of others reaches the terminal r
   assert.doesNotMatch(text.replaceAll("\n", ""), /[\u0000-\u001F]/);
   assert.match(text, /~61 ±1\.23 % people/);
   assert.match(text, /5–9/);
+});
+
+test("summary: nothing is said twice, and no count that may as well be any other", () => {
+  const answer: SummaryAnswer = {
+    ...SUMMARY_EXAMPLE,
+    topTerms: [
+      { term: "known", count: 60, countLow: 60, countHigh: 341, exact: false },
+      { term: "guess", count: 2, countLow: 2, countHigh: 512, exact: false },
+      { term: "open", count: 9, countLow: 9, countHigh: null, exact: false },
+      { term: "once", count: 1, countLow: 1, countHigh: 1, exact: true },
+    ],
+  };
+  const text = renderSummary(answer).replaceAll(/\s+/g, " ");
+  assert.match(text, /terms: known 60–341, once 1 open questions/);
+  assert.equal(text.split("is the login page down for anyone else?").length, 2, text);
+  assert.match(text, /cyd: “broken since the deploy”/);
 });

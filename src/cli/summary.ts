@@ -4,6 +4,8 @@ import type {
   MetricAnswer,
   QuantileName,
   SummaryAnswer,
+  TermAnswer,
+  TextAnswer,
 } from "#model/summary-answer.ts";
 import { Client } from "./client.ts";
 import {
@@ -44,11 +46,13 @@ const SPANS = { "60s": "last 60 s", "10m": "last 10 min", "1h": "last hour", "24
 export function renderSummary(answer: SummaryAnswer): string {
   const { text, rates, late } = answer;
   const lines = [headOf(answer)];
-  if (text.text !== "") lines.push(wrap(harmless(text.text), INDENT));
+  const story = storyOf(text);
+  if (story !== "") lines.push(wrap(harmless(story), INDENT));
   const perSecond = rates.map((rate) => `${short(rate.perSecond)}/s over ${span(rate.spanMs)}`);
   lines.push(wrap(perSecond.join(", "), INDENT));
   for (const [name, metric] of Object.entries(answer.metrics)) lines.push(metricOf(name, metric));
-  if (answer.topTerms.length > 0) lines.push(termsOf(answer));
+  const terms = answer.topTerms.filter(isKnownWell);
+  if (terms.length > 0) lines.push(termsOf(terms));
   lines.push(...listOf("open questions", text.openQuestions));
   lines.push(...listOf("decisions", text.decisions));
   if (late.count > 0) {
@@ -56,6 +60,17 @@ export function renderSummary(answer: SummaryAnswer): string {
     lines.push(`${INDENT}late: ${events} since the start, by up to ${span(late.lateByMsMax)}`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** What was said, without what the lists of open questions and of decisions say below it. */
+function storyOf({ text, lines, openQuestions, decisions }: TextAnswer): string {
+  if (lines.length === 0) return text;
+  const keyOf = (line: LineAnswer): string => `${line.tsMs} ${line.user} ${line.text}`;
+  const listed = new Set([...openQuestions, ...decisions].map(keyOf));
+  return lines
+    .filter((line) => !listed.has(keyOf(line)))
+    .map((line) => `${line.user ?? "somebody"}: “${line.text}”`)
+    .join(" ");
 }
 
 function headOf(answer: SummaryAnswer): string {
@@ -113,9 +128,16 @@ function packed(items: readonly string[], indent: string): string {
   return lines.join(",\n");
 }
 
-function termsOf({ topTerms }: SummaryAnswer): string {
-  const words = topTerms.map(({ term, count, countHigh, exact }) => {
-    const interval = exact ? "" : countHigh === null ? " or more" : `–${formatCount(countHigh)}`;
+const TERM_UNCERTAINTY_MAX = 10;
+
+/** Whether the count says more to a reader than that the term was there: JSON and CSV have all. */
+function isKnownWell({ count, countHigh, exact }: TermAnswer): boolean {
+  return exact || (countHigh !== null && countHigh <= TERM_UNCERTAINTY_MAX * count);
+}
+
+function termsOf(terms: readonly TermAnswer[]): string {
+  const words = terms.map(({ term, count, countHigh, exact }) => {
+    const interval = exact || countHigh === null ? "" : `–${formatCount(countHigh)}`;
     return `${harmless(term)} ${formatCount(count)}${interval}`;
   });
   return wrap(`terms: ${words.join(", ")}`, INDENT);

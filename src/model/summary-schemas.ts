@@ -29,7 +29,7 @@ const MetricSchema = Type.Object({
   count: count("Samples"),
   sum: orNull("Of the samples; null: beyond what a number holds"),
   mean: orNull("Of the samples"),
-  stddev: orNull("Standard deviation of the samples"),
+  stddev: orNull("Standard deviation of the samples (squares divided by n)"),
   min: number("Least sample, exact"),
   max: number("Greatest sample, exact"),
   relativeError: number("Of every quantile above collapsedBelow: 0.01 is 1 %"),
@@ -48,7 +48,7 @@ const MetricsSchema = Type.Record(Type.String(), MetricSchema, {
 
 const TermSchema = Type.Object({
   term: Type.String(),
-  count: count("Events with the term; the lower bound"),
+  count: count("Weight of the events with the term, repeats left out; the lower bound"),
   countLow: count("The true count is at least this"),
   countHigh: orNull("The true count is at most this; null: no bound is known"),
   exact: Type.Boolean({ description: "Whether count is the true count" }),
@@ -63,7 +63,7 @@ const LineSchema = Type.Object({
 });
 
 const TextSchema = Type.Object({
-  text: Type.String({ description: "Who said what, as one paragraph" }),
+  text: Type.String({ description: "Who said what, as one paragraph; the same in every window" }),
   lines: Type.Array(LineSchema, { description: "What the text stands on, in order of time" }),
   openQuestions: Type.Array(LineSchema),
   decisions: Type.Array(LineSchema),
