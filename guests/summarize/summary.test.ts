@@ -216,6 +216,12 @@ test("windows that are left out say nothing, and what is kept goes on when they 
     1,
     "a metric's window starts when it is wanted",
   );
+  const shortened = (span: Span) => guest.summary(span).metrics[0]?.shortened;
+  assert.deepEqual((["minute", "hour", "all"] as const).map(shortened), [false, true, false]);
+  for (const minutes of [30, 55, 59]) say(START_MS + minutes * 60_000);
+  assert.equal(shortened("hour"), true, "the first sample would still be in the hour");
+  say(START_MS + 65 * 60_000);
+  assert.deepEqual((["hour", "day", "all"] as const).map(shortened), [false, true, false]);
   guest.configure(MINUTE | ALL);
   assert.equal(guest.summary("hour").eventCount, 0);
   assert.equal(guest.summary("minute").eventCount, 1);

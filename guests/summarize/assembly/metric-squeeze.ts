@@ -223,9 +223,7 @@ function fold(panes: MetricStore): bool {
   if (fits) {
     const level = elementLevel(second);
     const left = max(elementLevel(first), level + 1);
-    let shortened = panes.shortenedOf(metric);
-    for (let span = level; span < left; span++) shortened |= 1 << span;
-    panes.setShortened(metric, shortened);
+    for (let span = level; span < left; span++) panes.shorten(metric, span);
     panes.moveTail(next, first + size, metric);
     memory.copy(first, merged, size);
     panes.folded += 1;

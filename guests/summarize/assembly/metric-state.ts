@@ -8,6 +8,7 @@
 //
 // All zero is empty. Pages are used from the front, and what is given back is zero again.
 import { Moments } from "../../sdk/assembly/sketches/moments";
+import { levelPanes } from "../../sdk/assembly/spans";
 
 /** METRIC_NAMES_MAX of the host's limits. */
 export const METRICS_MAX: u32 = 16;
@@ -103,17 +104,28 @@ export class MetricStore {
     store<u32>(this.recordAt(metric), end, 44);
   }
 
-  /** Bit n: the window of span n is shorter than it should be. */
+  /** Whether samples of the window of a span below SPAN_ALL are missing. */
   // @ts-ignore: decorator
   @inline
-  shortenedOf(metric: u32): u32 {
-    return load<u32>(this.recordAt(metric), 52);
+  isShortened(metric: u32, span: u32): bool {
+    return (load<u32>(this.recordAt(metric), 52) >> (span << 2) & 15) != 0;
   }
 
-  // @ts-ignore: decorator
-  @inline
-  setShortened(metric: u32, spans: u32): void {
-    store<u32>(this.recordAt(metric), spans, 52);
+  /** The samples so far are not all in the window, which so is whole when it has passed them. */
+  shorten(metric: u32, span: u32): void {
+    const record = this.recordAt(metric);
+    const left = load<u32>(record, 52) & ~(15 << (span << 2));
+    store<u32>(record, left | levelPanes(span) << (span << 2), 52);
+  }
+
+  /** The window of a span below SPAN_ALL has moved on by so many level panes. */
+  lengthen(span: u32, moved: u32): void {
+    for (let metric: u32 = 0; metric < this.count; metric++) {
+      const record = this.recordAt(metric);
+      const left = load<u32>(record, 52) >> (span << 2) & 15;
+      if (left == 0) continue;
+      store<u32>(record, load<u32>(record, 52) - (min(left, moved) << (span << 2)), 52);
+    }
   }
 
   get free(): u32 {

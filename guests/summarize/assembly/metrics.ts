@@ -35,7 +35,7 @@ import {
   RANK_SEARCH_BYTES,
   RankSearch,
 } from "../../sdk/assembly/sketches/quantile-ranks";
-import { PANE_BIAS } from "../../sdk/assembly/spans";
+import { levelPane, PANE_BIAS, SPAN_ALL } from "../../sdk/assembly/spans";
 import { addLate, flushLate } from "./metric-late";
 import { addOpen, copyOpen, flushOpen, shrinkOpen } from "./metric-open";
 import { newRoll, promote } from "./metric-panes";
@@ -65,9 +65,18 @@ export function openMetrics(address: usize, bytes: u32, spans: u32, current: u32
   return panes;
 }
 
-/** Which spans are kept: bit n for span n. One that is left out is forgotten at the next roll. */
+/**
+ * Which spans are kept: bit n for span n. One that is left out is forgotten at the next roll; one
+ * that comes has only the samples from now on, and says so until its window holds no others.
+ */
 export function setMetricSpans(panes: MetricStore, spans: u32): void {
-  if (panes.bytes != 0) panes.spans = spans | SPANS_ALWAYS;
+  if (panes.bytes == 0) return;
+  const kept = spans | SPANS_ALWAYS;
+  for (let span: u32 = 0; span < SPAN_ALL; span++) {
+    if (((kept & ~panes.spans) >> span & 1) == 0) continue;
+    for (let metric: u32 = 0; metric < panes.count; metric++) panes.shorten(metric, span);
+  }
+  panes.spans = kept;
 }
 
 /**
@@ -112,6 +121,8 @@ export function rollMetrics(panes: MetricStore, current: u32): void {
   flushOpen(panes);
   const from = panes.current;
   panes.current = current;
+  for (let span: u32 = 0; span < SPAN_ALL; span++)
+    panes.lengthen(span, levelPane(span, current) - levelPane(span, from));
   const start = mark();
   const roll = newRoll(panes, from);
   for (let metric: u32 = 0; metric < panes.count; metric++) promote(panes, metric, from, roll);
@@ -134,7 +145,7 @@ export function reportMetric(
   if (moments.count > 0) {
     to.name = panes.nameOf(metric);
     to.nameBytes = panes.nameBytesOf(metric);
-    to.isShortened = panes.shortenedOf(metric) >> span & 1;
+    to.isShortened = span < SPAN_ALL && panes.isShortened(metric, span) ? 1 : 0;
     to.setMoments(moments);
     to.relativeError = RELATIVE_ERROR;
     to.collapsedBelow = reader.collapsed == NO_INDEX ? -Infinity : upperOf(reader.collapsed);
@@ -289,7 +300,8 @@ function encodeMetric(
   const moments = reader.moments;
   to.open(panes.nameOf(metric), nameBytes, bins);
   to.setMoments(moments);
-  to.flags = <u16>(panes.shortenedOf(metric) >> span & 1 ? METRIC_SHORTENED : 0);
+  const isShortened = span < SPAN_ALL && panes.isShortened(metric, span);
+  to.flags = <u16>(isShortened ? METRIC_SHORTENED : 0);
   to.collapsedBelow = reader.collapsed == NO_INDEX ? -Infinity : upperOf(reader.collapsed);
   let bin = to.bins + bins * BIN_BYTES;
   let index: i32 = 0;
