@@ -34,7 +34,9 @@ const MetricSchema = Type.Object({
   max: number("Greatest sample, exact"),
   relativeError: number("Of every quantile above collapsedBelow: 0.01 is 1 %"),
   collapsedBelow: Type.Optional(number("Quantiles up to here are only known to be at most this")),
-  shortened: Type.Boolean({ description: "The oldest samples left early, for want of room" }),
+  shortened: Type.Boolean({
+    description: "Older samples are missing: for want of room, or from before the window was kept",
+  }),
   n: count("Samples that the quantiles stand on"),
   p50: quantile("p50"),
   p90: quantile("p90"),
@@ -78,7 +80,9 @@ const LateSchema = Type.Object({
   byLateness: Type.Array(
     Type.Object({ upToMs: orNull("null: later than all before"), count: count("Events") }),
   ),
-  countedInLonger: count("Of them: counted in a longer window; the others in `all` alone"),
+  countedInLonger: count(
+    "Of them: those that the 24 h still held; the others count in `all` alone",
+  ),
   examples: Type.Array(
     Type.Object({
       eventId: Type.Optional(Type.String()),
