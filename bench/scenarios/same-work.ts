@@ -42,7 +42,7 @@ export const sameWork: Scenario = {
     events: { full: 10_000_000, quick: 20_000, sentence: "events" },
     redisEvents: { full: 1_000_000, quick: 2_000, sentence: "events for Redis" },
     tenants: { full: 10_000, quick: 50, sentence: "tenants" },
-    slots: { full: 1_024, quick: 16, sentence: "warm instances of nexuscore" },
+    slots: { full: 64, quick: 16, sentence: "warm instances of nexuscore" },
     stepEvents: {
       full: 10_000_000,
       quick: 7_000,
