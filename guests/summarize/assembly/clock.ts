@@ -54,8 +54,13 @@ export function panesBehind(nowMs: f64): u32 {
  * old for the 60 s window.
  */
 export function place(turn: Turn, tsMs: f64): bool {
+  // Most events of a batch are of the pane of the one before.
+  if (!(tsMs >= turn.paneMs && tsMs < turn.paneMs + PANE_MS)) {
+    turn.timePane = paneOf(tsMs);
+    turn.paneMs = levelStartMs(SPAN_MINUTE, turn.timePane);
+  }
   const it = state();
-  let pane = paneOf(tsMs);
+  let pane = turn.timePane;
   if (<u32>it.clock != CLOCK_WALL) {
     if (!it.started) moveTo(pane);
     const now = table().pane;
@@ -96,7 +101,7 @@ function isDoubtful(pane: u32): bool {
 
 function paneOf(ms: f64): u32 {
   if (!(ms > 0)) return PANE_BIAS;
-  return <u32>(min<f64>(ms, TS_MS_MAX) / PANE_MS) + PANE_BIAS;
+  return <u32>(floor<f64>(min<f64>(ms, TS_MS_MAX)) / PANE_MS) + PANE_BIAS;
 }
 
 /** Moves the window's newest pane to `pane`, however far that is. */

@@ -14,7 +14,7 @@ import {
 import { NO_SLOT, PANES } from "../../sdk/assembly/sketches/space-saving";
 import { recallPast } from "../../sdk/assembly/sketches/trend";
 import {
-  fingerprint, hash32, hash64, KIND_BIGRAM, KIND_MENTION, similar,
+  fingerprint, hash64, hashFolded32, KIND_BIGRAM, KIND_MENTION, similar,
 } from "../../sdk/assembly/text/tokenize";
 import { paneEndMs, place } from "./clock";
 import { addMetric } from "./metrics";
@@ -23,7 +23,9 @@ import {
   conversations, CONVERSATIONS_BYTES, ledger, openedMetrics, state, table, termSpans, users,
 } from "./state";
 import { grow, isLargest, retire } from "./tiers";
-import { addExplicit, dropRepeated, Turn } from "./turn";
+import {
+  addExplicit, dropRepeated, keptBytes, KIND_EXPLICIT, lengthAt, Turn,
+} from "./turn";
 
 export const FATE_COUNTED: u32 = 0;
 export const FATE_LATE: u32 = 1;
@@ -62,7 +64,7 @@ function noteUser(turn: Turn): void {
     return;
   }
   const pane = table().pane;
-  turn.userHash = mix32(hash32(turn.user, turn.userLen));
+  turn.userHash = mix32(hashFolded32(turn.user, turn.userLen));
   turn.person = personOf(turn.userHash, false);
   if (!isLargest() && users().isFull(pane) && !users().holds(turn.userHash)) growIfEntitled(turn);
   users().add(turn.userHash, turn.pane, pane);
@@ -71,12 +73,13 @@ function noteUser(turn: Turn): void {
 /** Hot. An event of the 60 s window. */
 function count(turn: Turn): u32 {
   if (turn.textTerms != 0 && turn.userLen != 0 && saidBefore(turn)) return FATE_REPEATED;
-  const termCount = allTerms(turn);
+  if (turn.textLen == 0) {
+    countBrought(turn);
+    return FATE_COUNTED;
+  }
   const candidate = changetype<Candidate>(<usize>turn.candidate);
   candidate.clear();
-  countTerms(turn, termCount, candidate);
-  if (turn.textLen == 0) return FATE_COUNTED;
-
+  countTerms(turn, allTerms(turn), candidate);
   candidate.score *= shapeOf(turn.text, turn.textLen);
   candidate.eventNumber = state().eventNumber;
   candidate.pane = turn.pane;
@@ -163,6 +166,26 @@ function saidBefore(turn: Turn): bool {
   }
   pushSaying(set, turn.userHash, print, pane);
   return false;
+}
+
+/** Hot. Counts the terms of an event without text: it can be no quote. */
+function countBrought(turn: Turn): void {
+  if (turn.termCount == 0) return;
+  const isLate = turn.pane != table().pane && termSpans().isLate(turn.pane);
+  if (turn.termCount == 1 && !isLate) {
+    const at: usize = turn.terms;
+    const bytes = keptBytes(at + 2, lengthAt(at));
+    if (bytes != 0) countTerm(turn, hashFolded32(at + 2, bytes), <u32>at + 2, bytes, KIND_EXPLICIT);
+    return;
+  }
+  const termCount = allTerms(turn);
+  for (let index: u32 = 0; index < termCount; index++) {
+    const record = turn.record(index);
+    countTerm(
+      turn, load<u32>(record, 8), load<u32>(record), load<u32>(record, 4), load<u32>(record, 12),
+    );
+    if (isLate) countLateTerm(turn, record);
+  }
 }
 
 /** Hot. Counts the terms of the event, and weighs the event as a quote by them. */

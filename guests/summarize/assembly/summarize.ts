@@ -16,7 +16,7 @@ import { conversationReport, conversationsReport } from "./conversation-answer";
 import { sketchOf } from "./sketch";
 import { summaryReport } from "./summary-report";
 import { createState } from "./tiers";
-import { Turn } from "./turn";
+import { theTurn } from "./turn";
 import { CLOCK_WALL, INGEST_REPORT_BYTES, IngestReport } from "./world.gen";
 
 export function configure(clock: u32, spans: u32): void {
@@ -26,7 +26,7 @@ export function configure(clock: u32, spans: u32): void {
 
 export function ingest(batch: usize, bytes: usize): usize {
   if (state().version == 0) createState(CLOCK_WALL, SPANS_ALL);
-  const turn = changetype<Turn>(alloc(offsetof<Turn>(), 16));
+  const turn = theTurn();
   const report = changetype<IngestReport>(alloc(INGEST_REPORT_BYTES));
   const count = load<u32>(batch);
   report.fatesPtr = <u32>alloc(count, 1);
@@ -46,7 +46,7 @@ export function ingest(batch: usize, bytes: usize): usize {
     else report.repeated += 1;
     event += max(load<u32>(event), EVENT_HEADER_BYTES);
   }
-  turn.settle();
+  turn.close();
   forgetText();
   state().duplicateCount += report.duplicate;
   state().repeatedCount += report.repeated;

@@ -15,6 +15,7 @@ const TEXT_BYTES_MAX: u32 = 4096;
 const TEXT_TERMS_MAX: u32 = 192;
 const EVENT_TERMS_MAX: u32 = TEXT_TERMS_MAX + 64;
 /** Rates take times to 16 ms, 0.2 % of their shortest constant: a batch then costs them little. */
+const RATE_MS: f64 = 16;
 const RATE_MASK: u64 = ~15;
 /** An explicit term; the tokenizer has kinds of its own. */
 export const KIND_EXPLICIT: u32 = 15;
@@ -58,6 +59,9 @@ export class Turn {
   userHash: u32;
   person: u32;
   tsMs: f64;
+  /** The pane of the time of the event before, and when it begins; clock.ts. */
+  paneMs: f64;
+  timePane: u32;
   /** Events that are not in the timeline yet: all of one pane. */
   tallyPane: u32;
   tallyEvents: u32;
@@ -72,6 +76,7 @@ export class Turn {
     this.candidate = <u32>alloc(offsetof<Candidate>(), 16);
     this.scratch = <u32>alloc(0, 16);
     this.records = this.scratch;
+    this.paneMs = Infinity;
   }
 
   /** Hot. */
@@ -100,10 +105,9 @@ export class Turn {
       this.tallyPane = this.pane;
     }
     if (this.tsMs > this.watermarkMs) this.watermarkMs = this.tsMs;
-    const rateMs = <f64>(<u64>this.tsMs & RATE_MASK);
-    if (rateMs != this.rateMs) {
+    if (!(this.tsMs >= this.rateMs && this.tsMs < this.rateMs + RATE_MS)) {
       this.settleRates();
-      this.rateMs = rateMs;
+      this.rateMs = <f64>(<u64>this.tsMs & RATE_MASK);
     }
     this.tallyEvents += this.events;
     this.tallyWeight += this.weight;
@@ -128,6 +132,12 @@ export class Turn {
     if (this.rateEvents == 0) return;
     rates().add(this.rateMs, <f64>this.rateEvents);
     this.rateEvents = 0;
+  }
+
+  /** The call is over: zeros again. */
+  close(): void {
+    this.settle();
+    memory.fill(changetype<usize>(this), 0, offsetof<Turn>());
   }
 
   /** Frees the scratch, for those who need much themselves: the next event does with new one. */
@@ -173,21 +183,25 @@ export class Turn {
   }
 }
 
+// A static, zeros between calls: at an address the compiler knows, no access has to be checked.
+const TURN: usize = memory.data(offsetof<Turn>(), 16);
+
+@inline
+export function theTurn(): Turn {
+  return changetype<Turn>(TURN);
+}
+
 /** Appends the explicit terms to the `count` records of the text; returns the sum. */
 export function addExplicit(turn: Turn, count: u32): u32 {
   const termCount = turn.termCount;
   let at: usize = turn.terms;
   turn.use(turn.record(min(count + termCount, EVENT_TERMS_MAX)));
   for (let index: u32 = 0; index < termCount && count < EVENT_TERMS_MAX; index++) {
-    const bytes = <u32>load<u8>(at) | (<u32>load<u8>(at, 1) << 8);
+    const bytes = lengthAt(at);
     const record = turn.record(count);
     at += 2;
     if (bytes != 0) {
-      let kept = bytes;
-      if (kept > KEY_BYTES_MAX) {
-        kept = KEY_BYTES_MAX;
-        while (kept > 1 && (load<u8>(at + kept) & 0xc0) == 0x80) kept -= 1;
-      }
+      const kept = keptBytes(at, bytes);
       store<u32>(record, <u32>at);
       store<u32>(record, kept, 4);
       store<u32>(record, hash32(at, kept), 8);
@@ -197,6 +211,21 @@ export function addExplicit(turn: Turn, count: u32): u32 {
     at += bytes;
   }
   return count;
+}
+
+/** The length of the term at an address. */
+@inline
+export function lengthAt(at: usize): u32 {
+  return <u32>load<u8>(at) | (<u32>load<u8>(at, 1) << 8);
+}
+
+/** As many bytes of a term as are its key: whole characters. */
+@inline
+export function keptBytes(term: usize, bytes: u32): u32 {
+  if (bytes <= KEY_BYTES_MAX) return bytes;
+  let kept = KEY_BYTES_MAX;
+  while (kept > 1 && (load<u8>(term + kept) & 0xc0) == 0x80) kept -= 1;
+  return kept;
 }
 
 /** Keeps the first record of each term: text lists a term once, explicit terms may say it again. */

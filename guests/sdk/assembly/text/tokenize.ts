@@ -46,7 +46,7 @@ import {
   unlink,
 } from "./state";
 
-export { hash32, hash64 } from "./hash";
+export { hash32, hash64, hashFolded32 } from "./hash";
 export { fingerprint, similar, forgetText } from "./fingerprint";
 export {
   TERM_RECORD_BYTES,
