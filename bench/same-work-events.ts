@@ -24,7 +24,7 @@ export const USERS = 5_000_000;
 const LATENCY_MEDIAN_MS = 20;
 const LATENCY_SIGMA = 1;
 
-/** The same for the same settings, in every process; a shorter stream is a longer one's beginning. */
+/** The same for the same settings, in every process; fewer events are the first of more. */
 export function drawColumns({ events, tenants, seed }: ColumnSettings): Columns {
   const random = new Random(seed);
   const columns: Columns = {

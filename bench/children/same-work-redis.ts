@@ -159,7 +159,8 @@ class Client {
     this.#wanted = commands.length;
     this.#text = "";
     const parts = commands.map((words) => {
-      return `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`;
+      const bulks = words.map((word) => `$${word.length}\r\n${word}\r\n`);
+      return `*${words.length}\r\n${bulks.join("")}`;
     });
     this.#socket.write(parts.join(""), "latin1");
     return promise;

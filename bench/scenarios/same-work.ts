@@ -4,17 +4,18 @@
  * (bench/same-work-events.ts). CPU is user and system time of the whole process that does the work,
  * all its threads; memory is its greatest resident size meanwhile, the events included.
  *
- *   nexuscore   columns in memory -> grouped by tenant (bench/grouping.ts) -> batches -> tenants, all
- *               of it timed, making the tenants too. It keeps windows, live; nothing is asked.
+ *   nexuscore   columns in memory -> grouped by tenant (bench/grouping.ts) -> batches -> tenants,
+ *               all of it timed, making the tenants too. It keeps windows, live; nothing is asked.
  *               `answerCpuSeconds` is what it takes to ask every tenant once, afterwards, and
  *               `eventsPerCpuSecondAnswered` is with that
  *   clickhouse  a Memory table -> one query into another, one thread; in process (chdb)
  *   duckdb      a table in memory -> one query into another, one thread; in process
- *   redis       five pipelined commands an event over a Unix socket, fewer events; CPU and memory of
- *               the server alone, making and sending commands left out
+ *   redis       five pipelined commands an event over a Unix socket, fewer events; CPU and memory
+ *               of the server alone, making and sending commands left out
  *
- *   …eventsPerCpuSecond, …residentMb, and how wrong the answers of sampled tenants were, on average:
- *   …distinctError, …p99Error (relative), …topFound (share of the ten listed terms that belong there)
+ *   …eventsPerCpuSecond, …residentMb
+ *   …distinctError, …p99Error   how wrong the answers of sampled tenants were, relative, on average
+ *   …topFound                   share of the ten listed terms that belong there
  *   ratioToClickhouse, ratioToClickhouseAnswered   nexuscore / clickhouse in the same round
  *
  * An answer that is beyond what its system states fails the run; see bench/same-work.ts. A system
