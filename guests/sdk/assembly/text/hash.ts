@@ -35,7 +35,7 @@ export function hashFolded(ptr: usize, len: usize): u64 {
   return finish(step(hash, load<u64>(ptr) & (<u64>-1 >> ((8 - <u64>len) << 3))));
 }
 
-/** `hash32` where up to 7 bytes behind the string are memory too, and there is a first byte. Hot. */
+/** `hash32` of a string that is not empty, where 7 bytes behind it are memory too. Hot. */
 @inline
 export function hashFolded32(ptr: usize, len: usize): u32 {
   return <u32>hashFolded(ptr, len);
