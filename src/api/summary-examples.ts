@@ -113,8 +113,8 @@ export const CONVERSATION_EXAMPLE: ConversationAnswer = {
   tenant: "acme",
   ...CONVERSATION,
   participants: [
-    { user: "ada", eventCount: 14 },
-    { user: "cyd", eventCount: 9 },
+    { user: "ada", eventCount: 14, exact: true },
+    { user: "cyd", eventCount: 9, exact: true },
   ],
   text: TEXT,
 };

@@ -113,7 +113,16 @@ test("a conversation is its item, who took part, and its text", () => {
   };
   const participants = [{ user: "ada", eventCount: 1 }];
   const answer = conversationAnswer("acme", { item, participants, text: TEXT });
-  assert.partialDeepStrictEqual(answer, { tenant: "acme", ...item, participants });
+  const [ada] = participants;
+  assert.partialDeepStrictEqual(answer, { tenant: "acme", ...item });
+  assert.deepEqual(answer.participants, [{ ...ada, exact: item.userCountError === 0 }]);
+  for (const [userCountError, exact] of [
+    [0, true],
+    [0.04, false],
+  ] as const) {
+    const report = { item: { ...item, userCountError }, participants, text: TEXT };
+    assert.equal(conversationAnswer("acme", report).participants[0]?.exact, exact);
+  }
   assert.equal(answer.text.revision, 3);
 });
 
@@ -130,4 +139,19 @@ test("people of a conversation are whole, and never more than its events", () =>
     return conversationsAnswer("acme", [{ ...item, userCount }]).conversations[0]?.userCount;
   });
   assert.deepEqual(counts, [64, 42, 3]);
+});
+
+test("a sum shows no digits that only rounding made, and keeps its size", () => {
+  const [metric] = REPORT.metrics;
+  assert.ok(metric !== undefined);
+  for (const [sum, shown] of [
+    [145_828.000_000_000_03, 145_828],
+    [0.1 + 0.2, 0.3],
+    [-1e300, -1e300],
+    [5e-324, 5e-324],
+    [Infinity, null],
+  ] as const) {
+    const answer = summaryAnswer("acme", { ...REPORT, metrics: [{ ...metric, sum }] });
+    assert.equal(answer.metrics[metric.name]?.sum, shown);
+  }
 });

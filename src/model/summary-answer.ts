@@ -115,8 +115,11 @@ export type ConversationsAnswer = {
   readonly conversations: readonly ConversationItem[];
 };
 
+/** Not `exact`: somebody was forgotten for another one, and `eventCount` is a lower bound. */
+export type ParticipantAnswer = Participant & { readonly exact: boolean };
+
 export type ConversationAnswer = { readonly tenant: string } & ConversationItem & {
-    readonly participants: readonly Participant[];
+    readonly participants: readonly ParticipantAnswer[];
     readonly text: TextAnswer;
   };
 
@@ -142,7 +145,10 @@ export function summaryAnswer(tenant: string, report: SummaryReport): SummaryAns
 }
 
 export function conversationAnswer(tenant: string, report: ConversationReport): ConversationAnswer {
-  const { item, participants, text } = report;
+  const { item, text } = report;
+  // All of its people are known by name for as long as their number is no estimate.
+  const exact = item.userCountError === 0;
+  const participants = report.participants.map((participant) => ({ ...participant, exact }));
   return { tenant, ...conversationItemAnswer(item), participants, text: textAnswer(text) };
 }
 
@@ -184,7 +190,7 @@ function metricAnswer(metric: MetricSummary): MetricAnswer {
   };
   const moments = {
     count,
-    sum: finiteOrNull(metric.sum),
+    sum: sumOf(metric.sum),
     mean: finiteOrNull(metric.mean),
     stddev: finiteOrNull(metric.stddev),
     min,
@@ -200,6 +206,13 @@ function metricAnswer(metric: MetricSummary): MetricAnswer {
     quantile("p999"),
   ];
   return { ...moments, ...collapsed, shortened, p50, p90, p99, p999 };
+}
+
+const SUM_DIGITS = 14;
+
+/** A sum is a mean times a count: its last digits are of their rounding, and a reader's riddle. */
+function sumOf(sum: number): number | null {
+  return finiteOrNull(Number(sum.toPrecision(SUM_DIGITS)));
 }
 
 function quantileAnswer(name: QuantileName, { value, low, high, isMax }: Quantile): QuantileAnswer {

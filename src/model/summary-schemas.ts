@@ -142,8 +142,12 @@ export const ConversationSchema = Type.Object(
     tenant: Type.String(),
     ...CONVERSATION,
     participants: Type.Array(
-      Type.Object({ user: Type.String(), eventCount: number("Events of theirs") }),
-      { description: "Who said most first" },
+      Type.Object({
+        user: Type.String(),
+        eventCount: count("Events of theirs; if not exact, at least so many"),
+        exact: Type.Boolean({ description: "Whether eventCount is the true count" }),
+      }),
+      { description: "At most 8, who is known to have said most first" },
     ),
     text: TextSchema,
   },
