@@ -106,8 +106,8 @@ export const EventsAnswerSchema = Type.Object(
   {
     accepted: count("Events taken, late and duplicate ones included"),
     rejected: count("Events refused, each for the reason in `errors`"),
-    late: count("Of the accepted: older than the window, only counted"),
-    duplicates: count("Of the accepted: an id seen before, not counted again"),
+    late: count("Of the accepted: older than the 60 s window, counted in the longer ones"),
+    duplicates: count("Of the accepted: an id seen lately, not counted again"),
     errors: Type.Array(EventErrorSchema, { description: "The first 100" }),
     warnings: Type.Optional(
       Type.Array(WarningSchema, {
@@ -153,8 +153,8 @@ export const TrendingSchema = Type.Object(
     userCount: count("Distinct users in the window"),
     userCountError: Type.Number({ description: "Relative standard error; 0: exact" }),
     lateCount: count("Since the tenant began: too old for the window"),
-    duplicateCount: count("Since the tenant began: id seen before"),
-    repeatedCount: count("Since the tenant began: the same user said the same again"),
+    duplicateCount: count("Since the tenant began: an id seen lately"),
+    repeatedCount: count("Since the tenant began: the same user lately said the same"),
     items: Type.Array(TrendItemSchema),
     tldr: Type.Object({
       text: Type.String({ description: "The sentences, joined" }),
@@ -180,8 +180,8 @@ export const TenantSchema = Type.Object(
     state: words(["live", "quarantined"]),
     eventCount: count("Events counted since the tenant began"),
     lateCount: count("Too old for the window"),
-    duplicateCount: count("Id seen before"),
-    repeatedCount: count("The same user said the same again"),
+    duplicateCount: count("An id seen lately"),
+    repeatedCount: count("The same user lately said the same"),
     rejectedCount: count("Refused"),
     lastEventMs: epochMs("Host time of the last accepted event, 0 before the first"),
     imageBytes: count("Bytes of memory"),

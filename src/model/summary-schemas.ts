@@ -102,8 +102,8 @@ export const SummarySchema = Type.Object(
     weightSum: number("Of the weights of the events"),
     userCount: number("Distinct users in the window"),
     userCountError: number(errorOf),
-    duplicateCount: count("Since the tenant began: id seen before"),
-    repeatedCount: count("Since the tenant began: the same user said the same again"),
+    duplicateCount: count("Since the tenant began: an id seen lately"),
+    repeatedCount: count("Since the tenant began: the same user lately said the same"),
     rates: Type.Array(
       Type.Object({
         spanMs: number("Time constant, milliseconds"),
@@ -174,8 +174,8 @@ export const MergedSummarySchema = Type.Object(
     userCount: number("Distinct users over all; one who is in two tenants counts once"),
     userCountError: number(errorOf),
     lateCount: count("Events that came late"),
-    duplicateCount: count("Id seen before"),
-    repeatedCount: count("The same user said the same again"),
+    duplicateCount: count("An id seen lately"),
+    repeatedCount: count("The same user lately said the same"),
     metrics: MetricsSchema,
     metricsRefused: count("Samples of one metric name too many"),
     topTerms: Type.Array(TermSchema, { description: "Intervals are sums of intervals" }),
