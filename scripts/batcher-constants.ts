@@ -1,6 +1,7 @@
 /**
  * Writes the constants of the batcher and the merger from the TypeScript that owns them: the
- * numbers of the errors and the limits. `--check` writes nothing and fails when a file is out of date.
+ * numbers of the errors and the limits. `--check` writes nothing and fails when a file is out of
+ * date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { EVENT_ERRORS } from "#model/event-error.ts";

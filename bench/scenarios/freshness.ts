@@ -1,6 +1,6 @@
 /**
- * How old an answer is under load: while event datagrams flood the server, a client records one more
- * event of a tenant of its own and asks for the tenant's window at once, over and over.
+ * How old an answer is under load: while event datagrams flood the server, a client records one
+ * more event of a tenant of its own and asks for the tenant's window at once, over and over.
  *
  *   firstAnswerHoldsShare   of the questions, answered with everything recorded before them
  *   answerP50Ms, …P99Ms     from the question to its answer, HTTP included

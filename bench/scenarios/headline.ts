@@ -294,8 +294,8 @@ async function measure(
     secondsMax: seconds,
   });
   const sentMs = performance.now();
-  // The sender's figures end here, and those of system calls: settling asks both of them for totals,
-  // which is work of ours.
+  // The sender's figures end here, and those of system calls: settling asks both for totals, which
+  // is work of ours.
   const senderAfter = await flood.generator.usage();
   const sent = await server.kernel();
   await flood.settle();

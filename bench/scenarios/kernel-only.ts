@@ -3,9 +3,10 @@
  * sender's system call. No drain is in the rates; its cost a record is shown beside them, and every
  * tenant's sum is checked after every run. Beside it a rival: the same records into a BPF hash map.
  *
- *   eventsPerSecondPerCore64k    datagrams of 64 KiB into tables that stay in the L2 cache, 2^slotBits
- *                                slots; .uniform: tenants and terms drawn evenly; .large: into
- *                                2^largeSlotBits slots, the product's where the memory allows
+ *   eventsPerSecondPerCore64k    datagrams of 64 KiB into tables that stay in the L2 cache,
+ *                                2^slotBits slots; .uniform: tenants and terms drawn evenly;
+ *                                .large: into 2^largeSlotBits slots, the product's where the
+ *                                memory allows
  *   eventsPerSecondPerCore1400   datagrams of one Ethernet packet; .large: the same
  *   hashMapEventsPerSecondPerCore
  *   absorbedShareTenantTerm10k   share of the events of one second between two drains that do not

@@ -119,7 +119,7 @@ async function measureServer(bench: Bench, values: Values, level: string): Promi
   }
 }
 
-/** CPU time of the server for each event of a flood of datagrams, until all are with their tenants. */
+/** CPU time of the server for each event of a flood of datagrams, until tenants have them all. */
 async function floodNsPerEvent(bench: Bench, server: Server): Promise<number> {
   const eventsPerSecond = bench.number("floodEventsPerSecond");
   const seconds = bench.number("floodSeconds");

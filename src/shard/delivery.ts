@@ -3,9 +3,10 @@
  * once. A tenant's turn costs most of what there is
  * to pay, and next to nothing more for more records: so the next delivery waits in proportion to
  * what the last one took, and under load fewer and larger batches are handed out; without it they
- * are handed out at once. So that nobody gets an answer seconds old, a question brings its tenant up
- * to date first: the tables are turned, and the tenant's records taken out of all that waits. That
- * looks at every record that waits, so it has a budget; beyond it answers are as old as they are.
+ * are handed out at once. So that nobody gets an answer seconds old, a question brings its tenant
+ * up to date first: the tables are turned, and the tenant's records taken out of all that waits.
+ * That looks at every record that waits, so it has a budget; beyond it answers are as old as they
+ * are.
  */
 import type { Drain, EmitStatus } from "#kernel/drain.ts";
 
