@@ -17,7 +17,8 @@ import {
 } from "../../sdk/assembly/sketches/trend";
 import { levelStartMs, PANE_BIAS, PANE_MS, SPAN_MINUTE } from "../../sdk/assembly/spans";
 import { rollMetrics } from "./metrics";
-import { rollQuotes } from "./quotes";
+import { beginText, isTextBegun } from "./own-text";
+import { hasPastQuote, rollQuotes } from "./quotes";
 import { metrics, state, table, termSpans, timeline, users, weights } from "./state";
 import { shrink } from "./tiers";
 import { Turn } from "./turn";
@@ -131,6 +132,7 @@ function moveTo(pane: u32): void {
   timeline().roll(pane, weights());
   users().roll(pane);
   rollMetrics(metrics(), pane);
+  if (!isTextBegun() && hasPastQuote()) beginText();
   rollQuotes();
   shrink();
 }

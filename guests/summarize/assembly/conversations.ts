@@ -3,7 +3,7 @@
 //
 //      0  header, 64 bytes
 //     64  u32 hashes[64], u16 places[64]: the conversations, the one heard last first
-//    448  the tenant's own record, 2624 bytes: all messages, whatever their conversation
+//    448  the tenant's own record, 2560 bytes: all messages, whatever their conversation
 //   3072  records of conversations, back to back, each a multiple of 32 bytes
 //
 // so a tenant without conversations touches the first 4 KiB page and no other, and what is left
@@ -35,7 +35,7 @@ const CONVERSATION_BYTES_MAX: u32 = 128;
 const HASHES_AT: usize = 64;
 const PLACES_AT: usize = HASHES_AT + (CONVERSATION_KEPT_MAX << 2);
 const OWN_AT: usize = PLACES_AT + (CONVERSATION_KEPT_MAX << 1);
-const OWN_BYTES: u32 = 2624;
+export const OWN_BYTES: u32 = 2560;
 const RECORDS_AT: u32 = 3072;
 const STEP: u32 = 32;
 
@@ -70,17 +70,12 @@ export class Conversations {
 
   /**
    * Hot. Takes a message in; `bytes` is the size of the region, a multiple of 32 and at least
-   * 8 KiB. Of the message, the fields down to `eventNumber` are set.
+   * 8 KiB. Of the message, the fields down to `eventNumber` are set. `withOwn`: the tenant's own
+   * text hears of it as well.
    */
-  observe(bytes: u32, message: Message): void {
+  observe(bytes: u32, message: Message, withOwn: bool): void {
     readMessage(message);
-    const own = this.own;
-    if (own.used == 0) own.open(OWN_BYTES, 0, 0, IS_OWN | HAS_TEXT_STORE);
-    own.count(message);
-    const revision = own.revision;
-    const kinds = listen(own, message);
-    if (kinds != 0) addLine(own, message, kinds);
-    own.revise(revision);
+    if (withOwn) tellOwn(this.own, message);
     if (message.conversationLen != 0) this.hear(bytes, message);
   }
 
@@ -215,6 +210,21 @@ export class Conversations {
     store<u32>(changetype<usize>(this) + (index << 2), hash, HASHES_AT);
     store<u16>(changetype<usize>(this) + (index << 1), <u16>place, PLACES_AT);
   }
+}
+
+/** Makes an empty record the tenant's own; it has OWN_BYTES. */
+export function openOwn(own: Record): void {
+  own.open(OWN_BYTES, 0, 0, IS_OWN | HAS_TEXT_STORE);
+}
+
+/** Hot. Takes a message that was read into the tenant's own record. */
+export function tellOwn(own: Record, message: Message): void {
+  if (own.used == 0) openOwn(own);
+  own.count(message);
+  const revision = own.revision;
+  const kinds = listen(own, message);
+  if (kinds != 0) addLine(own, message, kinds);
+  own.revise(revision);
 }
 
 /** The record, or its copy with room for whatever the message brings. */

@@ -18,11 +18,14 @@ import {
 } from "../../sdk/assembly/text/tokenize";
 import { paneEndMs, place } from "./clock";
 import { addMetric } from "./metrics";
-import { Candidate, offerQuote, shapeOf, slotLift } from "./quotes";
+import { beginText, isTextBegun, TEXT_EVENTS_BEFORE } from "./own-text";
+import {
+  Candidate, findsFreePlace, fitsQuote, offerQuote, quoteCount, shapeOf, slotLift,
+} from "./quotes";
 import {
   conversations, CONVERSATIONS_BYTES, ledger, openedMetrics, state, table, termSpans, users,
 } from "./state";
-import { grow, isLargest, retire } from "./tiers";
+import { grow, isLargest, isWarm, retire, wake } from "./tiers";
 import {
   addExplicit, dropRepeated, keptBytes, KIND_EXPLICIT, lengthAt, Turn,
 } from "./turn";
@@ -43,11 +46,19 @@ export function take(turn: Turn, event: usize): u32 {
   if (turn.idLen != 0 && seenId(it.ids, it.idCapacity, hash64(turn.id, turn.idLen)))
     return FATE_DUPLICATE;
   const inWindow = place(turn, load<f64>(event, 8));
+  if (it.rest != 0) {
+    turn.giveBack();
+    wake();
+  }
   turn.tally();
   noteUser(turn);
   const refused = turn.metricCount != 0 ? addMetrics(turn) : 0;
   const isMessage = (turn.textLen | turn.conversationLen) != 0;
   if (isMessage) turn.openMessage();
+  if (turn.textLen != 0 && !isTextBegun() && !isQuotable(turn, inWindow)) {
+    turn.giveBack();
+    beginText();
+  }
   turn.records = turn.scratch;
   turn.textTerms = turn.textLen != 0 ? turn.readText() : 0;
   const fate = inWindow ? count(turn) : countLate(turn, load<f64>(event, 8));
@@ -70,6 +81,12 @@ function noteUser(turn: Turn): void {
   users().add(turn.userHash, turn.pane, pane);
 }
 
+/** Whether the text may be left to the quotes; see own-text.ts. */
+function isQuotable(turn: Turn, inWindow: bool): bool {
+  if (!inWindow || isWarm() || quoteCount() >= TEXT_EVENTS_BEFORE) return false;
+  return fitsQuote(turn.idLen, turn.userLen, turn.textLen);
+}
+
 /** Hot. An event of the 60 s window. */
 function count(turn: Turn): u32 {
   if (turn.textTerms != 0 && turn.userLen != 0 && saidBefore(turn)) return FATE_REPEATED;
@@ -81,6 +98,7 @@ function count(turn: Turn): u32 {
   candidate.clear();
   countTerms(turn, allTerms(turn), candidate);
   candidate.score *= shapeOf(turn.text, turn.textLen);
+  candidate.tsMs = turn.tsMs;
   candidate.eventNumber = state().eventNumber;
   candidate.pane = turn.pane;
   candidate.userHash = turn.userHash;
@@ -90,6 +108,7 @@ function count(turn: Turn): u32 {
   candidate.userLen = turn.userLen;
   candidate.text = turn.text;
   candidate.textLen = turn.textLen;
+  if (!isTextBegun() && !findsFreePlace(candidate)) beginText();
   offerQuote(candidate);
   return FATE_COUNTED;
 }
@@ -149,7 +168,7 @@ function converse(turn: Turn, fate: u32): void {
   message.isLate = fate == FATE_LATE;
   message.tsMs = turn.tsMs;
   message.eventNumber = state().eventNumber;
-  conversations().observe(CONVERSATIONS_BYTES, message);
+  conversations().observe(CONVERSATIONS_BYTES, message, isTextBegun());
 }
 
 /** Hot. Whether the user has said (nearly) this lately; remembers it if not. */

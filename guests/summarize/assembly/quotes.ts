@@ -20,6 +20,7 @@ export const TEXT_BYTES_MAX: u32 = 160;
 
 @unmanaged
 export class Quote {
+  tsMs: f64;
   eventNumber: u64;
   /** 0: a free place. */
   pane: u32;
@@ -55,6 +56,7 @@ export class Quote {
 /** What is offered as a quote. Lies in the arena. */
 @unmanaged
 export class Candidate {
+  tsMs: f64;
   eventNumber: u64;
   pane: u32;
   score: f32;
@@ -105,6 +107,46 @@ export function offerQuote(candidate: Candidate): void {
   const place = placeFor(candidate);
   if (place != null) write(place, candidate);
   updateLeast();
+}
+
+/** Whether a text of a user would be kept as it was said, were it kept. */
+export function fitsQuote(idLen: u32, userLen: u32, textLen: u32): bool {
+  const room = QUOTE_BYTES - <u32>offsetof<Quote>() - idLen - userLen;
+  return userLen <= USER_BYTES_MAX && textLen <= min(room, TEXT_BYTES_MAX);
+}
+
+/** Whether the candidate, were it offered, would take no other's place. */
+export function findsFreePlace(candidate: Candidate): bool {
+  if (candidate.score <= state().quoteScoreLeast) return false;
+  judgeAll();
+  const place = placeFor(candidate);
+  return place != null && place.pane == 0;
+}
+
+/** The quote that was said next after an event, null if there is none. */
+export function quoteAfter(eventNumber: u64): Quote | null {
+  let next: Quote | null = null;
+  for (let index: u32 = 0; index < state().quoteCapacity; index++) {
+    const quote = quoteAt(index);
+    if (quote.pane == 0 || quote.eventNumber <= eventNumber) continue;
+    if (next == null || quote.eventNumber < next.eventNumber) next = quote;
+  }
+  return next;
+}
+
+export function quoteCount(): u32 {
+  let count: u32 = 0;
+  for (let index: u32 = 0; index < state().quoteCapacity; index++)
+    if (quoteAt(index).pane != 0) count += 1;
+  return count;
+}
+
+/** Whether some quote has left the window; `rollQuotes` will forget it. */
+export function hasPastQuote(): bool {
+  const oldest = table().low;
+  for (let index: u32 = 0; index < state().quoteCapacity; index++)
+    if (quoteAt(index).pane != 0 && quoteAt(index).pane < oldest) return true;
+  return false;
 }
 
 /** Forgets what has left the window and judges the rest anew. */
@@ -219,6 +261,7 @@ function updateLeast(): void {
 
 function write(quote: Quote, from: Candidate): void {
   memory.fill(changetype<usize>(quote), 0, QUOTE_BYTES);
+  quote.tsMs = from.tsMs;
   quote.eventNumber = from.eventNumber;
   quote.pane = from.pane;
   quote.score = from.score;

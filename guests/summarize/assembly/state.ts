@@ -9,11 +9,12 @@
 //      370   arrays: 4 KiB for a quiet tenant, 60 KiB for a hot one
 //   0x20000  16 KiB  bitmap of users        \  once there have been more users than the list of
 //   0x24000   8 KiB  UltraLogLog of users   /  the largest tier it could grow to holds
-//   0x26000  20 KiB  the tenant's rolling text, then conversations: with the first message
+//   0x26000  20 KiB  the tenant's rolling text, then conversations: once it pays (own-text.ts)
 //   0x2b000  20 KiB  metrics: with the first sample
 //
-// So at rest: one page without text, two with, up to five more with metrics, up to four more with
-// conversations, six more after a crowd (two of which are left when the crowd's day is over).
+// So at rest: one page, also for its text (rest.ts); up to five more with metrics, as many more with
+// conversations as they fill, six after a crowd (two of which are left when the crowd's day is
+// over). Where 97 to 192 people are still counted by name, it is three, and one for the text.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { AGED_BITMAP_BYTES } from "../../sdk/assembly/sketches/aged-bitmap";
 import { LateLedger } from "../../sdk/assembly/sketches/late-ledger";
@@ -74,6 +75,8 @@ export class State {
   /** The late events: a head, then room for so many examples. */
   ledger: u32;
   lateExamples: u32;
+  /** What lies compact while the tenant rests, see rest.ts; 0: it does not. */
+  rest: u32;
 }
 
 const TIMELINE: usize = STATE_ADDRESS + 128;

@@ -8,8 +8,9 @@ import { openWriter } from "../../sdk/assembly/writer";
 import { fillText } from "./conversation-answer";
 import { textOf } from "./conversation-report";
 import { reportMetric } from "./metrics";
+import { ownRecord } from "./own-text";
 import {
-  conversations, isKept, ledger, metrics, rates, spanEndMs, spanStartMs, state, table, timeline,
+  isKept, ledger, metrics, rates, spanEndMs, spanStartMs, state, table, timeline,
   users, weights,
 } from "./state";
 import { termsOf } from "./summary-terms";
@@ -42,7 +43,7 @@ export function summaryReport(span: u32, limit: u32): usize {
   writeMetrics(answer, span);
   writeTerms(answer, span, min(limit, TERMS_MAX));
   const text = changetype<usize>(answer) + offsetof<SummaryReport>("textTextPtr");
-  fillText(changetype<RollingText>(text), textOf(conversations().own));
+  fillText(changetype<RollingText>(text), textOf(ownRecord()));
   return changetype<usize>(answer);
 }
 

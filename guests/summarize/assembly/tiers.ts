@@ -2,30 +2,35 @@
 //
 // Behind the header lie arrays back to back, all 16-aligned, in the same order in every tier:
 //
-//                     bytes each   cold     warm     busy      hot
-//   header                  880      1        1        1        1
-//   slots of terms          157      8       36       96      256    18 words, 85 bytes
-//   distinct users            6     32      256      256     1024    exact to 3/4 of it
-//   ids                       8     16       64      128      256
-//   sayings                  16      8       16       32       64
-//   quotes                  256      2        6       12       12
-//   baseline of evicted       4      -      128      256      256
-//   index of slots            2      -        -      256     1024
-//   ledger of late events    52      1        1        2        4    and a head of 48
-//   terms of long windows   244      3        5       19       19
-//   sum                           3952    12240    28432    61328
-//   4 KiB pages                      1        3        7       15
+//                     bytes each  rest  crowd   cold   mild    warm    busy     hot
+//   header                  880     1      1      1      1       1       1       1
+//   slots of terms          157     -      -      8     24      36      96     256
+//   distinct users            6    32    128     32    128     256     256    1024   to 3/4 exact
+//   ids                       8    16     16     16     32      64     128     256
+//   sayings                  16     -      -      8      8      16      32      64
+//   quotes                  256     -      -      2      4       6      12      12
+//   baseline of evicted       4     -      -      -     64     128     256     256
+//   index of slots            2     -      -      -      -       -     256    1024
+//   ledger of late events    52     1      1      1      1       1       2       4   a head of 48
+//   terms of long windows   244     3      3      3      4       5      19      19
+//   sum                          2048   2624   3952   8176   12240   28432   61328
+//   4 KiB pages                     1      1      1      2       3       7      15
 //
-// A table that runs full grows: from cold always, further only where enough happens to pay for it;
-// else it evicts, and its bounds say so. A tenant that has gone quiet shrinks again, terms that left
-// the window first; only a cold list of users that is too short keeps it warm, which is less than
-// the sketches would take. The tier between warm and hot is there for chats of a message every
+// A table that runs full grows: to warm always, further only where enough happens to pay for it;
+// else it evicts, and its bounds say so. A tenant that has gone quiet shrinks again, terms that
+// left the window first; a list of users too short for everybody keeps it from that, which is less
+// than the sketches would take. The tier between warm and hot is there for chats of a message every
 // second or so: 36 slots turn over in seconds there, and 64 KiB for each such chat would be most of
 // a machine's memory. The hot tier and the page of the rolling text are 64 KiB together.
 //
+// A tenant whose window is empty rests on one page, however many were its users up to 96: a cold
+// one that has a text of its own in `rest`, one with too many users for that in `crowd`. What the
+// arrays there leave free of the page holds the text and what is usual for terms (rest.ts), and the
+// next event unpacks it, into the tier that it came from.
+//
 // Because the order is the same and no array is smaller in a higher tier, growing moves the arrays
 // from the last to the first and shrinking from the first to the last, in place.
-import { STATE_ADDRESS } from "../../sdk/assembly/arena";
+import { alloc, mark, release, STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { clear32 } from "../../sdk/assembly/sketches/bytes";
 import { LATE_EXAMPLE_BYTES, LEDGER_HEAD_BYTES } from "../../sdk/assembly/sketches/late-ledger";
 import { rehashIds, rehashSayings, SAYING_BYTES } from "../../sdk/assembly/sketches/recent";
@@ -34,14 +39,20 @@ import { TERM_ROW_BYTES } from "../../sdk/assembly/sketches/term-row";
 import { rememberPast } from "../../sdk/assembly/sketches/trend";
 import { USER_ENTRY_BYTES } from "../../sdk/assembly/sketches/user-spans";
 import { compactQuotes, QUOTE_BYTES } from "./quotes";
+import { mayMoveOwn, pack, Rest, unpack } from "./rest";
 import {
   BITMAP, eventsInWindow, HEADER_BYTES, keepSpans, state, table, termSpans, ULTRA, users,
 } from "./state";
 
-const TIER_COLD: u32 = 0;
-const TIER_WARM: u32 = 1;
-const TIER_BUSY: u32 = 2;
-const TIER_HOT: u32 = 3;
+const TIER_REST: u32 = 0;
+const TIER_CROWD: u32 = 1;
+const TIER_COLD: u32 = 2;
+const TIER_MILD: u32 = 3;
+const TIER_WARM: u32 = 4;
+const TIER_BUSY: u32 = 5;
+const TIER_HOT: u32 = 6;
+/** Of the page in which a tenant rests. */
+const PAGE_BYTES: usize = 4096;
 
 /** Starts the tenant from nothing. */
 export function createState(clock: u32, spans: u32): void {
@@ -58,21 +69,31 @@ export function isLargest(): bool {
   return <u32>state().tier == TIER_HOT;
 }
 
+@inline
+export function isWarm(): bool {
+  return <u32>state().tier >= TIER_WARM;
+}
+
 /** Makes room for more slots if the tenant is entitled to it. */
 export function grow(): bool {
   const from = <u32>state().tier;
   if (from == TIER_HOT || eventsInWindow() < eventsToEnter(from + 1)) return false;
-  const to = from + 1;
-  for (let array = ARRAY_COUNT; array-- > 0; ) {
-    const place = arrayAt(to, array);
-    const bytes = arrayBytes(from, array);
-    memory.copy(place, arrayAt(from, array), bytes);
-    memory.fill(place + bytes, 0, arrayBytes(to, array) - bytes);
-  }
-  bind(to);
-  rehash(from, to);
-  table().reindex();
+  enlarge(from, from + 1);
   return true;
+}
+
+/** Before an event is taken in by a tenant that rests. */
+export function wake(): void {
+  const it = state();
+  const start = mark();
+  const bytes = STATE_ADDRESS + PAGE_BYTES - <usize>it.rest;
+  const packed = alloc(bytes, 16);
+  memory.copy(packed, it.rest, bytes);
+  memory.fill(it.rest, 0, bytes);
+  it.rest = 0;
+  enlarge(it.tier, <u32>it.tier == TIER_REST ? TIER_COLD : TIER_MILD);
+  unpack(changetype<Rest>(packed));
+  release(start);
 }
 
 /** Gives memory back if the tenant has gone quiet. */
@@ -101,7 +122,10 @@ const KIND_TERMS: u32 = 7;
 const KIND_EXAMPLES: u32 = 8;
 const KIND_COUNT: u32 = 9;
 const CAPACITIES: usize = memory.data<u16>([
+  0, 32, 16, 0, 0, 0, 0, 3, 1,
+  0, 128, 16, 0, 0, 0, 0, 3, 1,
   8, 32, 16, 8, 2, 0, 0, 3, 1,
+  24, 128, 32, 8, 4, 64, 0, 4, 1,
   36, 256, 64, 16, 6, 128, 0, 5, 1,
   96, 256, 128, 32, 12, 256, 256, 19, 2,
   256, 1024, 256, 64, 12, 256, 1024, 19, 4,
@@ -221,12 +245,47 @@ function refoldBaseline(cells: usize, from: u32, to: u32): void {
 
 function shrinkOnce(): bool {
   const from = <u32>state().tier;
-  if (from == TIER_COLD || eventsInWindow() >= eventsToLeave(from)) return false;
+  if (from < TIER_COLD || eventsInWindow() >= eventsToLeave(from)) return false;
+  if (from == TIER_COLD) return mayMoveOwn() && rest(TIER_REST);
   const to = from - 1;
   const room = capacityOf(to, KIND_SLOTS) - (capacityOf(to, KIND_SLOTS) >> 2);
-  if (to == TIER_COLD && liveSlots() > room) return false;
+  if (to <= TIER_MILD && liveSlots() > room) return false;
   // The sketches of users take more than a warm tenant has over a cold one.
-  if (to == TIER_COLD && !users().poured && !users().fits(capacityOf(to, KIND_USERS))) return false;
+  if (to <= TIER_MILD && !users().poured && !users().fits(capacityOf(to, KIND_USERS)))
+    return from == TIER_MILD && rest(TIER_CROWD);
+  reduce(from, to, room);
+  return true;
+}
+
+/** Packs the tenant into one page, if nothing is left in its window. */
+function rest(to: u32): bool {
+  if (eventsInWindow() != 0 || liveSlots() != 0) return false;
+  const start = mark();
+  const place = arrayAt(to, ARRAY_COUNT);
+  const bytes = <u32>(STATE_ADDRESS + PAGE_BYTES - place);
+  const packed = alloc(bytes, 16);
+  pack(changetype<Rest>(packed), bytes);
+  reduce(state().tier, to, 0);
+  memory.copy(place, packed, bytes);
+  state().rest = <u32>place;
+  release(start);
+  return true;
+}
+
+function enlarge(from: u32, to: u32): void {
+  for (let array = ARRAY_COUNT; array-- > 0; ) {
+    const place = arrayAt(to, array);
+    const bytes = arrayBytes(from, array);
+    memory.copy(place, arrayAt(from, array), bytes);
+    memory.fill(place + bytes, 0, arrayBytes(to, array) - bytes);
+  }
+  bind(to);
+  rehash(from, to);
+  table().reindex();
+}
+
+/** Moves to a smaller tier, with the `room` slots that are missed most. */
+function reduce(from: u32, to: u32, room: u32): void {
   while (table().count > room) removeSlot(leastSlot());
   rehash(from, to);
   compactQuotes(capacityOf(to, KIND_QUOTES));
@@ -237,7 +296,6 @@ function shrinkOnce(): bool {
   memory.fill(arrayAt(to, ARRAY_COUNT), 0, end - arrayAt(to, ARRAY_COUNT));
   bind(to);
   table().reindex();
-  return true;
 }
 
 function liveSlots(): u32 {

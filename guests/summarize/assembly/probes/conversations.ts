@@ -41,7 +41,7 @@ export function observe(
   message.isLate = isLate;
   message.eventNumber = <u64>eventNumber;
   readTerms(message);
-  store_().observe(bytes, message);
+  store_().observe(bytes, message, true);
   forgetText();
 }
 
@@ -80,7 +80,7 @@ export function observeAll(bytes: u32, list: usize, count: u32, rounds: u32, tok
       message.termCount = tokenize(
         message.text, message.textLen, message.terms, TERMS_MAX, scratch,
       );
-      if (!tokenizes) store_().observe(bytes, message);
+      if (!tokenizes) store_().observe(bytes, message, true);
     }
   }
   return store_().evictions + <f64>message.termCount;
