@@ -12,9 +12,9 @@
 //   0x26000  20 KiB  the tenant's rolling text, then conversations: once it pays (own-text.ts)
 //   0x2b000  20 KiB  metrics: with the first sample
 //
-// So at rest: one page, also for its text (rest.ts); up to five more with metrics, as many more with
-// conversations as they fill, six after a crowd (two of which are left when the crowd's day is
-// over). Where 97 to 192 people are still counted by name, it is three, and one for the text.
+// So at rest: one page, also for its text (rest.ts); up to five more with metrics, as many as they
+// fill with conversations, six more after a crowd (two of which are left when its day is over).
+// Where 97 to 192 people are still counted by name, it is three, and one for the text.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { AGED_BITMAP_BYTES } from "../../sdk/assembly/sketches/aged-bitmap";
 import { LateLedger } from "../../sdk/assembly/sketches/late-ledger";
