@@ -134,7 +134,8 @@ export const OPTIONS = {
     default: 4 * GIB,
     min: 1024 * KIB,
     max: 1024 * GIB,
-    sentence: "Memory for the state of all tenants; full means no new tenants, not a crash.",
+    sentence:
+      "Memory for the state of all tenants. Full: no events until some shrink; questions go on.",
   },
   tenantCountMax: {
     kind: "integer",

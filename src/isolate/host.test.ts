@@ -89,22 +89,40 @@ test("an image costs the pages that differ from the component's base", () => {
   }
 });
 
-test("without room for images a call is refused, and nobody loses anything", () => {
+test("when memory is full, events wait, questions are answered, and who leaves makes room", () => {
   const host = newHost({ slotCount: 1, imageBytesMax: 3 * IMAGE_PAGE_BYTES, strikeCountMax: 9 });
-  openAll(host, 3);
-  for (let tenant = 0; tenant < 3; tenant++)
+  openAll(host, 1);
+  for (let tenant = 0; tenant < 3; tenant++) {
+    if (tenant > 0) assert.equal(host.open(tenant, 0, { clock: "wall", spans: ALL_SPANS }), "ok");
     assert.equal(ingest(host, tenant, writeBatch([{}])), "ok");
-  const before = [0, 1, 2].map((tenant) => host.trending(tenant, 0, "trend").report?.eventCount);
-  assert.deepEqual(before, [1, 1, 1]);
-  assert.equal(host.open(3, 0, { clock: "wall", spans: ALL_SPANS }), "ok");
-  // Tenant 3 runs, but its image finds no room: it stays in the only slot, and others must wait.
-  assert.equal(ingest(host, 3, writeBatch([{}])), "ok");
-  assert.equal(ingest(host, 0, writeBatch([{}])), "refused");
-  assert.equal(host.strikeCount(0), 0);
-  assert.equal(host.trending(3, 0, "trend").report?.eventCount, 1);
+  }
+  host.commitAll();
+  const countOf = (tenant: number) => host.trending(tenant, 0, "trend").report?.eventCount;
+  assert.equal(host.open(3, 0, { clock: "wall", spans: ALL_SPANS }), "refused");
+  for (let round = 0; round < 3; round++) {
+    for (let tenant = 0; tenant < 3; tenant++) {
+      assert.equal(ingest(host, tenant, writeBatch([{}])), "refused");
+      assert.equal(countOf(tenant), 1);
+      assert.equal(host.strikeCount(tenant), 0);
+    }
+  }
   host.close(1);
   assert.equal(ingest(host, 0, writeBatch([{}])), "ok");
-  assert.equal(host.trending(0, 0, "trend").report?.eventCount, 2);
+  assert.equal(countOf(0), 2);
+  assert.equal(countOf(2), 1);
+});
+
+test("who is in a slot when memory is full is put to rest all the same", () => {
+  const host = newHost({ slotCount: 2, imageBytesMax: 4 * IMAGE_PAGE_BYTES, strikeCountMax: 9 });
+  openAll(host, 3);
+  assert.equal(ingest(host, 0, commandBatch("hog", 14)), "ok");
+  assert.equal(ingest(host, 1, commandBatch("hog", 14)), "ok");
+  // Both must leave their slots for it; the first one does, and then memory is full.
+  host.advance(2, 1);
+  assert.equal(ingest(host, 2, writeBatch([{}])), "refused");
+  for (const tenant of [0, 1, 2, 0, 1, 2]) assert.equal(host.advance(tenant, 2), "ok");
+  assert.equal(host.imageBytes(0), 14 * IMAGE_PAGE_BYTES);
+  assert.equal(host.imageBytes(1), 14 * IMAGE_PAGE_BYTES);
 });
 
 test("a failed turn leaves what an undisturbed run has, whatever came before it", () => {

@@ -135,6 +135,7 @@ export class IsolateHost {
     assert(!this.#tenants.isOpen(tenant));
     assert(component >= 0 && component < this.#components.size);
     if (this.quarantined(tenant)) return this.#decline("quarantined");
+    if (this.#images.isFull) return this.#decline("refused");
     this.#openingTenant = tenant;
     this.#tenants.open(tenant, component);
     const slot = this.#begin(tenant, 0);
@@ -210,6 +211,7 @@ export class IsolateHost {
     const eventCount = readU32(source, byteOffset);
     assert(eventCount <= fates.length);
     assert(report.length >= REPORT_NUMBERS);
+    if (this.#images.isFull && !this.quarantined(tenant)) return this.#decline("refused");
     const slot = this.#beginOpen(tenant, byteCount);
     if (slot === undefined) return this.#decline(this.#slots.refusal);
     try {

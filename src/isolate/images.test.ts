@@ -9,7 +9,8 @@ const TENANTS = 40;
 const PAGES_MAX = 200;
 
 function newImages(): Images {
-  return new Images({ tenantCountMax: TENANTS, imageBytesMax: PAGES_MAX * IMAGE_PAGE_BYTES });
+  const imageBytesMax = PAGES_MAX * IMAGE_PAGE_BYTES;
+  return new Images({ tenantCountMax: TENANTS, imageBytesMax, slotCount: 0 });
 }
 
 function maskOf(...words: number[]): Uint32Array {

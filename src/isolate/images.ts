@@ -15,7 +15,7 @@
  */
 import assert from "node:assert/strict";
 import type { Hash } from "node:crypto";
-import { IMAGE_PAGE_BYTES } from "#model/limits.ts";
+import { IMAGE_BYTES_MAX, IMAGE_PAGE_BYTES } from "#model/limits.ts";
 
 export const NO_PAGE = -1;
 
@@ -26,6 +26,8 @@ export const MASK_PAGES_MAX = MASK_WORDS * 32;
 
 const NO_MASK = new Uint32Array(MASK_WORDS);
 
+const IMAGE_PAGES_MAX = IMAGE_BYTES_MAX / IMAGE_PAGE_BYTES;
+
 const CHUNK_PAGES_LOG2 = 12;
 const CHUNK_PAGES = 2 ** CHUNK_PAGES_LOG2;
 
@@ -35,13 +37,16 @@ export class Images {
   readonly #nexts: Int32Array;
   readonly #chunks: Buffer[] = [];
   readonly #pageCountMax: number;
+  readonly #pageCountFull: number;
   #pageCount = 0;
   #freeHead = NO_PAGE;
   /** Pages from here on were never used. */
   #freshPage = 0;
 
-  constructor(options: { tenantCountMax: number; imageBytesMax: number }) {
-    this.#pageCountMax = Math.floor(options.imageBytesMax / IMAGE_PAGE_BYTES);
+  constructor(options: { tenantCountMax: number; imageBytesMax: number; slotCount: number }) {
+    this.#pageCountFull = Math.floor(options.imageBytesMax / IMAGE_PAGE_BYTES);
+    // Whoever is in a slot when all is full may still be put to rest.
+    this.#pageCountMax = this.#pageCountFull + options.slotCount * IMAGE_PAGES_MAX;
     // While an image is replaced, both are there.
     const pageCapacity = this.#pageCountMax + MASK_PAGES_MAX;
     this.#heads = new Int32Array(options.tenantCountMax).fill(NO_PAGE);
@@ -52,6 +57,11 @@ export class Images {
   /** Bytes of all images. */
   get bytes(): number {
     return this.#pageCount * IMAGE_PAGE_BYTES;
+  }
+
+  /** No tenant may take more: nothing that adds to a state is done until some have shrunk. */
+  get isFull(): boolean {
+    return this.#pageCount >= this.#pageCountFull;
   }
 
   /** First page of the tenant's image: changes with every `store`, and only then. */

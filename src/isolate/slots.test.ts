@@ -53,7 +53,8 @@ class Bench {
   readonly slots: Slots;
 
   constructor(slotCount: number, tenantCount = TENANTS) {
-    const images = new InterruptedImages({ tenantCountMax: tenantCount, imageBytesMax: 1 << 22 });
+    const imageBytesMax = 1 << 22;
+    const images = new InterruptedImages({ tenantCountMax: tenantCount, imageBytesMax, slotCount });
     const tenants = new TenantTable(tenantCount);
     this.images = images;
     this.tenants = tenants;
