@@ -53,6 +53,87 @@ test("greater values have greater bins, and every bin holds its own answer", () 
   }
 });
 
+test("a pair holds its bins, and answers within 2 %", (context) => {
+  const seed = 13;
+  context.diagnostic(`seed ${seed}`);
+  const random = new Random(seed);
+  assert.equal(probe.pair(0), 0);
+  for (let step = 0; step < 100_000; step++) {
+    const magnitude = 2 ** (random.below(2040) - 1020) * (1 + random.unit());
+    const value = random.chance(1, 2) ? magnitude : -magnitude;
+    const index = probe.binOf(value);
+    const pair = probe.pair(index);
+    assert.equal(Math.abs(pair % 2), 0);
+    assert.ok(Math.abs(pair) - Math.abs(index) <= 1 && Math.sign(pair) === Math.sign(index));
+    const edge = magnitude * 1e-12;
+    assert.ok(probe.pairLower(pair) <= value + edge && value - edge <= probe.pairUpper(pair));
+    assert.ok(Math.abs(probe.pairAnswer(pair) / value - 1) <= 0.02);
+  }
+});
+
+test("bins come back from their string, whatever they are", (context) => {
+  const seed = 14;
+  context.diagnostic(`seed ${seed}`);
+  const random = new Random(seed);
+  for (let step = 0; step < 3000; step++) {
+    const hasPairs = random.chance(1, 3);
+    const gaps = 2 ** random.below(11);
+    const counts = 2 ** random.below(62);
+    const bins: [number, number][] = [];
+    let index = hasPairs ? INDEX_MAX : INDEX_MAX - random.below(2 * INDEX_MAX);
+    for (let left = random.below(400); left > 0 && index >= -INDEX_MAX; left--) {
+      const isPeak = random.chance(1, 20);
+      const count = Math.max(1, Math.floor(random.unit() * (isPeak ? 2 ** 62 : counts)));
+      bins.push([index, count]);
+      index -= (hasPairs ? 2 : 1) * (1 + (random.chance(1, 2) ? 0 : random.below(gaps)));
+    }
+    const from = probe.place(bins.length * 16);
+    const to = probe.place(12_000);
+    const back = probe.place(bins.length * 16 + 16);
+    const view = new DataView(probe.memory.buffer);
+    bins.forEach(([bin, count], at) => {
+      view.setInt32(from + at * 16, bin, true);
+      view.setFloat64(from + at * 16 + 8, count, true);
+    });
+    const end = probe.pack(from, bins.length, to, 12_000, hasPairs);
+    // What lies behind a string is none of it.
+    new Uint8Array(probe.memory.buffer).fill(random.below(256), end, end + 16);
+    const wanted = bins.map(([bin, count]) => `${bin}: ${count}`).join();
+    const note = `seed ${seed}, step ${step}`;
+    assert.equal(probe.unpack(to, end, back, hasPairs, false), bins.length, note);
+    const found = bins.map((_, at) => {
+      const count = view.getFloat64(back + at * 16 + 8, true);
+      return `${view.getInt32(back + at * 16, true)}: ${count}`;
+    });
+    assert.equal(found.join(), wanted, note);
+    probe.forget();
+  }
+});
+
+test("a string without room for all bins keeps the greatest, and every count", () => {
+  const from = probe.place(300 * 16);
+  const to = probe.place(400);
+  const back = probe.place(300 * 16);
+  const view = new DataView(probe.memory.buffer);
+  for (let bin = 0; bin < 300; bin++) {
+    view.setInt32(from + bin * 16, 5000 - bin * bin, true);
+    view.setFloat64(from + bin * 16 + 8, 1 + (bin % 7) * 1000, true);
+  }
+  const end = probe.pack(from, 300, to, 200, false);
+  assert.ok(end <= to + 200);
+  const bins = probe.unpack(to, end, back, false, false);
+  assert.ok(bins > 30 && bins < 300, `${bins}`);
+  let sum = 0;
+  for (let bin = 0; bin < bins; bin++) {
+    assert.equal(view.getInt32(back + bin * 16, true), 5000 - bin * bin);
+    sum += view.getFloat64(back + bin * 16 + 8, true);
+  }
+  let all = 0;
+  for (let bin = 0; bin < 300; bin++) all += 1 + (bin % 7) * 1000;
+  assert.equal(sum, all);
+  probe.forget();
+});
+
 test("moments agree with two passes, however they were merged", (context) => {
   const seed = 12;
   context.diagnostic(`seed ${seed}`);

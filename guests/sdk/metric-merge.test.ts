@@ -96,6 +96,70 @@ function withoutRounding(section: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** The tenant as one whose region was full: every metric in pairs of bins. */
+function paired({ section, samples }: Tenant): Tenant {
+  const from = new DataView(section.buffer, section.byteOffset);
+  const to = new DataView(new ArrayBuffer(section.length));
+  const bytes = new Uint8Array(to.buffer);
+  bytes.set(section.subarray(0, 8));
+  let at = 8;
+  let end = 8;
+  for (let left = from.getUint32(0, true); left > 0; left--) {
+    const header = 72 + ((from.getUint16(at, true) + 7) & ~7);
+    bytes.set(section.subarray(at, at + header), end);
+    to.setUint16(end + 2, from.getUint16(at + 2, true) | 2, true);
+    const pairs = new Map<number, number>();
+    const next = at + header + 16 * from.getUint32(at + 4, true);
+    for (let bin = at + header; bin < next; bin += 16) {
+      const pair = probe.pair(from.getInt32(bin, true));
+      pairs.set(pair, (pairs.get(pair) ?? 0) + from.getFloat64(bin + 8, true));
+    }
+    to.setUint32(end + 4, pairs.size, true);
+    if (from.getFloat64(at + 64, true) !== -Infinity) {
+      const hasZero = from.getFloat64(at + 56, true) > 0;
+      const lowest = Math.min(...pairs.keys(), ...(hasZero ? [0] : []));
+      to.setFloat64(end + 64, probe.pairUpper(lowest), true);
+    }
+    end += header;
+    for (const [pair, count] of pairs) {
+      to.setInt32(end, pair, true);
+      to.setFloat64(end + 8, count, true);
+      end += 16;
+    }
+    at = next;
+  }
+  return { section: bytes.slice(0, end), samples };
+}
+
+test("pairs of bins merge with bins into pairs, in whatever order", () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const bins = seed % 3 === 0 ? 12 : BINS_MANY;
+    const [one, two, three] = [tenant(seed), tenant(seed + 50, bins), tenant(seed + 90, bins)];
+    const other = paired(two);
+    assert.ok(isSection(other.section));
+    checkSection(other.section, [two], `seed ${seed}`);
+    const pair = merge(one.section, other.section);
+    assert.deepEqual(withoutRounding(pair), withoutRounding(merge(other.section, one.section)));
+    const left = merge(pair, three.section);
+    const right = merge(one.section, merge(other.section, three.section));
+    assert.deepEqual(withoutRounding(left), withoutRounding(right));
+    checkSection(left, [one, two, three], `seed ${seed}`);
+    // Pairs of a merge are the merge of pairs.
+    const all = { section: merge(one.section, two.section), samples: one.samples };
+    const late = withoutRounding(paired(all).section);
+    assert.deepEqual(late, withoutRounding(merge(paired(one).section, other.section)));
+  }
+});
+
+test("a pair that is none is refused", () => {
+  const { section } = paired(tenant(4));
+  const first = 8 + 72 + ((new DataView(section.buffer).getUint16(8, true) + 7) & ~7);
+  const view = new DataView(section.buffer);
+  assert.ok(isSection(section));
+  view.setInt32(first, view.getInt32(first, true) - 1, true);
+  assert.ok(!isSection(section));
+});
+
 test("a section says what the store says", () => {
   for (let seed = 1; seed <= 8; seed++) {
     const one = tenant(seed);

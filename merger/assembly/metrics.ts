@@ -1,7 +1,8 @@
 // Metrics of all sketches by name: metric-merge.ts adds two sections up, this file bounds them.
 //
 // Of names the first MERGE_METRIC_NAMES_MAX in the order of their bytes are kept, and of a metric
-// its MERGE_METRIC_BINS_MAX highest bins; the lower ones join the lowest that is kept, and
+// its MERGE_METRIC_BINS_MAX highest bins, or half as many pairs of bins, which are as many bins at
+// most: which came first does not matter. Lower ones join the lowest that is kept, and
 // `collapsedBelow` says so. Both keep the top of a set, and the top of a union is the top of the
 // tops: so what is kept, and every count, is the same in any order and any grouping. Samples of a
 // name that is left out are counted as refused, whether it came so or lost its place later.
@@ -87,8 +88,9 @@ function addUp(metric: PortableMetric): void {
 function cut(metric: PortableMetric): void {
   const bins = metric.binCount;
   const zeros: u32 = metric.zeroCount > 0 ? 1 : 0;
-  if (bins + zeros <= MERGE_METRIC_BINS_MAX) return;
-  const excess = bins + zeros - MERGE_METRIC_BINS_MAX;
+  const most = MERGE_METRIC_BINS_MAX / <u32>metric.width;
+  if (bins + zeros <= most) return;
+  const excess = bins + zeros - most;
   let negatives: u32 = 0;
   while (negatives < bins && load<i32>(metric.bins + negatives * BIN_BYTES) < 0) negatives += 1;
   // How many entries go: those below the lowest bin that is kept, and it takes their samples.
@@ -104,7 +106,7 @@ function cut(metric: PortableMetric): void {
     metric.collapsedBelow = 0;
   } else {
     store<f64>(lowest, load<f64>(lowest, 8) + samples, 8);
-    metric.collapsedBelow = upperOf(load<i32>(lowest));
+    metric.collapsedBelow = upperOf(load<i32>(lowest), metric.width);
   }
   memory.copy(metric.bins, lowest, (bins - gone) * BIN_BYTES);
   metric.binCount = bins - gone;

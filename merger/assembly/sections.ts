@@ -7,7 +7,7 @@
 // Lists are bounded, name a thing once, and hold no number that is none.
 import { checkMetrics } from "../../guests/sdk/assembly/sketches/metric-merge";
 import {
-  BIN_BYTES, METRIC_SHORTENED, PortableMetric, SECTION_HEADER_BYTES,
+  BIN_BYTES, METRIC_PAIRS, METRIC_SHORTENED, PortableMetric, SECTION_HEADER_BYTES,
 } from "../../guests/sdk/assembly/sketches/portable-metric";
 import { RANK_BITS_BYTES } from "../../guests/sdk/assembly/sketches/aged-bitmap";
 import { TERM_HEAD_BYTES, TERMS_HEAD_BYTES } from "../../guests/sdk/assembly/sketches/term-list";
@@ -161,7 +161,7 @@ function areTidyMetrics(at: usize): bool {
   let next = at + SECTION_HEADER_BYTES;
   for (let left = load<u32>(at); left > 0; left--) {
     const metric = changetype<PortableMetric>(next);
-    if ((<u32>metric.flags & ~METRIC_SHORTENED) != 0) return false;
+    if ((<u32>metric.flags & ~(METRIC_SHORTENED | METRIC_PAIRS)) != 0) return false;
     if (!isText(metric.name, metric.nameBytes)) return false;
     if (!isWhole(metric.zeroCount, BIN_COUNT_MAX)) return false;
     for (let bin = metric.bins; bin < metric.end; bin += BIN_BYTES)

@@ -198,7 +198,7 @@ test("every lie has its refusal, whatever its checksum", () => {
     "fewer users than said": good(section(2, numbers([4, 0, 1, 2]))),
     "more users than said": good(section(2, numbers([1, 0, 1, 2]))),
     "two to the thirty users": good(section(2, numbers([2 ** 30, 0, 1, 2]))),
-    "a flag nobody knows": good(oneMetric({ flags: 2 })),
+    "a flag nobody knows": good(oneMetric({ flags: 4 })),
     "a name that is no text": good(oneMetric({ name: Buffer.from("ff41414141414141", "hex") })),
     "bins out of order": good(
       oneMetric({

@@ -25,6 +25,12 @@ type Probe = {
   merge(left: number, right: number, to: number): number;
   reportSection(at: number): number;
   reportAt(): number;
+  pack(from: number, bins: number, to: number, bytesMax: number, hasPairs: boolean): number;
+  unpack(from: number, end: number, to: number, hasPairs: boolean, wantsPairs: boolean): number;
+  pair(index: number): number;
+  pairAnswer(pair: number): number;
+  pairLower(pair: number): number;
+  pairUpper(pair: number): number;
   binOf(value: number): number;
   answerOf(index: number): number;
   lower(index: number): number;
@@ -122,13 +128,14 @@ export function checkReport(report: Report, samples: readonly Sample[], note: st
   assert.equal(report.min, sorted[0]!.value, `${note}: least`);
   assert.equal(report.max, sorted.at(-1)!.value, `${note}: greatest`);
   checkMoments(report, samples, note);
+  assert.ok([0.01, 0.02].includes(report.relativeError), `${note}: ${report.relativeError}`);
   const flagged: number[] = [];
   report.quantiles.forEach((quantile, index) => {
     const above = Math.floor(count / TAILS[index]!);
     const exact = ranked(sorted, above);
     const given = JSON.stringify(quantile);
     const text = `${note}: q ${quantile.q} of ${count} is ${exact}, not ${given}`;
-    const slack = Math.abs(exact) * (0.01 + 1e-9) + 2.3e-308;
+    const slack = Math.abs(exact) * (report.relativeError + 1e-9) + 2.3e-308;
     if (!quantile.isMax && quantile.value <= report.collapsedBelow) {
       flagged.push(quantile.q);
       assert.ok(exact <= quantile.value + Math.abs(exact) * 1e-9 + 2.3e-308, text);

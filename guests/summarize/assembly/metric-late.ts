@@ -8,7 +8,7 @@
 import { alloc, mark, release } from "../../sdk/assembly/arena";
 import { indexOf } from "../../sdk/assembly/sketches/dd-sketch";
 import { Moments } from "../../sdk/assembly/sketches/moments";
-import { BinWriter } from "../../sdk/assembly/sketches/packed-bins";
+import { BinWriter, BINS_SLACK_BYTES } from "../../sdk/assembly/sketches/packed-bins";
 import {
   ELEMENT_HEADER_BYTES,
   ELEMENT_SLACK_BYTES,
@@ -22,8 +22,8 @@ export const LATE_BYTES: u32 = 16;
 export const LATE_MAX: u32 = 16;
 const METRIC_SHIFT: u32 = 28;
 const WEIGHT_MAX: u32 = (1 << METRIC_SHIFT) - 1;
-/** A bin of a sample: at most a byte, and varints of 3 and of 5. */
-const BIN_BYTES_MAX: u32 = 9;
+/** A bin of a sample: three values, with lengths of at most 18, 28 and 28 bits. */
+const BIN_BYTES_MAX: u32 = 18;
 // A sample of a group: i32 index, u32 weight.
 const SAMPLE_BYTES: u32 = 8;
 
@@ -96,10 +96,10 @@ function flushGroup(panes: MetricStore, first: u32): void {
     insertSample(samples, count++, indexOf(load<f64>(sample)), weight);
     store<u32>(sample, 0, 8);
   }
-  const bytesMax = count * BIN_BYTES_MAX + 64;
+  const bytesMax = count * BIN_BYTES_MAX + BINS_SLACK_BYTES;
   const element = <u32>alloc(bytesMax + ELEMENT_SLACK_BYTES);
   const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
-  writer.open(element + ELEMENT_HEADER_BYTES, bytesMax);
+  writer.open(element + ELEMENT_HEADER_BYTES, bytesMax, false);
   for (let at = samples; at < samples + count * SAMPLE_BYTES; at += SAMPLE_BYTES)
     writer.put(load<i32>(at), <f64>load<u32>(at, 4));
   writeNumbers(element, writer.finish(), moments, 8);

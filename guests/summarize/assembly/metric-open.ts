@@ -1,12 +1,17 @@
-// The open pane of all metrics: one table of (metric, bin) -> count.
+// The open pane of all metrics: rows of eight neighbouring bins, a byte of count each.
 //
-// Entries { u32 key, u32 count }, key 0: free; open addressing by multiplication, which spreads the
-// runs of neighbouring bins that metrics have. The table is sorted in one go when the pane closes
-// or it is full: the keys of a metric are then a run in the order of their bins.
+// Metrics have runs of neighbouring bins, so a row, 12 bytes, mostly holds several. A count that
+// outgrows its byte goes on in the same place of a further row, which counts 256s, and so on:
+// four rows at most count to 2^32. Rows lie back to back in the order in which they came; they are
+// found by an index of 512 bytes, open addressing by multiplication. They are sorted when the pane
+// closes or is full: the rows of a metric are then in the order of their bins.
 //
-// key: bit 22 set, bits 18-21 metric, bits 0-17 index + 2^17
+//   0 u8 x 512  number of a row, 0: none
+//   512         rows { u32 key, u8 x 8 counts }
+//
+// key: bit 21 set, bits 17-20 metric, bits 2-16 (index + 2^17) / 8, bits 0-1 which byte
 import { alloc, mark, release } from "../../sdk/assembly/arena";
-import { BinWriter } from "../../sdk/assembly/sketches/packed-bins";
+import { BinWriter, BINS_SLACK_BYTES, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
 import {
   ELEMENT_BYTES_MAX,
   ELEMENT_CUT,
@@ -15,67 +20,73 @@ import {
   insertElement,
   writeNumbers,
 } from "./metric-panes";
-import { MetricStore, TABLE_ENTRIES_MAX, TABLE_ENTRIES_MIN } from "./metric-state";
+import { MetricStore, ROW_BYTES, ROWS_AT, ROWS_MAX, ROWS_MIN } from "./metric-state";
 
-export const ENTRY_BYTES: u32 = 8;
-const KEY_MARK: u32 = 1 << 22;
-const METRIC_SHIFT: u32 = 18;
+const KEY_MARK: u32 = 1 << 21;
+const METRIC_SHIFT: u32 = 17;
 const INDEX_BIAS: i32 = 1 << 17;
-const INDEX_MASK: u32 = (1 << 18) - 1;
+const CELLS: u32 = 8;
+/** Rows that one bin may need. */
+const LEVELS: u32 = 4;
+const COUNT_END: u64 = 1 << 32;
 /** Up to here moving entries one by one beats counting digits. */
 const INSERTION_MAX: u32 = 32;
 const DIGITS: u32 = 256;
-/** With many metrics a table is large only while a quarter of the region is free. */
+const GROW_ROWS_MIN: u32 = 16;
+/** With many metrics there are many rows only while a quarter of the region is free. */
 const GROW_FREE_SHIFT: u32 = 2;
-const TABLE_ENTRIES_TIGHT: u32 = 256;
+const ROWS_TIGHT: u32 = 224;
 const METRICS_FEW: u32 = 8;
 
 /** Hot. Counts `weight` samples in a bin of the open pane. */
 // @ts-ignore: decorator
 @inline
 export function addOpen(panes: MetricStore, metric: u32, index: i32, weight: u32): void {
-  const key = KEY_MARK | metric << METRIC_SHIFT | <u32>(index + INDEX_BIAS);
-  const entry = find(panes, key);
-  const found = load<u32>(entry);
-  const count = load<u32>(entry, 4) + weight;
-  if (found == key && count >= weight) store<u32>(entry, count, 4);
-  else insertOpen(panes, entry, key, weight);
+  const biased = <u32>(index + INDEX_BIAS);
+  const key = KEY_MARK | metric << METRIC_SHIFT | biased >> 3 << 2;
+  const cell = find(panes, key) + 4 + (biased & (CELLS - 1));
+  const count = <u32>load<u8>(cell) + weight;
+  if (cell > CELLS + 4 && count >= weight && count < 256) store<u8>(cell, <u8>count);
+  else addSlowly(panes, key, biased & (CELLS - 1), weight);
 }
 
-/** Makes closed panes of what the table holds, and empties it. */
+/** Makes closed panes of what the rows hold, and empties them. */
 export function flushOpen(panes: MetricStore): void {
-  if (panes.tableUsed == 0) return;
-  const table = panes.table;
-  const count = sortEntries(table, panes.tableEntries, panes.tableUsed);
-  let from = count;
-  while (from > 0) {
-    const metric = entryMetric(table + (from - 1) * ENTRY_BYTES);
-    let to = from;
-    while (from > 0 && entryMetric(table + (from - 1) * ENTRY_BYTES) == metric) from -= 1;
-    flushMetric(panes, metric, table + from * ENTRY_BYTES, table + to * ENTRY_BYTES);
+  if (panes.rowsUsed == 0) return;
+  const start = mark();
+  const rows = sortRows(panes);
+  let from = rows.end;
+  while (from > rows.at) {
+    const metric = entryMetric(from - 4);
+    const to = from;
+    while (from > rows.at && entryMetric(from - 4) == metric) from -= 4;
+    flushMetric(panes, metric, from, to);
   }
-  memory.fill(table, 0, panes.tableEntries * ENTRY_BYTES);
-  panes.tableUsed = 0;
+  memory.fill(panes.table, 0, ROWS_AT + panes.rowsUsed * ROW_BYTES);
+  panes.rowsUsed = 0;
+  release(start);
 }
 
-/** Halves an empty table that was far too large for the pane before, or is for a full region. */
+/** Gives rows back that the pane before did not use, many of them or in a full region. */
 export function shrinkOpen(panes: MetricStore, usedBefore: u32): void {
-  const entries = panes.tableEntries;
-  const isIdle = entries > TABLE_ENTRIES_MIN && usedBefore * 8 < entries;
-  const isTight = entries > entriesMax(panes) && panes.free < panes.bytes >> GROW_FREE_SHIFT;
-  if (isIdle || isTight) resize(panes, entries >> 1);
+  const rows = panes.rows;
+  const left = max(ROWS_MIN, usedBefore + (usedBefore >> 3) + LEVELS);
+  const isIdle = left * 4 < rows;
+  const isTight = left + GROW_ROWS_MIN < rows && panes.free < panes.bytes >> GROW_FREE_SHIFT;
+  const isFull = rows > rowsMax(panes) && panes.free < panes.bytes >> GROW_FREE_SHIFT;
+  if (isIdle || isTight) resize(panes, left);
+  else if (isFull) resize(panes, ROWS_TIGHT);
 }
 
-/** A sorted copy of the table, for reading. */
+/** The rows in order: u32 each, key * 256 + number of the row. */
 @unmanaged
-export class OpenEntries {
+export class OpenRows {
   at: u32;
-  count: u32;
+  end: u32;
 
   startOf(metric: u32): u32 {
     let at = this.at;
-    const end = this.at + this.count * ENTRY_BYTES;
-    while (at < end && entryMetric(at) < metric) at += ENTRY_BYTES;
+    while (at < this.end && entryMetric(at) < metric) at += 4;
     return at;
   }
 
@@ -84,97 +95,207 @@ export class OpenEntries {
   }
 }
 
-export function copyOpen(panes: MetricStore): OpenEntries {
-  const entries = changetype<OpenEntries>(alloc(offsetof<OpenEntries>()));
-  entries.at = <u32>alloc(panes.tableEntries * ENTRY_BYTES);
-  memory.copy(entries.at, panes.table, panes.tableEntries * ENTRY_BYTES);
-  entries.count = sortEntries(entries.at, panes.tableEntries, panes.tableUsed);
-  return entries;
+/** In scratch. */
+export function sortRows(panes: MetricStore): OpenRows {
+  const used = panes.rowsUsed;
+  const result = changetype<OpenRows>(alloc(offsetof<OpenRows>()));
+  const at = <u32>alloc(used << 2);
+  result.at = at;
+  result.end = at + (used << 2);
+  const start = mark();
+  const other = used > INSERTION_MAX ? <u32>alloc(used << 2) : at;
+  for (let row: u32 = 0; row < used; row++)
+    store<u32>(other + (row << 2), load<u32>(rowAt(panes, row)) << 8 | row);
+  if (used > INSERTION_MAX) {
+    const digits = <u32>alloc(DIGITS << 2);
+    sortByDigit(other, at, used, 8, digits);
+    sortByDigit(at, other, used, 16, digits);
+    sortByDigit(other, at, used, 24, digits);
+  } else {
+    sortByInsertion(at, used);
+  }
+  release(start);
+  return result;
+}
+
+/** The bins of sorted rows of one metric, from the greatest down. */
+@unmanaged
+export class OpenReader {
+  from: u32;
+  to: u32;
+  rows: u32;
+  /** Of the row that is read: index of its first bin, and the bins that are left. */
+  first: i32;
+  cells: u64;
+  /** Where it counts 1s, 256s, 65,536s, 2^24s; 0: nowhere. */
+  row0: u32;
+  row1: u32;
+  row2: u32;
+  row3: u32;
+  index: i32;
+  count: u32;
+
+  open(panes: MetricStore, from: u32, to: u32): void {
+    this.rows = rowAt(panes, 0);
+    this.from = from;
+    this.to = to;
+    this.cells = 0;
+  }
+
+  close(): void {
+    this.from = this.to;
+    this.cells = 0;
+    this.index = NO_INDEX;
+  }
+
+  /** On to the next lower bin; false if there is none. */
+  next(): bool {
+    if (this.cells == 0) {
+      if (this.to == this.from) {
+        this.index = NO_INDEX;
+        return false;
+      }
+      this.openRow();
+    }
+    const cell = 7 - (<u32>clz(this.cells) >> 3);
+    this.cells &= (<u64>1 << <u64>(cell << 3)) - 1;
+    this.index = this.first + <i32>cell;
+    this.count = countAt(this.row0, cell);
+    if (this.row1 != 0) {
+      this.count |= countAt(this.row1, cell) << 8;
+      this.count |= countAt(this.row2, cell) << 16 | countAt(this.row3, cell) << 24;
+    }
+    return true;
+  }
+
+  private openRow(): void {
+    const key = load<u32>(this.to - 4) >> 10;
+    this.first = <i32>((key & ((1 << (METRIC_SHIFT - 2)) - 1)) << 3) - INDEX_BIAS;
+    this.row3 = this.take(key << 2 | 3);
+    this.row2 = this.take(key << 2 | 2);
+    this.row1 = this.take(key << 2 | 1);
+    this.row0 = this.take(key << 2);
+  }
+
+  /** The row of the key, if it is next. */
+  private take(key: u32): u32 {
+    if (this.to == this.from || load<u32>(this.to - 4) >> 8 != key) return 0;
+    this.to -= 4;
+    const row = this.rows + (load<u32>(this.to) & 255) * ROW_BYTES;
+    this.cells |= load<u64>(row, 4);
+    return row;
+  }
 }
 
 // @ts-ignore: decorator
 @inline
-export function entryIndex(entry: u32): i32 {
-  return <i32>(load<u32>(entry) & INDEX_MASK) - INDEX_BIAS;
+function countAt(row: u32, cell: u32): u32 {
+  return row == 0 ? 0 : <u32>load<u8>(row + 4 + cell);
 }
 
 // @ts-ignore: decorator
 @inline
 function entryMetric(entry: u32): u32 {
-  return load<u32>(entry) >> METRIC_SHIFT & 15;
+  return load<u32>(entry) >> (METRIC_SHIFT + 8) & 15;
 }
 
-/** The entry of a key, or the free one where it belongs. One is always free. */
+// @ts-ignore: decorator
+@inline
+function rowAt(panes: MetricStore, row: u32): u32 {
+  return panes.table + ROWS_AT + row * ROW_BYTES;
+}
+
+/** The row of a key, 0: none. A place of the index is always free. */
 // @ts-ignore: decorator
 @inline
 function find(panes: MetricStore, key: u32): u32 {
   const table = panes.table;
-  const mask = panes.tableEntries - 1;
-  let at = key * 0x9e3779b1 >> 20 & mask;
+  let at = placeOfKey(key);
   while (true) {
-    const entry = table + at * ENTRY_BYTES;
-    const found = load<u32>(entry);
-    if (found == key || found == 0) return entry;
-    at = (at + 1) & mask;
+    const number = <u32>load<u8>(table + at);
+    if (number == 0) return 0;
+    const row = table + (ROWS_AT - ROW_BYTES) + number * ROW_BYTES;
+    if (load<u32>(row) == key) return row;
+    at = (at + 1) & (ROWS_AT - 1);
   }
 }
 
-/** A new bin, or one whose count would wrap. */
-function insertOpen(panes: MetricStore, entry: u32, key: u32, weight: u32): void {
-  if (load<u32>(entry) == key || panes.tableUsed * 4 >= panes.tableEntries * 3) {
-    if (load<u32>(entry) == key || !grow(panes)) flushOpen(panes);
-    entry = find(panes, key);
+// @ts-ignore: decorator
+@inline
+function placeOfKey(key: u32): u32 {
+  return key * 0x9e3779b1 >> 23;
+}
+
+/** A new row, or a count that outgrows its byte. */
+function addSlowly(panes: MetricStore, key: u32, cell: u32, weight: u32): void {
+  if (panes.rowsUsed + LEVELS > panes.rows && !grow(panes)) flushOpen(panes);
+  if (countOf(panes, key, cell) + <u64>weight >= COUNT_END) flushOpen(panes);
+  for (let rest = weight; rest != 0; key++) {
+    let row = find(panes, key);
+    if (row == 0) row = newRow(panes, key);
+    const count = <u32>load<u8>(row + 4 + cell) + (rest & 255);
+    store<u8>(row + 4 + cell, <u8>count);
+    rest = (rest >> 8) + (count >> 8);
   }
-  store<u32>(entry, key);
-  store<u32>(entry, weight, 4);
-  panes.tableUsed += 1;
+}
+
+function countOf(panes: MetricStore, key: u32, cell: u32): u64 {
+  let count: u64 = 0;
+  for (let level: u32 = 0; level < LEVELS; level++)
+    count |= <u64>countAt(find(panes, key + level), cell) << <u64>(level << 3);
+  return count;
+}
+
+function newRow(panes: MetricStore, key: u32): u32 {
+  const table = panes.table;
+  let at = placeOfKey(key);
+  while (load<u8>(table + at) != 0) at = (at + 1) & (ROWS_AT - 1);
+  const row = rowAt(panes, panes.rowsUsed);
+  panes.rowsUsed += 1;
+  store<u8>(table + at, <u8>panes.rowsUsed);
+  store<u32>(row, key);
+  return row;
 }
 
 function grow(panes: MetricStore): bool {
-  const entries = panes.tableEntries << 1;
-  const isTight = entries > entriesMax(panes);
-  const left = panes.tableEntries * ENTRY_BYTES + (isTight ? panes.bytes >> GROW_FREE_SHIFT : 0);
-  if (entries > TABLE_ENTRIES_MAX || panes.free < left) return false;
-  const start = mark();
-  const bytes = panes.tableEntries * ENTRY_BYTES;
-  const copy = <u32>alloc(bytes);
-  memory.copy(copy, panes.table, bytes);
-  resize(panes, entries);
-  memory.fill(panes.table, 0, entries * ENTRY_BYTES);
-  for (let at = copy; at < copy + bytes; at += ENTRY_BYTES) {
-    const key = load<u32>(at);
-    if (key != 0) store<u64>(find(panes, key), load<u64>(at));
-  }
-  release(start);
+  const rows = min(ROWS_MAX, panes.rows + max(GROW_ROWS_MIN, panes.rows >> 2));
+  const isTight = rows > rowsMax(panes);
+  const bytes = (rows - panes.rows) * ROW_BYTES;
+  const left = bytes + (isTight ? panes.bytes >> GROW_FREE_SHIFT : 0);
+  if (panes.rowsUsed + LEVELS > rows || panes.free < left) return false;
+  const behind = rowAt(panes, panes.rows);
+  resize(panes, rows);
+  memory.fill(behind, 0, bytes);
   return true;
 }
 
-/** Entries of the table in a region that is nearly full. */
-function entriesMax(panes: MetricStore): u32 {
-  return panes.count > METRICS_FEW ? TABLE_ENTRIES_TIGHT : TABLE_ENTRIES_MAX;
+/** Rows in a region that is nearly full. */
+function rowsMax(panes: MetricStore): u32 {
+  return panes.count > METRICS_FEW ? ROWS_TIGHT : ROWS_MAX;
 }
 
-/** Moves all panes so that the table has so many entries. */
-function resize(panes: MetricStore, entries: u32): void {
-  const from = panes.table + panes.tableEntries * ENTRY_BYTES;
-  const to = panes.table + entries * ENTRY_BYTES;
+/** Moves all panes so that there are so many rows. */
+function resize(panes: MetricStore, rows: u32): void {
+  const from = rowAt(panes, panes.rows);
+  const to = rowAt(panes, rows);
   memory.copy(to, from, panes.heapEnd - from);
   const end = panes.heapEnd + to - from;
   if (to < from) memory.fill(end, 0, from - to);
   panes.heapEnd = end;
   panes.shiftFrom(0, to - from);
-  panes.tableEntries = entries;
+  panes.rows = rows;
 }
 
 function flushMetric(panes: MetricStore, metric: u32, from: u32, to: u32): void {
   const start = mark();
   const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
-  // An entry takes at most 8 bytes of a token: 3 of gap, 5 of count.
-  const bytesMax = min(ELEMENT_BYTES_MAX, (to - from) / ENTRY_BYTES * 9 + 64);
+  const reader = changetype<OpenReader>(alloc(offsetof<OpenReader>()));
+  // Three values a bin, of at most 18, 32 and 32 bits and as much for their lengths.
+  const bytesMax = min(ELEMENT_BYTES_MAX, (to - from) / 4 * CELLS * 19 + BINS_SLACK_BYTES);
   const element = <u32>alloc(bytesMax + ELEMENT_SLACK_BYTES);
-  writer.open(element + ELEMENT_HEADER_BYTES, bytesMax);
-  for (let entry = to - ENTRY_BYTES; entry >= from; entry -= ENTRY_BYTES)
-    writer.put(entryIndex(entry), <f64>load<u32>(entry, 4));
+  writer.open(element + ELEMENT_HEADER_BYTES, bytesMax, false);
+  reader.open(panes, from, to);
+  while (reader.next()) writer.put(reader.index, <f64>reader.count);
   const open = panes.openOf(metric);
   const bytes = writeNumbers(element, writer.finish(), open, 8);
   if (writer.collapsed) store<u8>(element, <u8>ELEMENT_CUT, 2);
@@ -185,46 +306,25 @@ function flushMetric(panes: MetricStore, metric: u32, from: u32, to: u32): void 
   release(start);
 }
 
-/** Brings the `used` entries of a table to its front, in order of their keys. */
-function sortEntries(table: u32, entries: u32, used: u32): u32 {
-  const start = mark();
-  const other = used > INSERTION_MAX ? <u32>alloc(used * ENTRY_BYTES) : table;
-  let count: u32 = 0;
-  const end = table + entries * ENTRY_BYTES;
-  for (let at = table; at < end; at += ENTRY_BYTES) {
-    const entry = load<u64>(at);
-    if (<u32>entry != 0) store<u64>(other + count++ * ENTRY_BYTES, entry);
-  }
-  if (used > INSERTION_MAX) {
-    const digits = <u32>alloc(DIGITS << 2);
-    sortByDigit(other, table, count, 0, digits);
-    sortByDigit(table, other, count, 8, digits);
-    sortByDigit(other, table, count, 16, digits);
-  } else {
-    sortByInsertion(table, count);
-  }
-  release(start);
-  return count;
-}
-
-function sortByInsertion(table: u32, count: u32): void {
-  for (let index: u32 = 1; index < count; index++) {
-    const entry = load<u64>(table + index * ENTRY_BYTES);
-    let at = table + index * ENTRY_BYTES;
-    while (at > table && load<u32>(at - ENTRY_BYTES) > <u32>entry) {
-      store<u64>(at, load<u64>(at - ENTRY_BYTES));
-      at -= ENTRY_BYTES;
+function sortByInsertion(at: u32, count: u32): void {
+  const end = at + (count << 2);
+  for (let next = at + 4; next < end; next += 4) {
+    const entry = load<u32>(next);
+    let place = next;
+    while (place > at && load<u32>(place - 4) > entry) {
+      store<u32>(place, load<u32>(place - 4));
+      place -= 4;
     }
-    store<u64>(at, entry);
+    store<u32>(place, entry);
   }
 }
 
 function sortByDigit(from: u32, to: u32, count: u32, shift: u32, digits: u32): void {
   memory.fill(digits, 0, DIGITS << 2);
-  const end = from + count * ENTRY_BYTES;
-  for (let at = from; at < end; at += ENTRY_BYTES) {
+  const end = from + (count << 2);
+  for (let at = from; at < end; at += 4) {
     const digit = digits + ((load<u32>(at) >> shift & 255) << 2);
-    store<u32>(digit, load<u32>(digit) + ENTRY_BYTES);
+    store<u32>(digit, load<u32>(digit) + 4);
   }
   let next = to;
   for (let digit = digits; digit < digits + (DIGITS << 2); digit += 4) {
@@ -232,10 +332,10 @@ function sortByDigit(from: u32, to: u32, count: u32, shift: u32, digits: u32): v
     store<u32>(digit, next);
     next += bytes;
   }
-  for (let at = from; at < end; at += ENTRY_BYTES) {
+  for (let at = from; at < end; at += 4) {
     const digit = digits + ((load<u32>(at) >> shift & 255) << 2);
     const place = load<u32>(digit);
-    store<u64>(place, load<u64>(at));
-    store<u32>(digit, place + ENTRY_BYTES);
+    store<u32>(place, load<u32>(at));
+    store<u32>(digit, place + 4);
   }
 }

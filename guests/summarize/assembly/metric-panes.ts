@@ -8,12 +8,13 @@
 // before it.
 //
 //   0 u16 bytes of all      4 u8 bytes of least * 16 + of greatest    (0: outdone)
-//   2 u8 level, 128: cut    5 u8 bytes of mean * 16 + of m2
+//   2 u8 level, flags       5 u8 bytes of mean * 16 + of m2
 //   3 u8 level pane mod 256 6 bins (packed-bins.ts), then mean, m2, least, greatest: f64s without
 //                             their trailing zero bytes; m2 rounded to 28 bits
 //
-// The count of a pane is the sum of its bins, so that both always agree. Cut: the lowest bin stands
-// for everything at or below it.
+// The count of a pane is the sum of its bins, so that both always agree. Flags:
+// 128 cut, the lowest bin stands for everything at or below it; 64 the bins are pairs of bins. A
+// merge has the flags of both.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
 import { Moments } from "../../sdk/assembly/sketches/moments";
 import { BinReader, BinWriter, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
@@ -27,9 +28,10 @@ export const ELEMENT_HEADER_BYTES: u32 = 6;
 /** Header, four full numbers, and what a store of a word may write behind them. */
 export const ELEMENT_SLACK_BYTES: u32 = 80;
 export const ELEMENT_CUT: u32 = 128;
+export const ELEMENT_PAIRS: u32 = 64;
 const M2_BYTES_MAX: u32 = 5;
 /** What the merges of one metric may take at a roll before any of them gives back. */
-const ROLL_BYTES: u32 = 600;
+const ROLL_BYTES: u32 = 320;
 /** u32 the newest level pane before, u32 the oldest in the window now. */
 const ROLL_LEVEL_BYTES: u32 = 8;
 
@@ -49,6 +51,18 @@ export function elementLevel(element: u32): u32 {
 @inline
 export function elementIsCut(element: u32): bool {
   return (<u32>load<u8>(element, 2) & ELEMENT_CUT) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function elementHasPairs(element: u32): bool {
+  return (<u32>load<u8>(element, 2) & ELEMENT_PAIRS) != 0;
+}
+
+/** Reads the bins of an element, as pairs if that is wanted. */
+export function openBins(reader: BinReader, element: u32, wantsPairs: bool): void {
+  const from = element + ELEMENT_HEADER_BYTES;
+  reader.open(from, elementBinsEnd(element), elementHasPairs(element), wantsPairs);
 }
 
 /** Where the bins end and the numbers begin. */
@@ -92,9 +106,9 @@ export function writeNumbers(element: u32, binsEnd: u32, moments: Moments, meanB
 }
 
 /** The bin that stands for all below it, or NO_INDEX. */
-export function cutIndex(element: u32, reader: BinReader): i32 {
+export function cutIndex(element: u32, reader: BinReader, wantsPairs: bool): i32 {
   if (!elementIsCut(element)) return NO_INDEX;
-  reader.open(element + ELEMENT_HEADER_BYTES, elementBinsEnd(element));
+  openBins(reader, element, wantsPairs);
   let index = NO_INDEX;
   while (reader.next()) index = reader.index;
   return index;
@@ -115,7 +129,7 @@ export function insertElement(panes: MetricStore, metric: u32, pane: u32, elemen
   const at = pane == panes.current ? newest(panes, metric, place) : find(panes, metric, place);
   if (at < end && placeOfElement(at) == place) {
     const size = elementBytes(at);
-    const merged = mergeElements(at, element);
+    const merged = mergeElements(at, element, size + mergeBytes(panes));
     const mergedBytes = elementBytes(merged);
     panes.moveTail(at + size, at + mergedBytes, metric);
     memory.copy(at, merged, mergedBytes);
@@ -146,7 +160,7 @@ function find(panes: MetricStore, metric: u32, place: u32): u32 {
 function countOf(element: u32): f64 {
   const start = mark();
   const reader = changetype<BinReader>(alloc(offsetof<BinReader>()));
-  reader.open(element + ELEMENT_HEADER_BYTES, elementBinsEnd(element));
+  openBins(reader, element, false);
   let count: f64 = 0;
   while (reader.next()) count += reader.count;
   release(start);
@@ -179,7 +193,7 @@ export function promote(panes: MetricStore, metric: u32, from: u32, roll: u32): 
     let place = placeOfElement(read);
     if (!stays) place = placeOf(panes, firstPane(read, from), elementLevel(read));
     if (last != 0 && placeOfElement(last) == place) {
-      const merged = mergeElements(last, read);
+      const merged = mergeElements(last, read, next - last + mergeBytes(panes));
       const mergedBytes = elementBytes(merged);
       if (last + mergedBytes > next) {
         panes.moveTail(next, last + mergedBytes, metric);
@@ -209,19 +223,30 @@ function isInWindow(element: u32, roll: u32): bool {
   return own >= load<u32>(roll + level * ROLL_LEVEL_BYTES, 4);
 }
 
-/** Merges two elements into a fresh one in scratch, which has the place of the first. */
-export function mergeElements(left: u32, right: u32): u32 {
-  const bytesMax = min(ELEMENT_BYTES_MAX, elementBytes(left) + elementBytes(right) + 64);
+/** By how much a merge may outgrow the two it came from. */
+// @ts-ignore: decorator
+@inline
+function mergeBytes(panes: MetricStore): u32 {
+  return max(panes.free, ELEMENT_SLACK_BYTES) - ELEMENT_SLACK_BYTES;
+}
+
+/**
+ * Merges two elements into a fresh one in scratch, which has the place of the first. Two strings
+ * of bins can make a longer one: from `bytesMax` on it gives up its lowest bins.
+ */
+export function mergeElements(left: u32, right: u32, bytesMax: u32): u32 {
+  bytesMax = min(bytesMax, min(ELEMENT_BYTES_MAX, elementBytes(left) + elementBytes(right) + 512));
   const to = <u32>alloc(bytesMax + ELEMENT_SLACK_BYTES);
   const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
   const one = changetype<BinReader>(alloc(offsetof<BinReader>()));
   const other = changetype<BinReader>(alloc(offsetof<BinReader>()));
   const moments = changetype<Moments>(alloc(offsetof<Moments>()));
   const added = changetype<Moments>(alloc(offsetof<Moments>()));
-  writer.open(to + ELEMENT_HEADER_BYTES, bytesMax);
-  writer.floor = max(cutIndex(left, one), cutIndex(right, other));
-  one.open(left + ELEMENT_HEADER_BYTES, elementBinsEnd(left));
-  other.open(right + ELEMENT_HEADER_BYTES, elementBinsEnd(right));
+  const hasPairs = elementHasPairs(left) || elementHasPairs(right);
+  writer.open(to + ELEMENT_HEADER_BYTES, bytesMax, hasPairs);
+  writer.floor = max(cutIndex(left, one, hasPairs), cutIndex(right, other, hasPairs));
+  openBins(one, left, hasPairs);
+  openBins(other, right, hasPairs);
   one.next();
   other.next();
   while (true) {
@@ -248,7 +273,8 @@ export function mergeElements(left: u32, right: u32): u32 {
   moments.merge(added);
   const end = writer.finish();
   const isCut = writer.collapsed || writer.floor != NO_INDEX;
-  store<u8>(to, <u8>(elementLevel(left) | (isCut ? ELEMENT_CUT : 0)), 2);
+  const flags = (isCut ? ELEMENT_CUT : 0) | (hasPairs ? ELEMENT_PAIRS : 0);
+  store<u8>(to, <u8>(elementLevel(left) | flags), 2);
   store<u8>(to, load<u8>(left, 3), 3);
   writeNumbers(to, end, moments, 8);
   return to;
@@ -271,7 +297,8 @@ export function placeOfElement(element: u32): u32 {
 }
 
 export function setPlace(element: u32, place: u32): void {
-  store<u8>(element, <u8>(place >> 8 | (<u32>load<u8>(element, 2) & ELEMENT_CUT)), 2);
+  const flags = <u32>load<u8>(element, 2) & (ELEMENT_CUT | ELEMENT_PAIRS);
+  store<u8>(element, <u8>(place >> 8 | flags), 2);
   store<u8>(element, <u8>place, 3);
 }
 

@@ -2,28 +2,28 @@
 //
 // The first pass over the panes adds up counts and moments, the second walks the bins of all of
 // them at once: 128 indices at a time in a dense row, so that a bin costs one addition however many
-// panes there are, and empty stretches between rows cost nothing. Nothing is changed: samples of
-// the open pane are read from a sorted copy of its table.
+// panes there are, and empty stretches between rows cost nothing. Nothing is changed: the open pane
+// is read in an order that lies in scratch.
 import { alloc, mark, release } from "../../sdk/assembly/arena";
-import { INDEX_MAX, indexOf } from "../../sdk/assembly/sketches/dd-sketch";
+import { INDEX_MAX, indexOf, pairOf } from "../../sdk/assembly/sketches/dd-sketch";
 import { Moments } from "../../sdk/assembly/sketches/moments";
 import { BinReader, NO_INDEX } from "../../sdk/assembly/sketches/packed-bins";
 import {
   cutIndex,
-  ELEMENT_HEADER_BYTES,
-  elementBinsEnd,
   elementBytes,
+  elementHasPairs,
   elementLevel,
+  openBins,
   placeOf,
   readNumbers,
 } from "./metric-panes";
 import { LATE_BYTES, LATE_MAX, lateMetric, latePane, lateWeight } from "./metric-late";
-import { ENTRY_BYTES, entryIndex, OpenEntries } from "./metric-open";
+import { OpenReader, OpenRows } from "./metric-open";
 import { MetricStore } from "./metric-state";
 
 /** Closed panes of one metric, and one to come. */
 const PANES_MAX: u32 = 48;
-const READER_BYTES: u32 = 32;
+const READER_BYTES: u32 = <u32>(offsetof<BinReader>() + 7 & ~7);
 const ROW: i32 = 128;
 
 @unmanaged
@@ -34,26 +34,26 @@ export class SpanReader {
   cells: u32;
   rowHigh: i32;
   rowLeft: i32;
+  /** 2 if any pane has pairs of bins: then all are read so. Else 1. */
+  width: i32;
   /** The bin that stands for all below it, or NO_INDEX. */
   collapsed: i32;
   /** Samples not read yet. */
   left: f64;
   index: i32;
   binCount: f64;
-  /** Of the open pane: entries [openAt, openFrom], read downwards. */
-  openAt: u32;
-  openFrom: u32;
+  openPane: OpenReader;
   /** Late samples { i32 index, u32 weight }; those from `rowLow` up have been read. */
   late: u32;
   lateCount: u32;
   rowLow: i32;
 
-  /** The span with the open pane, of which `entries` is a copy. */
-  open(panes: MetricStore, metric: u32, span: u32, entries: OpenEntries): void {
+  /** The span with the open pane, of which `rows` is the order. */
+  open(panes: MetricStore, metric: u32, span: u32, rows: OpenRows): void {
     this.openClosed(panes, metric, span);
     this.moments.merge(panes.openOf(metric));
-    this.openAt = entries.startOf(metric);
-    this.openFrom = entries.endOf(metric);
+    this.openPane.open(panes, rows.startOf(metric), rows.endOf(metric));
+    this.openPane.next();
     this.openLate(panes, metric, span);
     this.left = this.moments.count;
   }
@@ -65,7 +65,7 @@ export class SpanReader {
       if (lateMetric(sample) != metric || placeOf(panes, latePane(sample), 0) >> 8 > span) continue;
       this.moments.add(load<f64>(sample), <f64>lateWeight(sample));
       const late = this.late + this.lateCount++ * 8;
-      store<i32>(late, indexOf(load<f64>(sample)));
+      store<i32>(late, this.binOf(indexOf(load<f64>(sample))));
       store<u32>(late, lateWeight(sample), 4);
     }
   }
@@ -77,21 +77,24 @@ export class SpanReader {
     this.count = 0;
     this.collapsed = NO_INDEX;
     this.moments.clear();
+    this.width = 1;
     const end = panes.endOf(metric);
+    for (let at = panes.panesOf(metric); at < end; at += elementBytes(at))
+      if (elementLevel(at) <= span && elementHasPairs(at)) this.width = 2;
+    const hasPairs = this.width == 2;
     for (let at = panes.panesOf(metric); at < end; at += elementBytes(at)) {
       if (elementLevel(at) > span) continue;
       const reader = this.readerOf(this.count++);
-      this.collapsed = max(this.collapsed, cutIndex(at, reader));
-      reader.open(at + ELEMENT_HEADER_BYTES, elementBinsEnd(at));
+      this.collapsed = max(this.collapsed, cutIndex(at, reader, hasPairs));
+      openBins(reader, at, hasPairs);
       own.count = 0;
       while (reader.next()) own.count += reader.count;
       readNumbers(at, own);
       this.moments.merge(own);
-      reader.open(at + ELEMENT_HEADER_BYTES, elementBinsEnd(at));
+      openBins(reader, at, hasPairs);
       reader.next();
     }
-    this.openAt = 0;
-    this.openFrom = 0;
+    this.openPane.close();
     this.lateCount = 0;
     this.rowLow = INDEX_MAX + 1;
     this.left = this.moments.count;
@@ -129,7 +132,8 @@ export class SpanReader {
     let high = NO_INDEX;
     for (let pane: u32 = 0; pane < this.count; pane++)
       high = max(high, this.readerOf(pane).index);
-    if (this.openFrom > this.openAt) high = max(high, entryIndex(this.openFrom - ENTRY_BYTES));
+    const open = this.openPane;
+    if (open.index != NO_INDEX) high = max(high, this.binOf(open.index));
     for (let late = this.late; late < this.late + this.lateCount * 8; late += 8)
       if (load<i32>(late) < this.rowLow) high = max(high, load<i32>(late));
     if (high <= this.collapsed || high == NO_INDEX) return false;
@@ -141,12 +145,9 @@ export class SpanReader {
         reader.next();
       }
     }
-    while (this.openFrom > this.openAt) {
-      const entry = this.openFrom - ENTRY_BYTES;
-      const below = high - entryIndex(entry);
-      if (below >= ROW) break;
-      this.addCell(below, <f64>load<u32>(entry, 4));
-      this.openFrom = entry;
+    while (open.index != NO_INDEX && this.binOf(open.index) > high - ROW) {
+      this.addCell(high - this.binOf(open.index), <f64>open.count);
+      open.next();
     }
     for (let late = this.late; late < this.late + this.lateCount * 8; late += 8) {
       const below = high - load<i32>(late);
@@ -156,6 +157,13 @@ export class SpanReader {
     this.rowHigh = high;
     this.rowLeft = ROW;
     return true;
+  }
+
+  /** The index of the bin, or of its pair. */
+  // @ts-ignore: decorator
+  @inline
+  private binOf(index: i32): i32 {
+    return this.width == 2 ? pairOf(index) : index;
   }
 
   // @ts-ignore: decorator
@@ -178,6 +186,7 @@ export function newSpanReader(): SpanReader {
   reader.moments = changetype<Moments>(alloc(offsetof<Moments>()));
   reader.readers = <u32>alloc(PANES_MAX * READER_BYTES);
   reader.cells = <u32>alloc(ROW << 3);
+  reader.openPane = changetype<OpenReader>(alloc(offsetof<OpenReader>()));
   reader.late = <u32>alloc(LATE_MAX << 3);
   return reader;
 }

@@ -3,7 +3,7 @@
 //   0      header, 128 bytes
 //   128    16 records of 56 bytes: the moments of the open pane, and where the metric's panes are
 //   1024   late samples that wait to be added together: 16 of 16 bytes (metric-late.ts)
-//   1280   the open pane: a table of (metric and bin -> count), 64 to 512 entries of 8 bytes
+//   1280   the open pane: an index of 512 bytes, 16 to 255 rows of 12 (metric-open.ts)
 //   ..     for each metric its name and its closed panes, back to back, oldest pane first
 //
 // All zero is empty. Pages are used from the front, and what is given back is zero again.
@@ -16,8 +16,11 @@ export const RECORD_BYTES: u32 = 56;
 const RECORDS_AT: u32 = 128;
 const LATE_AT: u32 = 1024;
 export const TABLE_AT: u32 = 1280;
-export const TABLE_ENTRIES_MIN: u32 = 64;
-export const TABLE_ENTRIES_MAX: u32 = 512;
+/** Rows of the open pane, behind their index. */
+export const ROWS_AT: u32 = 512;
+export const ROW_BYTES: u32 = 12;
+export const ROWS_MIN: u32 = 16;
+export const ROWS_MAX: u32 = 255;
 /** A pane is read in words of 8 bytes, so the last one ends that much before the region does. */
 const MARGIN_BYTES: u32 = 8;
 
@@ -29,8 +32,9 @@ export class MetricStore {
   /** Bit n: span n is kept. */
   spans: u32;
   count: u32;
-  tableEntries: u32;
-  tableUsed: u32;
+  /** Rows of the open pane there is room for, and those in use. */
+  rows: u32;
+  rowsUsed: u32;
   /** Address behind the last pane. */
   heapEnd: u32;
   /** Late samples that wait. */

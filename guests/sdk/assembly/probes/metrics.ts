@@ -1,9 +1,10 @@
 // A store of metrics alone, for the property tests against lists of all samples; and the sketch,
 // the moments and the merge by themselves. The low page behind the statics is scratch.
 import { alloc, reset, STATE_ADDRESS } from "../arena";
-import { indexOf, lowerOf, upperOf, valueOf } from "../sketches/dd-sketch";
+import { indexOf, lowerOf, pairOf, upperOf, valueOf } from "../sketches/dd-sketch";
 import { checkMetrics, mergeMetrics, reportPortable } from "../sketches/metric-merge";
 import { Moments } from "../sketches/moments";
+import { BinReader, BinWriter } from "../sketches/packed-bins";
 import { METRIC_REPORT_BYTES, MetricReport } from "../sketches/portable-metric";
 import { QUANTILE_BYTES, RANK_SEARCH_BYTES, RankSearch } from "../sketches/quantile-ranks";
 import {
@@ -130,6 +131,27 @@ export function reportBytes(): u32 {
   return METRIC_REPORT_BYTES;
 }
 
+/** Packs { i32 index, u32 0, f64 count } x `bins`, greatest first; returns where it ends. */
+export function pack(from: usize, bins: u32, to: u32, bytesMax: u32, hasPairs: bool): u32 {
+  const writer = changetype<BinWriter>(alloc(offsetof<BinWriter>()));
+  writer.open(to, bytesMax, hasPairs);
+  for (let bin = from; bin < from + (bins << 4); bin += 16)
+    writer.put(load<i32>(bin), load<f64>(bin, 8));
+  return writer.finish();
+}
+
+/** Back into bins; returns their number. */
+export function unpack(from: u32, end: u32, to: usize, hasPairs: bool, wantsPairs: bool): u32 {
+  const reader = changetype<BinReader>(alloc(offsetof<BinReader>()));
+  reader.open(from, end, hasPairs, wantsPairs);
+  let bins: u32 = 0;
+  for (; reader.next(); bins++) {
+    store<i32>(to + (bins << 4), reader.index);
+    store<f64>(to + (bins << 4), reader.count, 8);
+  }
+  return bins;
+}
+
 export function binOf(value: f64): i32 {
   return indexOf(value);
 }
@@ -144,6 +166,23 @@ export function lower(index: i32): f64 {
 
 export function upper(index: i32): f64 {
   return upperOf(index);
+}
+
+/** Of the pair that a bin is part of: its index, and what it says. */
+export function pair(index: i32): i32 {
+  return pairOf(index);
+}
+
+export function pairAnswer(pair: i32): f64 {
+  return valueOf(pair, 2);
+}
+
+export function pairLower(pair: i32): f64 {
+  return lowerOf(pair, 2);
+}
+
+export function pairUpper(pair: i32): f64 {
+  return upperOf(pair, 2);
 }
 
 /** Moments in scratch: until `forget`. */
@@ -162,7 +201,7 @@ export function mergeMoments(at: usize, other: usize): void {
 /** Ranks from the top of the order statistics that bound quantile `quantile` of `total` samples. */
 export function rank(total: f64, quantile: u32, which: u32): f64 {
   const search = changetype<RankSearch>(alloc(RANK_SEARCH_BYTES));
-  search.open(total);
+  search.open(total, 1);
   const above = search.aboveOf(quantile, which);
   reset();
   return above;

@@ -15,10 +15,15 @@
 // 2.2e-308, counts as zero: the formula has no exponent there, and nothing that is measured is so
 // small. NaN and infinities have no bin; whoever adds asks `isCountable` first.
 //
+// Two neighbours can be one bin, a pair: their values are within 2 % of its answer. It has the
+// index of the one further from zero, an even one; zero stays alone. `width`: 1 bins, 2 pairs.
+//
 // Source: Masson, Rim, Lee, "DDSketch", VLDB 2019; the cubic is that of its reference
 // implementations.
 
 export const RELATIVE_ERROR: f64 = 0.01;
+/** Of a pair of bins: 2 a / (1 + a^2). */
+export const PAIR_RELATIVE_ERROR: f64 = 0.02;
 /** Indices lie in [-INDEX_MAX, INDEX_MAX]. */
 export const INDEX_MAX: i32 = 71608;
 
@@ -54,11 +59,22 @@ export function indexOf(value: f64): i32 {
   return <i64>bits < 0 ? -index : index;
 }
 
-/** The answer of a bin: at most RELATIVE_ERROR away from every value in it. */
-export function valueOf(index: i32): f64 {
+/** The pair that the bin is part of. */
+// @ts-ignore: decorator
+@inline
+export function pairOf(index: i32): i32 {
+  return index > 0 ? (index + 1) & ~1 : index & ~1;
+}
+
+export function relativeErrorOf(width: i32): f64 {
+  return width == 2 ? PAIR_RELATIVE_ERROR : RELATIVE_ERROR;
+}
+
+/** The answer of a bin: at most RELATIVE_ERROR away from every value in it, of a pair 2 %. */
+export function valueOf(index: i32, width: i32 = 1): f64 {
   if (index == 0) return 0;
   const upper = levelOf(abs(index));
-  const lower = levelOf(abs(index) - 1);
+  const lower = levelOf(abs(index) - width);
   // From the ratio of the ends, since their product may be no number.
   const ratio =
     mantissaOf(lower) / mantissaOf(upper) * power(exponentOf(lower) - exponentOf(upper));
@@ -67,15 +83,15 @@ export function valueOf(index: i32): f64 {
 }
 
 /** No value of the bin is above this. */
-export function upperOf(index: i32): f64 {
+export function upperOf(index: i32, width: i32 = 1): f64 {
   if (index == 0) return 0;
-  return index > 0 ? edgeOf(index) : -edgeOf(-index - 1);
+  return index > 0 ? edgeOf(index) : -edgeOf(-index - width);
 }
 
 /** No value of the bin is below this. */
-export function lowerOf(index: i32): f64 {
+export function lowerOf(index: i32, width: i32 = 1): f64 {
   if (index == 0) return 0;
-  return index > 0 ? edgeOf(index - 1) : -edgeOf(-index);
+  return index > 0 ? edgeOf(index - width) : -edgeOf(-index);
 }
 
 /** The upper end of a bin of positive values; of bin 0 the lower end of bin 1. */

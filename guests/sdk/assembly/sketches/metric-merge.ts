@@ -2,13 +2,14 @@
 //
 // A merged section is again a section, so merging is a function of two of them: names in order,
 // bins added, moments by Chan. Where one side was cut at some bin, both are: bins at or below the
-// highest cut become one. So the merge is commutative, and associative in all counts and bins;
+// highest cut become one. Where one side has pairs of bins, both become pairs. So the merge is
+// commutative, and associative in all counts and bins;
 // means and variances are so but for rounding. A section takes at most the bytes of the two it came
 // from.
 //
 // `checkMetrics` first: merging and reporting trust what they read. All of it is one pass.
 import { alloc, mark, release } from "../arena";
-import { INDEX_MAX, isCountable, RELATIVE_ERROR, upperOf } from "./dd-sketch";
+import { INDEX_MAX, isCountable, pairOf, relativeErrorOf, upperOf } from "./dd-sketch";
 import { Moments } from "./moments";
 import { NO_INDEX } from "./packed-bins";
 import {
@@ -85,10 +86,10 @@ export function reportPortable(at: u32, to: MetricReport): u32 {
   to.isShortened = metric.flags & METRIC_SHORTENED;
   to.setMoments(moments);
   to.sum = metric.sum;
-  to.relativeError = RELATIVE_ERROR;
+  to.relativeError = relativeErrorOf(metric.width);
   to.collapsedBelow = metric.collapsedBelow;
   const search = changetype<RankSearch>(alloc(RANK_SEARCH_BYTES));
-  search.open(metric.count);
+  search.open(metric.count, metric.width);
   let zeros = metric.zeroCount;
   for (let bin = metric.end; bin > metric.bins; ) {
     bin -= BIN_BYTES;
@@ -135,7 +136,7 @@ function checkMetric(at: u32, end: u32): bool {
   if (!(metric.zeroCount >= 0) || !isCountable(metric.zeroCount)) return false;
   if (!checkBins(metric)) return false;
   if (metric.collapsedBelow == -Infinity) return true;
-  return metric.collapsedBelow == upperOf(lowestOf(metric));
+  return metric.collapsedBelow == upperOf(lowestOf(metric), metric.width);
 }
 
 /** Bins in order, counts that add up to the metric's. */
@@ -146,7 +147,7 @@ function checkBins(metric: PortableMetric): bool {
     const index = load<i32>(bin);
     const count = load<f64>(bin, 8);
     if (index <= previous || index > INDEX_MAX || index == 0) return false;
-    if (load<u32>(bin, 4) != 0) return false;
+    if (load<u32>(bin, 4) != 0 || (index & (metric.width - 1)) != 0) return false;
     if (!(count > 0) || !isCountable(count)) return false;
     previous = index;
     sum += count;
@@ -171,10 +172,12 @@ function cutOf(metric: PortableMetric): i32 {
 
 function mergeMetric(left: PortableMetric, right: PortableMetric, to: PortableMetric): u32 {
   const start = mark();
-  const floor = max(cutOf(left), cutOf(right));
   to.open(left.name, left.nameBytes, 0);
   to.flags = left.flags | right.flags;
-  to.collapsedBelow = max<f64>(left.collapsedBelow, right.collapsedBelow);
+  const isPaired = to.width == 2;
+  let floor = max(cutOf(left), cutOf(right));
+  if (isPaired) floor = pairOf(floor);
+  to.collapsedBelow = floor == NO_INDEX ? -Infinity : upperOf(floor, to.width);
   to.zeroCount = 0;
   if (floor <= 0) to.zeroCount = left.zeroCount + right.zeroCount;
   else addBin(to, floor, left.zeroCount + right.zeroCount, floor);
@@ -192,7 +195,8 @@ function mergeMetric(left: PortableMetric, right: PortableMetric, to: PortableMe
       count += load<f64>(other, 8);
       other += BIN_BYTES;
     }
-    addBin(to, min(first, second), count, floor);
+    const index = min(first, second);
+    addBin(to, isPaired ? pairOf(index) : index, count, floor);
   }
   const moments = changetype<Moments>(alloc(offsetof<Moments>()));
   const added = changetype<Moments>(alloc(offsetof<Moments>()));

@@ -17,6 +17,8 @@ export const BIN_BYTES: u32 = 16;
 export const SECTION_HEADER_BYTES: u32 = 8;
 /** Flag: the window reaches less far back than it should. */
 export const METRIC_SHORTENED: u32 = 1;
+/** Flag: the bins are pairs of bins (dd-sketch.ts), with even indices. */
+export const METRIC_PAIRS: u32 = 2;
 
 @unmanaged
 export class PortableMetric {
@@ -31,6 +33,11 @@ export class PortableMetric {
   max: f64;
   zeroCount: f64;
   collapsedBelow: f64;
+
+  /** Of its bins, in bins of dd-sketch.ts. */
+  get width(): i32 {
+    return <u32>this.flags & METRIC_PAIRS ? 2 : 1;
+  }
 
   get name(): u32 {
     return <u32>changetype<usize>(this) + METRIC_HEADER_BYTES;

@@ -41,12 +41,13 @@ export const RANK_SEARCH_BYTES: usize = 24 + WANTED * WANTED_BYTES;
 export class RankSearch {
   total: f64;
   seen: f64;
-  found: u32;
+  /** 1: what is fed are bins, 2: pairs of them. */
+  width: i32;
 
-  open(total: f64): void {
+  open(total: f64, width: i32): void {
     this.total = total;
     this.seen = 0;
-    this.found = 0;
+    this.width = width;
     for (let quantile: u32 = 0; quantile < QUANTILES; quantile++) {
       const tail = load<f64>(TAILS + (quantile << 3));
       const wanted = quantile * WANTED_PER_QUANTILE;
@@ -79,14 +80,15 @@ export class RankSearch {
     const index = load<i32>(wanted, 8);
     to.q = load<f64>(NAMES + (quantile << 3));
     to.isMax = load<f64>(wanted) == 0 ? 1 : 0;
-    const value = index <= collapsed ? upperOf(index) : valueOf(index);
+    const width = this.width;
+    const value = index <= collapsed ? upperOf(index, width) : valueOf(index, width);
     to.value = to.isMax ? moments.max : inside(value, moments);
     const low = load<i32>(wanted + WANTED_BYTES, 8);
     if (load<f64>(wanted + WANTED_BYTES) >= this.total) to.low = -Infinity;
-    else to.low = low <= collapsed ? moments.min : inside(lowerOf(low), moments);
+    else to.low = low <= collapsed ? moments.min : inside(lowerOf(low, width), moments);
     const isBounded = load<f64>(wanted + 2 * WANTED_BYTES) >= 0;
     const high = load<i32>(wanted + 2 * WANTED_BYTES, 8);
-    to.high = isBounded ? inside(upperOf(high), moments) : Infinity;
+    to.high = isBounded ? inside(upperOf(high, width), moments) : Infinity;
   }
 
   // @ts-ignore: decorator
