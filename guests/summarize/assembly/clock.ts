@@ -54,6 +54,7 @@ export function panesBehind(nowMs: f64): u32 {
  * Hot. Finds the pane of an event, moving the window if the clock is the event's. False: it is too
  * old for the 60 s window.
  */
+@inline
 export function place(turn: Turn, tsMs: f64): bool {
   // Most events of a batch are of the pane of the one before.
   if (!(tsMs >= turn.paneMs && tsMs < turn.paneMs + PANE_MS)) {
@@ -62,27 +63,33 @@ export function place(turn: Turn, tsMs: f64): bool {
   }
   const it = state();
   let pane = turn.timePane;
-  if (<u32>it.clock != CLOCK_WALL) {
-    if (!it.started) moveTo(pane);
-    const now = table().pane;
-    if (pane > now) {
-      turn.settle();
-      turn.giveBack();
-      if (pane - now > DOUBT_PANES && isDoubtful(pane)) {
-        turn.pane = table().pane;
-        turn.tsMs = it.asOfMs;
-        return true;
-      }
-      if (pane > table().pane) moveTo(pane);
-    }
-    it.doubtedPane = 0;
-    if (tsMs > it.asOfMs) it.asOfMs = min<f64>(tsMs, TS_MS_MAX);
-  } else {
-    pane += turn.panesBehind;
-  }
+  if (<u32>it.clock == CLOCK_WALL) pane += turn.panesBehind;
+  else if (!follow(turn, pane, tsMs)) return true;
   turn.pane = min(pane, table().pane);
-  turn.tsMs = max<f64>(0, min<f64>(tsMs, it.asOfMs));
+  // Not f64's min and max, which branch, and do so badly where both are equal.
+  const told = tsMs < it.asOfMs ? tsMs : it.asOfMs;
+  turn.tsMs = told > 0 ? told : 0;
   return pane >= table().low;
+}
+
+/** The event's clock: moves the window. False: the event is not believed, and counts as now. */
+function follow(turn: Turn, pane: u32, tsMs: f64): bool {
+  const it = state();
+  if (!it.started) moveTo(pane);
+  const now = table().pane;
+  if (pane > now) {
+    turn.settle();
+    turn.giveBack();
+    if (pane - now > DOUBT_PANES && isDoubtful(pane)) {
+      turn.pane = table().pane;
+      turn.tsMs = it.asOfMs;
+      return false;
+    }
+    if (pane > table().pane) moveTo(pane);
+  }
+  it.doubtedPane = 0;
+  if (tsMs > it.asOfMs) it.asOfMs = min<f64>(tsMs, TS_MS_MAX);
+  return true;
 }
 
 /**

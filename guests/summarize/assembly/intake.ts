@@ -88,12 +88,16 @@ function isQuotable(turn: Turn, inWindow: bool): bool {
 }
 
 /** Hot. An event of the 60 s window. */
+@inline
 function count(turn: Turn): u32 {
+  if (turn.textLen != 0) return countText(turn);
+  if (turn.termCount != 0) countBrought(turn);
+  return FATE_COUNTED;
+}
+
+/** Hot. */
+function countText(turn: Turn): u32 {
   if (turn.textTerms != 0 && turn.userLen != 0 && saidBefore(turn)) return FATE_REPEATED;
-  if (turn.textLen == 0) {
-    countBrought(turn);
-    return FATE_COUNTED;
-  }
   const candidate = changetype<Candidate>(<usize>turn.candidate);
   candidate.clear();
   countTerms(turn, allTerms(turn), candidate);
@@ -189,7 +193,6 @@ function saidBefore(turn: Turn): bool {
 
 /** Hot. Counts the terms of an event without text: it can be no quote. */
 function countBrought(turn: Turn): void {
-  if (turn.termCount == 0) return;
   const isLate = turn.pane != table().pane && termSpans().isLate(turn.pane);
   if (turn.termCount == 1 && !isLate) {
     const at: usize = turn.terms;
@@ -271,7 +274,7 @@ function admit(turn: Turn, hash: u32, key: usize, bytes: u32, kind: u32): u32 {
   const record = slots.record(slot);
   record.kind = <u8>kind;
   const backMs = paneEndMs(slots.pane) - turn.tsMs;
-  record.firstSeen = <u16>max<f64>(0, min<f64>(backMs, 65535));
+  record.firstSeen = backMs < 65535 ? <u16>(backMs > 0 ? <i32>backMs : 0) : 65535;
   return slot;
 }
 

@@ -82,15 +82,24 @@ export class Turn {
   /** Hot. */
   @inline
   read(event: usize): void {
-    this.id = <u32>event + EVENT_HEADER_BYTES;
-    this.idLen = <u32>load<u16>(event, 16);
-    this.user = this.id + this.idLen;
-    this.userLen = <u32>load<u16>(event, 18);
-    this.conversation = this.user + this.userLen;
-    this.conversationLen = <u32>load<u16>(event, 20);
-    this.text = this.conversation + this.conversationLen;
-    this.textLen = load<u32>(event, 24);
-    this.terms = this.text + this.textLen;
+    // Sums of locals: the engine would read back from memory what it has just written there.
+    const id = <u32>event + EVENT_HEADER_BYTES;
+    const idLen = <u32>load<u16>(event, 16);
+    const user = id + idLen;
+    const userLen = <u32>load<u16>(event, 18);
+    const conversation = user + userLen;
+    const conversationLen = <u32>load<u16>(event, 20);
+    const text = conversation + conversationLen;
+    const textLen = load<u32>(event, 24);
+    this.id = id;
+    this.idLen = idLen;
+    this.user = user;
+    this.userLen = userLen;
+    this.conversation = conversation;
+    this.conversationLen = conversationLen;
+    this.text = text;
+    this.textLen = textLen;
+    this.terms = text + textLen;
     this.termCount = <u32>load<u16>(event, 22);
     this.metricCount = <u32>load<u16>(event, 28);
     this.weight = max(load<u32>(event, 4), 1);

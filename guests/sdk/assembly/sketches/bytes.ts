@@ -21,6 +21,18 @@ export function equalBytes(left: usize, right: usize, bytes: u32): bool {
   return true;
 }
 
+/**
+ * Hot. Whether a key kept by `copyKey40` is that of as many bytes at `key`. Short ones, nearly all,
+ * take no branch on their length; reads 16 bytes whatever it is.
+ */
+@inline
+export function equalKey40(kept: usize, key: usize, bytes: u32): bool {
+  if (bytes > 16) return equalBytes(kept, key, bytes);
+  const lanes = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const inside = i8x16.lt_s(lanes, i8x16.splat(<i8>bytes));
+  return !v128.any_true(v128.and(v128.xor(v128.load(kept), v128.load(key)), inside));
+}
+
 /** The finaliser of murmur3: every input bit moves every output bit. A bijection. */
 @inline
 export function mix32(word: u32): u32 {

@@ -39,11 +39,10 @@ export function addPerson(
     return;
   }
   while (true) {
-    for (let at = entries; at < entries + (PEOPLE << 2); at += 4) {
-      if (load<u32>(at) == 0) {
-        store<u32>(at, entry);
-        return;
-      }
+    const free = freeEntries(v128.load(entries), v128.load(entries, 16));
+    if (free != 0) {
+      store<u32>(entries + (<usize>ctz(free) << 2), entry);
+      return;
     }
     const raised = <u32>load<u8>(level) + 1;
     store<u8>(level, <u8>raised);
@@ -65,6 +64,14 @@ export function rollPeople(
   const gone = i32x4.splat(<i32>((current - PANES) & 0xf));
   const paneMask = i32x4.splat(0xf);
   for (let set: u32 = 0; set < sets; set++) {
+    if (areWhole && (set & 3) == 0 && set + 4 <= sets) {
+      // Most panes hold few of the terms: four sets at once have nobody to drop.
+      const counted = v128.any_true(v128.load(leaving + (set << 2)));
+      if (!counted && load<u32>(levels + set) == 0) {
+        set += 3;
+        continue;
+      }
+    }
     if (areWhole && (load<u32>(leaving + (set << 2)) | <u32>load<u8>(levels + set)) == 0) continue;
     const at = entries + set * stride;
     const first = v128.load(at);
@@ -113,8 +120,13 @@ function levelOfPerson(person: u32): u32 {
 
 @inline
 function entryCount(first: v128, second: v128): u32 {
+  return PEOPLE - <u32>popcnt(freeEntries(first, second));
+}
+
+/** A bit for each entry that is free. */
+@inline
+function freeEntries(first: v128, second: v128): u32 {
   const zero = i32x4.splat(0);
-  const free =
-    i32x4.bitmask(i32x4.eq(first, zero)) | (i32x4.bitmask(i32x4.eq(second, zero)) << 4);
-  return PEOPLE - <u32>popcnt(free);
+  const free = i32x4.bitmask(i32x4.eq(second, zero)) << 4;
+  return <u32>(i32x4.bitmask(i32x4.eq(first, zero)) | free);
 }

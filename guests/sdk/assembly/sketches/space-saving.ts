@@ -33,7 +33,7 @@
 // (capacity > 64), a SIMD scan of the hashes without; an eviction probes some 4 to 9 slots; a roll
 // is one SIMD pass. Ideas: Metwally 2005 (Space-Saving), Manku 2002 (bounds of lossy counting).
 // Checked against an exact count of every key by guests/sdk/space-saving.test.ts.
-import { copyKey40, equalBytes, saturatingAdd } from "./bytes";
+import { copyKey40, equalKey40, saturatingAdd } from "./bytes";
 
 export const PANES: u32 = 12;
 export const KEY_BYTES_MAX: u32 = 40;
@@ -167,18 +167,15 @@ export class SpaceSaving {
 
   /** The slot that Space-Saving would give away next. Only for a full table. */
   victim(): u32 {
-    const count = this.count;
-    let slot = this.hand;
-    let probes: u32 = 0;
-    while (true) {
-      if (slot >= count) slot = 0;
-      if (probes++ == count) this.least = this.leastPriority();
-      if (load<u32>(this.priority + (slot << 2)) <= this.least) {
-        this.hand = slot + 1;
-        return slot;
-      }
-      slot++;
+    let slot = this.leastFrom(this.hand, this.least);
+    if (slot == NO_SLOT) slot = this.leastFrom(0, this.least);
+    if (slot == NO_SLOT) {
+      this.least = this.leastPriority();
+      slot = this.leastFrom(this.hand, this.least);
+      if (slot == NO_SLOT) slot = this.leastFrom(0, this.least);
     }
+    this.hand = slot + 1;
+    return slot;
   }
 
   /** A slot whose key is gone from the window and has no credit left, or NO_SLOT. */
@@ -189,6 +186,7 @@ export class SpaceSaving {
   }
 
   /** Turns what the slot knows into bounds and empties it; its priority stays as credit. */
+  @inline
   evict(slot: u32): void {
     const record = this.record(slot);
     const inserted = record.inserted;
@@ -201,9 +199,16 @@ export class SpaceSaving {
       store<u32>(boundAt, max(load<u32>(boundAt), most));
       store<u32>(newest, 0);
       store<u32>(ownAt, 0);
-      this.unlink(slot);
-      return;
+    } else {
+      this.evictAll(slot);
     }
+    this.unlink(slot);
+  }
+
+  /** `evict` of a slot that knows of several panes. */
+  private evictAll(slot: u32): void {
+    const record = this.record(slot);
+    const inserted = record.inserted;
     for (let pane = this.low; pane <= this.pane; pane++) {
       const cell = this.cell(pane, slot);
       const counted = load<u32>(cell);
@@ -217,8 +222,7 @@ export class SpaceSaving {
       }
       store<u32>(cell, 0);
     }
-    store<u32>(ownAt, 0);
-    this.unlink(slot);
+    store<u32>(this.own + (slot << 2), 0);
   }
 
   /**
@@ -324,7 +328,7 @@ export class SpaceSaving {
   private holds(slot: u32, hash: u32, key: usize, bytes: u32): bool {
     if (load<u32>(this.hashes + (slot << 2)) != hash) return false;
     const record = this.record(slot);
-    return <u32>record.keyBytes == bytes && equalBytes(record.key, key, bytes);
+    return <u32>record.keyBytes == bytes && equalKey40(record.key, key, bytes);
   }
 
   /** Hot. */
@@ -366,6 +370,25 @@ export class SpaceSaving {
       hole = at;
     }
     store<u16>(this.index + (hole << 1), 0);
+  }
+
+  /** The first slot from `first` on with a priority of at most `least`. */
+  @inline
+  private leastFrom(first: u32, least: u32): u32 {
+    const limit = i32x4.splat(least);
+    const end = this.count;
+    let past = first & 3;
+    for (let slot = first - past; slot < end; slot += 4) {
+      const held = v128.load(<usize>this.priority + (<usize>slot << 2));
+      const hits = <u32>i32x4.bitmask(i32x4.le_u(held, limit)) >> past;
+      if (hits != 0) {
+        // What lies behind the last slot is free, and no victim.
+        const found = slot + past + <u32>ctz(hits);
+        return found < end ? found : NO_SLOT;
+      }
+      past = 0;
+    }
+    return NO_SLOT;
   }
 
   private leastPriority(): u32 {

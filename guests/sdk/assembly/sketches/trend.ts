@@ -112,16 +112,18 @@ export function rememberPast(cells: usize, count: u32, hash: u32, past: f32): vo
   if (count == 0) return;
   const first = cells + ((hash & (count - 1)) << 2);
   const second = cells + (((hash >> 16) & (count - 1)) << 2);
-  store<f32>(first, max<f32>(load<f32>(first), past));
-  store<f32>(second, max<f32>(load<f32>(second), past));
+  // None is below 0, so their bits are in their order, and comparing those takes no branch.
+  const bits = reinterpret<u32>(past);
+  store<u32>(first, max<u32>(load<u32>(first), bits));
+  store<u32>(second, max<u32>(load<u32>(second), bits));
 }
 
 /** At least what the term left behind, less the time since. */
 export function recallPast(cells: usize, count: u32, hash: u32): f32 {
   if (count == 0) return 0;
-  const first = load<f32>(cells + ((hash & (count - 1)) << 2));
-  const second = load<f32>(cells + (((hash >> 16) & (count - 1)) << 2));
-  return min<f32>(first, second);
+  const first = load<u32>(cells + ((hash & (count - 1)) << 2));
+  const second = load<u32>(cells + (((hash >> 16) & (count - 1)) << 2));
+  return reinterpret<f32>(min<u32>(first, second));
 }
 
 /** `panes` panes pass over the hashed table. */
