@@ -52,6 +52,11 @@ export const CORE_MODULES: readonly {
     outputPath: "batcher/dist/batcher.wasm",
   },
   {
+    entryPath: "classifier/assembly/index.ts",
+    configPath: "classifier/asconfig.json",
+    outputPath: "classifier/dist/classifier.wasm",
+  },
+  {
     entryPath: "drain/assembly/index.ts",
     configPath: "drain/asconfig.json",
     outputPath: "drain/dist/drain.wasm",
