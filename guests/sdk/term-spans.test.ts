@@ -12,6 +12,10 @@ type Probe = {
   advance(pane: number): void;
   removeSlot(slot: number): void;
   setRows(rows: number): void;
+  spread(): void;
+  isSpread(): number;
+  gather(rows: number): number;
+  repack(): number;
   rowCount(): number;
   list(span: number, limit: number): number;
   forget(): void;
@@ -153,6 +157,7 @@ function checkStream(seed: number, steps: number): number {
   const shape = shapeOf(random);
   const exact = new ExactSpans(BIAS + 20_000 + random.below(10_000_000));
   let { rows } = shape;
+  let isSpread = false;
   let checks = 0;
   probe.open(shape.slots, random.below(2), rows, exact.pane, shape.hashBits);
   for (let step = 0; step < steps; step++) {
@@ -170,11 +175,17 @@ function checkStream(seed: number, steps: number): number {
       probe.advance(exact.pane);
     }
     if (shape.disturbed && random.below(60) === 0) probe.removeSlot(random.below(shape.slots));
-    if (shape.disturbed && random.below(60) === 0) probe.setRows((rows = 1 + random.below(24)));
-    if (step % 41 !== 0) continue;
     const shown = `SEED=${seed}, step ${step}`;
+    if (shape.disturbed && random.below(60) === 0) {
+      if (isSpread) assert.equal(probe.gather((rows = 3 + random.below(22))), 1, shown);
+      else if (rows >= 3 && rows <= 19 && random.below(2) === 0) probe.spread();
+      else probe.setRows((rows = 1 + random.below(24)));
+      isSpread = probe.isSpread() === 1;
+    }
+    if (step % 41 !== 0) continue;
+    assert.ok(probe.rowCount() === 0 || probe.repack() > 0, `${shown}: packed rows are the rows`);
     checks += checkSpans(exact, random.below(3) === 0 ? random.below(20) : 1000, shown);
-    assert.equal(probe.isTidy(rows), 1, shown);
+    assert.equal(probe.isTidy(isSpread ? 3 : rows), 1, shown);
   }
   return checks;
 }

@@ -20,7 +20,7 @@ import { rollMetrics } from "./metrics";
 import { beginText, isTextBegun } from "./own-text";
 import { hasPastQuote, rollQuotes } from "./quotes";
 import { metrics, state, table, termSpans, timeline, users, weights } from "./state";
-import { shrink } from "./tiers";
+import { fitTerms, shrink } from "./tiers";
 import { Turn } from "./turn";
 import { CLOCK_WALL } from "./world.gen";
 
@@ -125,7 +125,11 @@ function moveTo(pane: u32): void {
     termSpans().advance(slots, pane);
     return;
   }
-  termSpans().advance(slots, pane);
+  // A tenant that rests has its rows packed: they catch up when it wakes.
+  if (it.rest == 0) {
+    if (termSpans().endsMinute(pane)) fitTerms();
+    termSpans().advance(slots, pane);
+  }
   const gap = pane - slots.pane;
   const single = min(gap, PANES);
   for (let step: u32 = 0; step < single; step++) rollOne();

@@ -6,19 +6,28 @@
 //            its cells that is used (16 bytes), those cells, its lines
 //   usual    of the terms that had slots: { u32 hash, f32 past, recent, spread, u32 inserted, u16
 //            firstSeen, u8 kind, u8 bytes of key } key, padded to 4
+//   rows     the terms of the longer windows, packed (term-pack.ts)
 //
-// Lines always find room, so the text that is told stays as it is. Of the cells those that count
-// least are left out where there is no room for all, of the terms those that were said least; a
-// term that is left out is taken for new when it comes again. Time that passes meanwhile fades what
-// is usual when it is unpacked.
+// Lines always find room, so the text that is told stays as it is. Next come the rows: those that
+// find none are given up, least first, and widen the bounds; but some room is left for the rest. Of
+// the cells those that count least are left out where there is no room for all, of the terms those
+// that were said least; a term that is left out is taken for new when it comes again. Time that
+// passes meanwhile fades what is usual when it is unpacked, and moves the rows on when they are;
+// who asks meanwhile reads a copy of them.
+import { alloc } from "../../sdk/assembly/arena";
 import { SlotRecord } from "../../sdk/assembly/sketches/space-saving";
+import { packedRowsBytes, packRows, unpackRows } from "../../sdk/assembly/sketches/term-pack";
+import { TERM_ROW_BYTES } from "../../sdk/assembly/sketches/term-row";
+import { TERM_SPANS_HEAD_BYTES, TermSpans } from "../../sdk/assembly/sketches/term-spans";
 import { fadeHistory } from "../../sdk/assembly/sketches/trend";
 import { padded, Record } from "./conversation-record";
-import { conversations, state, table } from "./state";
+import { conversations, state, table, TERM_PAGE, termSpans } from "./state";
 
 const CELLS_OWN: u32 = 128;
 const CELL_BITS_BYTES: u32 = CELLS_OWN >> 3;
 const TERM_HEAD_BYTES: u32 = 24;
+/** Left by the rows to the cells and to what is usual. */
+const KEPT_FROM_ROWS_BYTES: u32 = 512;
 
 @unmanaged
 export class Rest {
@@ -29,8 +38,9 @@ export class Rest {
   lines: u16;
   terms: u16;
   hasOwn: bool;
-  _reserved: u8;
-  _reserved2: u32;
+  rows: u8;
+  /** Where the rows begin, from here. */
+  rowsAt: u32;
 
   @inline
   get own(): usize {
@@ -44,25 +54,61 @@ export function mayMoveOwn(): bool {
   return it.own.used != 0 && it.used == 0;
 }
 
-/** Packs into `room` zero bytes at `to`; the text leaves its page if it finds room. */
+/**
+ * Packs into `room` zero bytes at `to`; the text leaves its page if it finds room. The rows of the
+ * longer windows stay in their places too.
+ */
 export function pack(to: Rest, room: u32): void {
   to.pane = table().pane;
   const own = conversations().own;
+  const lines = <u32>(own.end - own.lines);
   let used = <u32>offsetof<Rest>();
-  if (mayMoveOwn()) {
-    const lines = <u32>(own.end - own.lines);
-    const least = used + <u32>offsetof<Record>() + CELL_BITS_BYTES + lines;
-    if (least <= room) {
-      packOwn(to, own, lines, room - least);
-      used = least + ((<u32>to.cells) << 2);
-    }
+  const least = used + <u32>offsetof<Record>() + CELL_BITS_BYTES + lines;
+  const movesOwn = mayMoveOwn() && least <= room;
+  room -= fitRows(room - (movesOwn ? least : used));
+  if (movesOwn) {
+    packOwn(to, own, lines, room - least);
+    used = least + ((<u32>to.cells) << 2);
   }
-  packTerms(to, changetype<usize>(to) + used, changetype<usize>(to) + room);
+  const end = changetype<usize>(to) + room;
+  to.rowsAt = <u32>(packTerms(to, changetype<usize>(to) + used, end) - changetype<usize>(to));
+  to.rows = <u8>termSpans().count;
+  packRows(termSpans(), changetype<usize>(to) + <usize>to.rowsAt);
+}
+
+/** Gives up rows until they leave enough of `room` when they are packed; returns their bytes. */
+function fitRows(room: u32): u32 {
+  const terms = termSpans();
+  while (true) {
+    const bytes = packedRowsBytes(terms);
+    if (terms.count == 0 || bytes + KEPT_FROM_ROWS_BYTES <= room) return bytes;
+    terms.shrink(terms.count - 1);
+  }
+}
+
+/** The terms of the longer windows, to be read only: of a tenant that rests, a copy. */
+export function readTermSpans(): TermSpans {
+  const it = state();
+  if (it.rest == 0) return termSpans();
+  const from = changetype<Rest>(<usize>it.rest);
+  const terms = changetype<TermSpans>(alloc(TERM_SPANS_HEAD_BYTES));
+  memory.copy(changetype<usize>(terms), changetype<usize>(termSpans()), TERM_SPANS_HEAD_BYTES);
+  terms.bind(alloc(<usize>from.rows * TERM_ROW_BYTES), from.rows);
+  unpackRowsOf(from, terms);
+  return terms;
+}
+
+/** Puts the rows where there is room for all of them, and has them catch up with the window. */
+function unpackRowsOf(from: Rest, terms: TermSpans): void {
+  unpackRows(terms, from.rows, changetype<usize>(from) + <usize>from.rowsAt);
+  terms.advance(table(), table().pane);
 }
 
 /** What `pack` has left, into arrays that are empty. */
 export function unpack(from: Rest): void {
   const it = state();
+  if (<u32>from.rows > <u32>termSpans().capacity) termSpans().spread(TERM_PAGE);
+  unpackRowsOf(from, termSpans());
   if (from.hasOwn) unpackOwn(from, conversations().own);
   let at = from.own;
   if (from.hasOwn)
@@ -131,8 +177,8 @@ function weightOf(own: Record, cell: u32): u32 {
   return (counts >> 4) + (counts & 15);
 }
 
-/** Those said most first, as long as there is room. */
-function packTerms(to: Rest, at: usize, end: usize): void {
+/** Those said most first, as long as there is room; returns where they end. */
+function packTerms(to: Rest, at: usize, end: usize): usize {
   const past = state().past;
   const slots = table();
   let packed: u32 = 0;
@@ -143,7 +189,7 @@ function packTerms(to: Rest, at: usize, end: usize): void {
       if (most == slots.count || load<f32>(past + (slot << 2)) > load<f32>(past + (most << 2)))
         most = slot;
     }
-    if (most == slots.count) return;
+    if (most == slots.count) return at;
     packed |= <u32>1 << most;
     const bytes = TERM_HEAD_BYTES + padded(slots.record(most).keyBytes);
     if (at + bytes > end) continue;

@@ -7,6 +7,7 @@
 //   0x10000  header, 880 bytes: this struct, the timeline and its weights, rates, users, the bounds
 //            of the longer windows' terms, the table of the window's terms
 //      370   arrays: 4 KiB for a quiet tenant, 60 KiB for a hot one
+//   0x1f000   4 KiB  16 terms more of the longer windows, of a tenant whose arrays have few
 //   0x20000  16 KiB  bitmap of users        \  once there have been more users than the list of
 //   0x24000   8 KiB  UltraLogLog of users   /  the largest tier it could grow to holds
 //   0x26000  20 KiB  the tenant's rolling text, then conversations: once it pays (own-text.ts)
@@ -88,6 +89,8 @@ const TABLE: usize = TERMS + TERM_SPANS_HEAD_BYTES;
 /** Up to here, everybody's; the arrays of tiers.ts follow. */
 export const HEADER_BYTES: u32 = <u32>(TABLE - STATE_ADDRESS) + 104;
 
+/** The last page of the first 64 KiB, which no tier reaches: terms of the longer windows. */
+export const TERM_PAGE: usize = STATE_ADDRESS + 0xf000;
 export const BITMAP: usize = STATE_ADDRESS + 0x10000;
 export const ULTRA: usize = BITMAP + AGED_BITMAP_BYTES;
 const CONVERSATIONS: usize = ULTRA + ULTRA_BYTES;

@@ -12,9 +12,10 @@
 import { alloc } from "../../sdk/assembly/arena";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
 import { Minute, readMinute } from "../../sdk/assembly/sketches/term-minute";
-import { NO_ROW } from "../../sdk/assembly/sketches/term-spans";
+import { TermSpans } from "../../sdk/assembly/sketches/term-spans";
 import { exactOf } from "../../sdk/assembly/sketches/term-row";
-import { table, termSpans } from "./state";
+import { readTermSpans } from "./rest";
+import { table } from "./state";
 import { SPAN_MINUTE } from "./world.gen";
 
 @unmanaged
@@ -57,10 +58,11 @@ export class SpanTerms {
 
 export function termsOf(span: u32): SpanTerms {
   const terms = changetype<SpanTerms>(alloc(offsetof<SpanTerms>()));
-  const most = table().count + termSpans().count;
+  const rows = readTermSpans();
+  const most = table().count + rows.count;
   terms.terms = <u32>alloc(most * <u32>offsetof<SpanTerm>());
   if (span == SPAN_MINUTE) readWindow(terms);
-  else readSpan(terms, span);
+  else readSpan(terms, rows, span);
   sort(terms);
   return terms;
 }
@@ -76,13 +78,12 @@ function readWindow(terms: SpanTerms): void {
   }
 }
 
-function readSpan(terms: SpanTerms, span: u32): void {
+function readSpan(terms: SpanTerms, spans: TermSpans, span: u32): void {
   const slots = table();
-  const spans = termSpans();
   const minute = readMinute(slots);
   const untracked = spans.untracked(span);
   terms.untracked = untracked + exactOf(minute.untracked);
-  for (let index: u32 = 0; index < spans.count; index++) readRow(terms, minute, index, span);
+  for (let index: u32 = 0; index < spans.count; index++) readRow(terms, spans, minute, index, span);
   for (let slot: u32 = 0; slot < slots.count; slot++) {
     const low = minute.low(slot);
     if (low == 0 || minute.isDone(slot)) continue;
@@ -92,8 +93,9 @@ function readSpan(terms: SpanTerms, span: u32): void {
   }
 }
 
-function readRow(terms: SpanTerms, minute: Minute, index: u32, span: u32): void {
-  const spans = termSpans();
+function readRow(
+  terms: SpanTerms, spans: TermSpans, minute: Minute, index: u32, span: u32,
+): void {
   const row = spans.row(index);
   const slot = table().find(row.hash, row.key, row.keyBytes);
   let low = spans.low(index, span);

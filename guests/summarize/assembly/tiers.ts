@@ -12,8 +12,8 @@
 //   baseline of evicted       4     -      -      -     64     128     256     256
 //   index of slots            2     -      -      -      -       -     256    1024
 //   ledger of late events    52     1      1      1      1       1       2       4   a head of 48
-//   terms of long windows   244     3      3      3      4       5      19      19
-//   sum                          2048   2624   3952   8176   12240   28432   61328
+//   terms of long windows   244     -      -      3      4       5      19      19
+//   sum                          1312   1888   3952   8176   12240   28432   61328
 //   4 KiB pages                     1      1      1      2       3       7      15
 //
 // A table that runs full grows: to warm always, further only where enough happens to pay for it;
@@ -24,9 +24,13 @@
 // a machine's memory. The hot tier and the page of the rolling text are 64 KiB together.
 //
 // A tenant whose window is empty rests on one page, however many were its users up to 96: a cold
-// one that has a text of its own in `rest`, one with too many users for that in `crowd`. What the
-// arrays there leave free of the page holds the text and what is usual for terms (rest.ts), and the
-// next event unpacks it, into the tier that it came from.
+// one that has a text of its own, or many terms, in `rest`, one with too many users for that in `crowd`. What the
+// arrays there leave free of the page holds the text, the terms of the longer windows and what is
+// usual for terms (rest.ts), and the next event unpacks it, into the tier that it came from.
+//
+// A tenant below busy in whose last day enough has happened follows 19 terms over the longer
+// windows as a busy one does: all but three of them lie in a page apart, which is given back when
+// the day was quieter, when the tenant rests, and when its array has room for all.
 //
 // Because the order is the same and no array is smaller in a higher tier, growing moves the arrays
 // from the last to the first and shrinking from the first to the last, in place.
@@ -40,8 +44,10 @@ import { rememberPast } from "../../sdk/assembly/sketches/trend";
 import { USER_ENTRY_BYTES } from "../../sdk/assembly/sketches/user-spans";
 import { compactQuotes, QUOTE_BYTES } from "./quotes";
 import { mayMoveOwn, pack, Rest, unpack } from "./rest";
+import { SPAN_DAY } from "../../sdk/assembly/spans";
 import {
-  BITMAP, eventsInWindow, HEADER_BYTES, keepSpans, state, table, termSpans, ULTRA, users,
+  BITMAP, eventsInWindow, HEADER_BYTES, keepSpans, state, table, TERM_PAGE, termSpans, timeline,
+  ULTRA, users,
 } from "./state";
 
 const TIER_REST: u32 = 0;
@@ -51,6 +57,9 @@ const TIER_MILD: u32 = 3;
 const TIER_WARM: u32 = 4;
 const TIER_BUSY: u32 = 5;
 const TIER_HOT: u32 = 6;
+/** Events of the last day from which a tenant has 19 terms, and below which no more. */
+const EVENTS_TO_SPREAD: f64 = 64;
+const EVENTS_TO_GATHER: f64 = 32;
 /** Of the page in which a tenant rests. */
 const PAGE_BYTES: usize = 4096;
 
@@ -96,6 +105,19 @@ export function wake(): void {
   release(start);
 }
 
+/** Before a minute of the longer windows' terms is over: room for those that have come up in it. */
+export function fitTerms(): void {
+  const it = state();
+  const terms = termSpans();
+  if (<u32>it.tier >= TIER_BUSY || it.rest != 0) return;
+  const events = timeline().count(SPAN_DAY);
+  if (terms.isSpread) {
+    if (events < EVENTS_TO_GATHER) terms.gather(capacityOf(it.tier, KIND_TERMS));
+  } else if (events >= EVENTS_TO_SPREAD && terms.count + table().count > <u32>terms.capacity) {
+    terms.spread(TERM_PAGE);
+  }
+}
+
 /** Gives memory back if the tenant has gone quiet. */
 export function shrink(): void {
   while (shrinkOnce()) {}
@@ -122,8 +144,8 @@ const KIND_TERMS: u32 = 7;
 const KIND_EXAMPLES: u32 = 8;
 const KIND_COUNT: u32 = 9;
 const CAPACITIES: usize = memory.data<u16>([
-  0, 32, 16, 0, 0, 0, 0, 3, 1,
-  0, 128, 16, 0, 0, 0, 0, 3, 1,
+  0, 32, 16, 0, 0, 0, 0, 0, 1,
+  0, 128, 16, 0, 0, 0, 0, 0, 1,
   8, 32, 16, 8, 2, 0, 0, 3, 1,
   24, 128, 32, 8, 4, 64, 0, 4, 1,
   36, 256, 64, 16, 6, 128, 0, 5, 1,
@@ -246,7 +268,7 @@ function refoldBaseline(cells: usize, from: u32, to: u32): void {
 function shrinkOnce(): bool {
   const from = <u32>state().tier;
   if (from < TIER_COLD || eventsInWindow() >= eventsToLeave(from)) return false;
-  if (from == TIER_COLD) return mayMoveOwn() && rest(TIER_REST);
+  if (from == TIER_COLD) return (mayMoveOwn() || termSpans().isSpread) && rest(TIER_REST);
   const to = from - 1;
   const room = capacityOf(to, KIND_SLOTS) - (capacityOf(to, KIND_SLOTS) >> 2);
   if (to <= TIER_MILD && liveSlots() > room) return false;
@@ -265,6 +287,7 @@ function rest(to: u32): bool {
   const bytes = <u32>(STATE_ADDRESS + PAGE_BYTES - place);
   const packed = alloc(bytes, 16);
   pack(changetype<Rest>(packed), bytes);
+  termSpans().empty();
   reduce(state().tier, to, 0);
   memory.copy(place, packed, bytes);
   state().rest = <u32>place;
@@ -281,6 +304,7 @@ function enlarge(from: u32, to: u32): void {
   }
   bind(to);
   rehash(from, to);
+  if (to >= TIER_BUSY && termSpans().isSpread) termSpans().gather(capacityOf(to, KIND_TERMS));
   table().reindex();
 }
 
@@ -289,13 +313,22 @@ function reduce(from: u32, to: u32, room: u32): void {
   while (table().count > room) removeSlot(leastSlot());
   rehash(from, to);
   compactQuotes(capacityOf(to, KIND_QUOTES));
-  termSpans().shrink(capacityOf(to, KIND_TERMS));
+  keepTerms(to);
   const end = arrayAt(from, ARRAY_COUNT);
   for (let array: u32 = 0; array < ARRAY_COUNT; array++)
     memory.copy(arrayAt(to, array), arrayAt(from, array), arrayBytes(to, array));
   memory.fill(arrayAt(to, ARRAY_COUNT), 0, end - arrayAt(to, ARRAY_COUNT));
   bind(to);
   table().reindex();
+}
+
+/** Before the arrays become those of a smaller tier. */
+function keepTerms(to: u32): void {
+  const terms = termSpans();
+  const room = capacityOf(to, KIND_TERMS);
+  if (terms.isSpread || terms.count <= room) return;
+  if (to < TIER_BUSY && timeline().count(SPAN_DAY) >= EVENTS_TO_GATHER) terms.spread(TERM_PAGE);
+  else terms.shrink(room);
 }
 
 function liveSlots(): u32 {

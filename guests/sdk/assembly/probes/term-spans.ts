@@ -1,10 +1,11 @@
 // Rows and the table of the 60 s window, driven as a summarizer drives them, with nothing around
 // them; for the property test against an exact count. Keys are the four bytes of a u32; `hashBits`
 // below 32 makes different keys share hashes.
-import { alloc, mark, reset, STATE_ADDRESS } from "../arena";
+import { alloc, mark, release, reset, STATE_ADDRESS } from "../arena";
 import { mix32 } from "../sketches/bytes";
 import { NO_SLOT, PANES, SLOT_RECORD_BYTES, SpaceSaving } from "../sketches/space-saving";
 import { encode, encodedBytes, listTerms, TermList } from "../sketches/term-list";
+import { packedRowsBytes, packRows, unpackRows } from "../sketches/term-pack";
 import { byteOf, numberOf, TERM_ROW_BYTES } from "../sketches/term-row";
 import { TERM_SPANS_HEAD_BYTES, TermSpans } from "../sketches/term-spans";
 
@@ -14,11 +15,14 @@ const INDEX_ENTRIES: u32 = 1024;
 const TERMS: usize = STATE_ADDRESS + 256;
 const ROWS: usize = STATE_ADDRESS + 512;
 const SLOTS: usize = STATE_ADDRESS + 512 + 64 * 256;
+const FAR: usize = STATE_ADDRESS + 0x10000;
+const FAR_BYTES: usize = 4096;
 const CANARY: u64 = 0xc0ffee;
 
 export function open(capacity: u32, indexed: bool, rows: u32, pane: u32, hashBits: u32): void {
   reset();
   memory.fill(STATE_ADDRESS, 0, 0x10000);
+  memory.fill(FAR, 0, FAR_BYTES);
   store<u32>(HASH_BITS, hashBits);
   const slots = table();
   slots.capacity = capacity;
@@ -71,10 +75,57 @@ export function removeSlot(slot: u32): void {
 
 /** Another number of rows, as when a tenant grows or shrinks. */
 export function setRows(rows: u32): void {
-  store<u64>(ROWS + terms().capacity * TERM_ROW_BYTES, 0);
-  if (rows < terms().capacity) terms().shrink(rows);
+  store<u64>(ROWS + <u32>terms().capacity * TERM_ROW_BYTES, 0);
+  if (rows < <u32>terms().capacity) terms().shrink(rows);
   else terms().bind(ROWS, rows);
   store<u64>(ROWS + rows * TERM_ROW_BYTES, CANARY);
+}
+
+/** The rows from the fourth on in a page apart. */
+export function spread(): void {
+  store<u64>(ROWS + <u32>terms().capacity * TERM_ROW_BYTES, 0);
+  terms().spread(FAR);
+  store<u64>(ROWS + 3 * TERM_ROW_BYTES, CANARY);
+  store<u64>(FAR + 16 * TERM_ROW_BYTES, CANARY);
+}
+
+export function isSpread(): bool {
+  return terms().isSpread;
+}
+
+/** In one array of so many again; whether that leaves nothing in the page. */
+export function gather(rows: u32): bool {
+  store<u64>(ROWS + 3 * TERM_ROW_BYTES, 0);
+  if (load<u64>(FAR + 16 * TERM_ROW_BYTES) != CANARY) return false;
+  store<u64>(FAR + 16 * TERM_ROW_BYTES, 0);
+  terms().gather(rows);
+  store<u64>(ROWS + rows * TERM_ROW_BYTES, CANARY);
+  for (let at: usize = 0; at < FAR_BYTES; at += 8) if (load<u64>(FAR + at) != 0) return false;
+  return true;
+}
+
+/** Packs all rows and unpacks them where they were; the bytes, or 0 if they are not the same. */
+export function repack(): u32 {
+  const it = terms();
+  const count = it.count;
+  const start = mark();
+  const bytes = packedRowsBytes(it);
+  const packed = alloc(bytes);
+  packRows(it, packed);
+  if (load<u64>((packed + bytes + 7) & ~7) != 0) return 0;
+  const before = alloc(count * TERM_ROW_BYTES);
+  for (let index: u32 = 0; index < count; index++)
+    memory.copy(
+      before + index * TERM_ROW_BYTES, changetype<usize>(it.row(index)), TERM_ROW_BYTES,
+    );
+  unpackRows(it, count, packed);
+  let same = true;
+  for (let index: u32 = 0; index < count; index++)
+    if (memory.compare(
+      before + index * TERM_ROW_BYTES, changetype<usize>(it.row(index)), TERM_ROW_BYTES,
+    ) != 0) same = false;
+  release(start);
+  return same ? bytes : 0;
 }
 
 export function rowCount(): u32 {

@@ -33,6 +33,9 @@
 // and the key that brings it to the least priority takes over both: Space-Saving's inherited
 // credit, paid once and not by every event.
 //
+// Where rows lie. In an array of their owner's, or, while that is short, the first ROWS_NEAR there and
+// ROWS_FAR more in a 4 KiB page apart: `spread` and `gather` move them.
+//
 // Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
 // Checked against exact counts, with the real table of the window, by
 // guests/sdk/term-spans.test.ts.
@@ -46,6 +49,10 @@ import { Minute, readMinute } from "./term-minute";
 import { cellOf, CELLS, COUNT_MAX, exactOf, firstCell, TERM_ROW_BYTES, TermRow } from "./term-row";
 
 export const NO_ROW: u32 = 0xffffffff;
+/** Rows of a table whose others lie in a page apart, and how many those are. */
+const ROWS_NEAR: u32 = 3;
+const ROWS_FAR: u32 = 16;
+const FAR_PAGE_BITS: u32 = 12;
 /** Three rows of four may be safe. */
 const SAFE_PARTS: u32 = 3;
 const SAFE_OF: u32 = 4;
@@ -62,7 +69,9 @@ export class TermSpans {
   boundAll: f64;
   /** The newest pane; 0: there was none yet. */
   pane: u32;
-  capacity: u32;
+  capacity: u16;
+  /** Number of the 4 KiB page in which the rows from ROWS_NEAR on lie; 0: there is none. */
+  private farPage: u16;
   /** Rows in use: 0 .. count - 1. */
   count: u32;
   /** TERM_ROW_BYTES each. */
@@ -73,11 +82,48 @@ export class TermSpans {
   private challengeLeast: f32;
   // u32[CELLS] bounds
 
-  /** Says where the rows are and how many there is room for: at first, and when they have moved. */
+  /**
+   * Says where the rows are and how many there is room for: at first, and when they have moved. If
+   * they are spread, these are the near ones.
+   */
   bind(rows: usize, capacity: u32): void {
     this.rows = <u32>rows;
-    this.capacity = capacity;
+    this.capacity = <u16>(this.isSpread ? ROWS_NEAR + ROWS_FAR : capacity);
     this.challengeLeast = 0;
+  }
+
+  @inline
+  get isSpread(): bool {
+    return this.farPage != 0;
+  }
+
+  /** Room for 19 rows: from the fourth on in a page of zeros of their own. */
+  spread(page: usize): void {
+    const bytes = <usize>(max(this.count, ROWS_NEAR) - ROWS_NEAR) * TERM_ROW_BYTES;
+    const from = this.rowAt(ROWS_NEAR);
+    memory.copy(page, from, bytes);
+    memory.fill(from, 0, bytes);
+    this.farPage = <u16>(page >> FAR_PAGE_BITS);
+    this.capacity = <u16>(ROWS_NEAR + ROWS_FAR);
+    this.challengeLeast = 0;
+  }
+
+  /** All rows behind the near ones again, where there is room for `capacity`; the page is zeros. */
+  gather(capacity: u32): void {
+    this.shrink(capacity);
+    const bytes = <usize>(max(this.count, ROWS_NEAR) - ROWS_NEAR) * TERM_ROW_BYTES;
+    const from = this.rowAt(ROWS_NEAR);
+    this.farPage = 0;
+    memory.copy(this.rowAt(ROWS_NEAR), from, bytes);
+    memory.fill(from, 0, bytes);
+  }
+
+  /** Forgets the rows, but not the bounds. */
+  empty(): void {
+    for (let index: u32 = 0; index < this.count; index++)
+      memory.fill(this.rowAt(index), 0, TERM_ROW_BYTES);
+    this.count = 0;
+    this.farPage = 0;
   }
 
   /** Gives up rows, least first, until at most `capacity` are in use. The rest of them is zeros. */
@@ -90,8 +136,13 @@ export class TermSpans {
       memory.fill(this.rowAt(last), 0, TERM_ROW_BYTES);
       this.count = last;
     }
-    this.capacity = capacity;
+    this.capacity = <u16>capacity;
     this.challengeLeast = 0;
+  }
+
+  /** Whether the minute of the newest pane is over when that is `current`. */
+  endsMinute(current: u32): bool {
+    return this.pane != 0 && current > this.pane && this.isLate(current);
   }
 
   /**
@@ -100,8 +151,7 @@ export class TermSpans {
    */
   advance(table: SpaceSaving, current: u32): void {
     if (current <= this.pane) return;
-    const from = this.pane;
-    if (from != 0 && minuteOf(from) != minuteOf(current)) {
+    if (this.endsMinute(current)) {
       this.addMinute(table);
       this.roll(current);
     }
@@ -167,6 +217,8 @@ export class TermSpans {
 
   @inline
   private rowAt(index: u32): usize {
+    if (this.isSpread && index >= ROWS_NEAR)
+      return (<usize>this.farPage << FAR_PAGE_BITS) + <usize>(index - ROWS_NEAR) * TERM_ROW_BYTES;
     return <usize>this.rows + <usize>index * TERM_ROW_BYTES;
   }
 
