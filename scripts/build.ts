@@ -8,15 +8,9 @@ import { dirname, join, resolve } from "node:path";
 import { guestExportNames } from "./generate-guest.ts";
 import { generate, loadWorld } from "./generate.ts";
 import { renameExports } from "./guest-transform.mjs";
-import { CORE_MODULES, ENTRY_NAME, GUESTS, type Guest } from "./guests.ts";
+import { CORE_MODULES, ENTRY_NAME, GUESTS, guestOptions, type Guest } from "./guests.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
-
-/** The memory of a guest: 64 KiB of program and scratch, 128 KiB of state, and never more. */
-const GUEST_OPTIONS = (
-  "--runtime stub --use abort= -O3 --noAssert --converge --enable simd " +
-  "--initialMemory 3 --maximumMemory 3"
-).split(" ");
 
 class BuildError extends Error {
   override name = "BuildError";
@@ -65,7 +59,7 @@ async function component(guest: Guest): Promise<Uint8Array> {
   const world = loadWorld(guest.witPath, guest.world);
   const entry = `${guest.folder}/${ENTRY_NAME}`;
   const transforms = [renameExports(guestExportNames(world))];
-  const binary = await compile([entry, ...GUEST_OPTIONS], transforms);
+  const binary = await compile([entry, ...guestOptions(guest)], transforms);
   const embedded = await componentEmbed({
     binary,
     witSource: readFileSync(join(ROOT, guest.witPath), "utf8"),

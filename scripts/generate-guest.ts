@@ -44,6 +44,27 @@ export function guestSource(world: ResolvedWorld, modules: GuestModules): string
   ].join("\n");
 }
 
+/**
+ * Source of the functions that a guest imports, in a file of its own: whoever needs them needs
+ * nothing else of the world.
+ */
+export function guestImportsSource(world: ResolvedWorld, witPath: string): string {
+  const declarations = world.abi.imports.map((each, index) => {
+    const [module, name] = each.coreName.split("#");
+    return [
+      ...docLines(world.importedFunctions[index]!.doc, ""),
+      `@external(${JSON.stringify(module)}, ${JSON.stringify(name)})`,
+      `export declare function ${each.name}(${parametersOf(each)}): ${resultOf(each)};`,
+      "",
+    ];
+  });
+  return [
+    `// Generated from ${witPath} by scripts/generate.ts; do not edit.`,
+    `// What the world \`${world.name}\` imports.`,
+    ...declarations.flat(),
+  ].join("\n");
+}
+
 /** What the exports of the entry must be called in the core module. */
 export function guestExportNames(world: ResolvedWorld): ReadonlyMap<string, string> {
   const names = new Map([

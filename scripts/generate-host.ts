@@ -5,6 +5,7 @@ import { camelCase, constantCase, type NamedType, type ResolvedWorld } from "./w
 /** Source of src/isolate/world.gen.ts. */
 export function hostSource(world: ResolvedWorld, witPath: string): string {
   const constants = world.functions.map(({ name }) => constantCase(name));
+  const importConstants = world.importedFunctions.map(({ name }) => constantCase(name));
   return [
     `// Generated from ${witPath} by scripts/generate.ts; do not edit.`,
     `import type { AbiFunction, AbiType, AbiWorld } from "./abi-types.ts";`,
@@ -12,10 +13,12 @@ export function hostSource(world: ResolvedWorld, witPath: string): string {
     ...world.types.flatMap(typeDeclaration),
     ...world.types.map(descriptorDeclaration),
     "",
+    ...world.abi.imports.map((each, index) => functionDeclaration(each, importConstants[index]!)),
     ...world.abi.exports.map((each, index) => functionDeclaration(each, constants[index]!)),
     "",
     `export const ${constantCase(world.name)}: AbiWorld = {`,
     `  name: ${JSON.stringify(world.abi.name)},`,
+    `  imports: [${importConstants.join(", ")}],`,
     `  exports: [${constants.join(", ")}],`,
     "};",
     "",

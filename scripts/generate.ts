@@ -3,9 +3,9 @@
 // `npm run generate` writes them, `npm run generate -- --check` only says which are out of date.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { guestSource } from "./generate-guest.ts";
+import { guestImportsSource, guestSource } from "./generate-guest.ts";
 import { hostSource } from "./generate-host.ts";
-import { ENTRY_NAME, GUESTS, HOST_WORLDS } from "./guests.ts";
+import { ENTRY_NAME, GUESTS, HOST_WORLDS, IMPORTS_NAME } from "./guests.ts";
 import { KERNEL_HEADER, kernelLayout } from "./kernel-layout.ts";
 import { resolveWorld, type ResolvedWorld } from "./wit-world.ts";
 import { parseWit } from "./wit.ts";
@@ -16,8 +16,11 @@ const ROOT = resolve(import.meta.dirname, "..");
 export function generatedFiles(): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const { witPath, world, folder, author, arena } of GUESTS) {
-    const source = guestSource(loadWorld(witPath, world), { witPath, author, arena });
-    files.set(`${folder}/${ENTRY_NAME}`, source);
+    const resolved = loadWorld(witPath, world);
+    files.set(`${folder}/${ENTRY_NAME}`, guestSource(resolved, { witPath, author, arena }));
+    if (resolved.abi.imports.length > 0) {
+      files.set(`${folder}/${IMPORTS_NAME}`, guestImportsSource(resolved, witPath));
+    }
   }
   for (const { witPath, world, outputPath } of HOST_WORLDS) {
     files.set(outputPath, hostSource(loadWorld(witPath, world), witPath));

@@ -14,9 +14,22 @@ export type Guest = {
   readonly author: string;
   /** Seen from the folder, without `.ts`. */
   readonly arena: string;
+  /** 64 KiB each, from the start and for good. */
+  readonly memoryPages: number;
+  /** Where the scratch of a call begins; left out: behind the statics. It ends before the state. */
+  readonly arenaStart?: number;
+  /** Where the tenant's state begins. */
+  readonly stateStart: number;
 };
 
+/** The memory of the reference summarizer: program and scratch, then 128 KiB of state. */
+const SUMMARIZER_MEMORY = { memoryPages: 3, stateStart: 0x10000 } as const;
+/** Of the moderator: program and its tables, scratch, then 128 KiB of state. */
+const MODERATOR_MEMORY = { memoryPages: 4, arenaStart: 0x10000, stateStart: 0x20000 } as const;
+
 export const ENTRY_NAME = "world.gen.ts";
+/** Beside the entry of a guest whose world imports something. */
+export const IMPORTS_NAME = "imports.gen.ts";
 
 export const GUESTS: readonly Guest[] = [
   {
@@ -26,6 +39,16 @@ export const GUESTS: readonly Guest[] = [
     folder: "guests/summarize/assembly",
     author: "./summarize",
     arena: "../../sdk/assembly/arena",
+    ...SUMMARIZER_MEMORY,
+  },
+  {
+    name: "moderate",
+    witPath: "wit/moderator.wit",
+    world: "moderator",
+    folder: "guests/moderate/assembly",
+    author: "./moderate",
+    arena: "../../sdk/assembly/arena",
+    ...MODERATOR_MEMORY,
   },
   {
     name: "hostile",
@@ -34,8 +57,19 @@ export const GUESTS: readonly Guest[] = [
     folder: "guests/hostile/assembly",
     author: "./hostile",
     arena: "./arena",
+    ...SUMMARIZER_MEMORY,
   },
 ];
+
+/** What the compiler is told of a guest, beside its entry; tests tell it the same. */
+export function guestOptions({ memoryPages, arenaStart, stateStart }: Guest): string[] {
+  const memory = `--initialMemory ${memoryPages} --maximumMemory ${memoryPages}`;
+  const arena = arenaStart === undefined ? "" : ` --use ARENA_START=${arenaStart}`;
+  return (
+    "--runtime stub --use abort= -O3 --noAssert --converge --enable simd " +
+    `${memory}${arena} --use STATE_START=${stateStart}`
+  ).split(" ");
+}
 
 /**
  * Core modules that the host runs itself; they are no guests and have no world. The compiler's

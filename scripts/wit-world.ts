@@ -1,7 +1,7 @@
 /** Resolves one world of a parsed WIT package into the descriptors of #isolate/abi-types.ts. */
 import type { AbiField, AbiFunction, AbiScalar, AbiType, AbiWorld } from "#isolate/abi-types.ts";
 import { WitError, type WitDefinition, type WitFunction, type WitInterface } from "./wit.ts";
-import type { WitPackage, WitType } from "./wit.ts";
+import type { WitPackage, WitType, WitWorldItem } from "./wit.ts";
 
 export type NamedType = {
   readonly name: string;
@@ -17,35 +17,65 @@ export type ResolvedWorld = {
   readonly types: readonly NamedType[];
   /** The functions of `abi.exports`, in its order. */
   readonly functions: readonly WitFunction[];
+  /** The functions of `abi.imports`, in its order. */
+  readonly importedFunctions: readonly WitFunction[];
 };
 
 const SCALARS: ReadonlySet<string> = new Set(
   "bool u8 s8 u16 s16 u32 s32 u64 s64 f32 f64 char".split(" "),
 );
 
-/** Throws WitError for what a guest of ours cannot have: imports, async exports, unknown types. */
+/**
+ * Throws WitError for what a guest of ours cannot have: async functions, unknown types, and imports
+ * of anything but functions of numbers. What a guest imports must not reach its memory.
+ */
 export function resolveWorld(wit: WitPackage, worldName: string): ResolvedWorld {
   const world = wit.worlds.find(({ name }) => name === worldName);
   if (world === undefined) {
     const known = wit.worlds.map(({ name }) => name).join(", ");
     throw new WitError(`The package ${wit.name} has no world "${worldName}"; it has ${known}.`);
   }
-  if (world.imports.length > 0) {
-    throw new WitError(`World "${worldName}" imports something; guests have no imports yet.`);
-  }
   const resolver = new Resolver(wit);
+  const imported = functionsOf(wit, world.imports, resolver);
+  for (const each of imported.abi) checkImport(each);
+  const exported = functionsOf(wit, world.exports, resolver);
+  return {
+    name: worldName,
+    abi: { name: qualified(wit, world.name), imports: imported.abi, exports: exported.abi },
+    types: resolver.types,
+    functions: exported.wit,
+    importedFunctions: imported.wit,
+  };
+}
+
+type Functions = { readonly wit: readonly WitFunction[]; readonly abi: readonly AbiFunction[] };
+
+function functionsOf(
+  wit: WitPackage,
+  items: readonly WitWorldItem[],
+  resolver: Resolver,
+): Functions {
   const functions: WitFunction[] = [];
-  const exports: AbiFunction[] = [];
-  for (const item of world.exports) {
+  const abi: AbiFunction[] = [];
+  for (const item of items) {
     const from = item.kind === "interface" ? resolver.interface(item.name) : undefined;
     const prefix = from === undefined ? "" : `${qualified(wit, from.name)}#`;
     for (const each of item.kind === "interface" ? from!.functions : [item.function]) {
       functions.push(each);
-      exports.push(resolver.function(each, prefix, from));
+      abi.push(resolver.function(each, prefix, from));
     }
   }
-  const abi = { name: qualified(wit, world.name), exports };
-  return { name: worldName, abi, types: resolver.types, functions };
+  return { wit: functions, abi };
+}
+
+function checkImport({ name, coreName, parameters, result }: AbiFunction): void {
+  if (!coreName.includes("#")) {
+    throw new WitError(`"${name}" is imported alone; import an interface that has it.`);
+  }
+  for (const type of [...parameters.map((field) => field.type), ...(result ? [result] : [])]) {
+    if (SCALARS.has(type.kind)) continue;
+    throw new WitError(`"${name}" is imported with a ${type.kind}; imports are of numbers alone.`);
+  }
 }
 
 export function camelCase(kebab: string): string {
@@ -81,7 +111,8 @@ class Resolver {
   }
 
   function(from: WitFunction, prefix: string, scope: WitInterface | undefined): AbiFunction {
-    if (from.isAsync) throw new WitError(`"${from.name}" is async; exports are synchronous here.`);
+    if (from.isAsync)
+      throw new WitError(`"${from.name}" is async; functions are synchronous here.`);
     return {
       name: camelCase(from.name),
       coreName: `${prefix}${from.name}`,

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import test from "node:test";
 import asc from "assemblyscript/asc";
 import { bytesOf, sequenceLayout } from "#isolate/abi-types.ts";
-import { guestExportNames, guestSource } from "../scripts/generate-guest.ts";
+import { guestExportNames, guestImportsSource, guestSource } from "../scripts/generate-guest.ts";
 import { hostSource } from "../scripts/generate-host.ts";
 import { resolveWorld, type ResolvedWorld } from "../scripts/wit-world.ts";
 import { WitError, parseWit } from "../scripts/wit.ts";
@@ -42,7 +42,13 @@ interface things {
   whole: func(o: inner, names: list<string>) -> outer;
   bare: func() -> result;
 }
+interface numbers {
+  /// A number of two.
+  weigh: func(row: u32, share: f64) -> u64;
+  half-of: func(value: s8) -> f32;
+}
 world wide {
+  import numbers;
   export things;
   export alone: func(text: string) -> string;
 }
@@ -67,6 +73,14 @@ test("the host's side of a wide world", (t) => {
     {
       serializers: [String],
     },
+  );
+});
+
+test("what a wide world imports, as the guest declares it", (t) => {
+  t.assert.fileSnapshot(
+    guestImportsSource(wide(), "wide.wit"),
+    resolve(ROOT, "test/golden/wide.imports.txt"),
+    { serializers: [String] },
   );
 });
 
@@ -170,7 +184,16 @@ for (const { wit, message } of ERRORS) {
 
 const WORLD_ERRORS: readonly { body: string; world?: string; message: RegExp }[] = [
   { body: "world w {}", world: "v", message: /no world "v"; it has w/ },
-  { body: "interface i {} world w { import i; }", message: /imports something/ },
+  { body: "world w { import f: func(a: u8); }", message: /"f" is imported alone/ },
+  {
+    body: "interface i { f: func(a: u8) -> string; } world w { import i; }",
+    message: /"f" is imported with a string; imports are of numbers alone/,
+  },
+  {
+    body: "interface i { f: func(a: list<u8>); } world w { import i; }",
+    message: /"f" is imported with a list/,
+  },
+  { body: "world w { import i; }", message: /no interface "i"/ },
   { body: "world w { export i; }", message: /no interface "i"/ },
   { body: "interface i { f: async func(); } world w { export i; }", message: /"f" is async/ },
   { body: "interface i { f: func(a: own); } world w { export i; }", message: /no type "own"/ },

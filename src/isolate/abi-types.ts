@@ -49,6 +49,8 @@ export type AbiFunction = {
 export type AbiWorld = {
   /** `nexuscore:tenant/summarizer@0.1.0`. */
   readonly name: string;
+  /** Their `coreName` has module and name: `nexuscore:tenant/classifier@0.1.0#message-row`. */
+  readonly imports: readonly AbiFunction[];
   readonly exports: readonly AbiFunction[];
 };
 

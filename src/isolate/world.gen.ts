@@ -440,5 +440,6 @@ export const SKETCH: AbiFunction = {
 
 export const SUMMARIZER: AbiWorld = {
   name: "nexuscore:tenant/summarizer@0.1.0",
+  imports: [],
   exports: [CONFIGURE, INGEST, ADVANCE, TRENDING, SUMMARY, CONVERSATIONS, CONVERSATION, SKETCH],
 };

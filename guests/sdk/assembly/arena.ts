@@ -1,13 +1,16 @@
-// The arena: all scratch of one call, in the low 64 KiB page, behind the statics.
+// The arena: all scratch of one call, behind the statics and below the tenant's state.
 //
 // A guest has no allocator and no garbage collector. Parameters, scratch and results are cut from
-// the page one after the other; `reset` at the end of the call (the post-return of what it
-// returned) forgets them all and writes zeros over them, so between calls the low page is byte for
-// byte the page the component started with, and only the high page, the tenant's state, is left to
-// keep. Fresh memory is therefore always zero. A call that wants more than the page holds traps.
+// it one after the other; `reset` at the end of the call (the post-return of what it returned)
+// forgets them all and writes zeros over them, so between calls the low memory is byte for byte
+// what the component started with, and only the tenant's state is left to keep. Fresh memory is
+// therefore always zero. A call that wants more than the arena holds traps.
+//
+// A guest's build may say where the two begin (`--use ARENA_START=… --use STATE_START=…`, see
+// scripts/guests.ts): a guest with large tables has a page of its own for the arena.
 
 /** First byte of the tenant's state; everything below is statics and scratch. */
-export const STATE_ADDRESS: usize = 0x10000;
+export const STATE_ADDRESS: usize = isDefined(STATE_START) ? STATE_START : 0x10000;
 
 // u32 first free address; 0 stands for the start, so that the static equals its base between calls.
 const TOP: usize = memory.data(8, 8);
@@ -32,7 +35,7 @@ export function cabi_realloc(oldPtr: usize, oldSize: usize, align: usize, newSiz
 /** Where the next allocation would start. */
 export function mark(): usize {
   const top = <usize>load<u32>(TOP);
-  return top == 0 ? __heap_base : top;
+  return top == 0 ? start() : top;
 }
 
 /** Frees what was allocated since `mark` gave `position`. */
@@ -43,6 +46,12 @@ export function release(position: usize): void {
 
 /** Frees everything. The last thing of every call. */
 export function reset(): void {
-  memory.fill(__heap_base, 0, mark() - __heap_base);
+  memory.fill(start(), 0, mark() - start());
   store<u32>(TOP, 0);
+}
+
+/** Of the arena. */
+@inline
+function start(): usize {
+  return isDefined(ARENA_START) ? ARENA_START : __heap_base;
 }
