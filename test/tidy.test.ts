@@ -9,7 +9,7 @@ const LAYERS = [
   ["std"],
   ["model"],
   ["observe", "config"],
-  ["isolate", "batcher", "merger", "kernel"],
+  ["isolate", "batcher", "merger", "classifier", "kernel"],
   ["shard"],
   ["engine"],
   ["ingest", "egress", "api"],

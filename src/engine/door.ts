@@ -1,9 +1,12 @@
 /** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
 import type { EventErrorCode } from "#model/event-error.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
+import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/moderation.ts";
+import type { PolicyRecord } from "#model/policy.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
+import type { ModerationOutcome } from "#model/verdict.ts";
 import type { WarningCode } from "#model/warning.ts";
 import type { Window } from "#model/window.ts";
 
@@ -37,6 +40,12 @@ export type TenantSettings = {
 
 export type TenantList = { readonly total: number; readonly tenants: readonly TenantStatus[] };
 
+/**
+ * Is told every verdict, whatever door its message came by; `text` is undefined where it must not
+ * be stored. It is quick and never throws.
+ */
+export type VerdictListener = (verdict: Verdict, text: string | undefined) => void;
+
 export type ShardStats = {
   readonly shard: number;
   readonly tenantCount: number;
@@ -51,6 +60,22 @@ export type ShardStats = {
   readonly outcomes: Readonly<Record<string, number>>;
   /** Quantiles of guest turns, slot miss included, microseconds, since the start. */
   readonly turnUs: { readonly p50: number; readonly p99: number; readonly p999: number };
+  readonly moderation: ModerationStats;
+};
+
+/** Of a shard's moderators; counts are since the start. */
+export type ModerationStats = {
+  readonly judgedCount: number;
+  /** Of those judged: their action; a message that is blocked is not counted as flagged. */
+  readonly flaggedCount: number;
+  readonly blockedCount: number;
+  readonly slotHitCount: number;
+  readonly slotMissCount: number;
+  readonly imageBytes: number;
+  /** Turns by Outcome. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Quantiles of the time a message takes to be judged, slot miss included, microseconds. */
+  readonly judgeUs: { readonly p50: number; readonly p99: number; readonly p999: number };
 };
 
 /** Every method that fails does so with a `Problem` (model/problem.ts). */
@@ -88,6 +113,26 @@ export interface EngineDoor {
    * anew; of changed `windows`, those that stay go on as they are.
    */
   putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus>;
+  /**
+   * Judges messages in their order, each with those before it in its conversation; one outcome a
+   * message. A tenant needs no events to be judged. Its limits are the caller's to check: what is
+   * over them is the outcome `badRequest`. Problems of all: busy, stopping, tenantLimit,
+   * shardRestarting; of one message: badRequest, tenantQuarantined, guestFailed, memoryFull.
+   */
+  moderate(
+    tenant: string,
+    requests: readonly ModerationRequest[],
+  ): Promise<readonly ModerationOutcome[]>;
+  /** The tenant's next verdict uses it. Problems: tenantLimit, guestFailed, as above. */
+  putPolicy(tenant: string, record: PolicyRecord): Promise<void>;
+  /** What is remembered of a conversation, the oldest first; nothing, if it is not remembered. */
+  turns(tenant: string, conversation: string): Promise<readonly Turn[]>;
+  /** Whether there was something to forget. */
+  forgetConversation(tenant: string, conversation: string): Promise<boolean>;
+  /** Problem: tenantUnknown. */
+  moderatorUsage(tenant: string): Promise<ModeratorUsage>;
+  /** What is returned ends it. */
+  onVerdict(listener: VerdictListener): () => void;
   stats(): readonly ShardStats[];
   /** Whether events are taken now. */
   readonly ready: boolean;

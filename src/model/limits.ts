@@ -96,6 +96,43 @@ export const MERGE_SLICE_MS_MAX = 5;
 /** Merges that run at once; beyond, `busy`. */
 export const MERGES_MAX = 4;
 
+/** Messages of one request for verdicts. */
+export const MODERATE_COUNT_MAX = 256;
+/** Bytes of the body of such a request. */
+export const MODERATE_BODY_BYTES_MAX = 1024 * 1024;
+/** Bytes of what a moderator is handed of one message: its texts, names and given context. */
+export const JUDGE_BYTES_MAX = 24 * 1024;
+/** Turns of the context that a request brings along; of more, the newest count. */
+export const GIVEN_TURNS_MAX = 32;
+export const ROLE_BYTES_MAX = 64;
+export const LANGUAGE_BYTES_MAX = 35;
+/** Bytes of a policy as a moderator is handed it, and of one entry of its lists. */
+export const POLICY_BYTES_MAX = 8 * 1024;
+export const POLICY_TERM_BYTES_MAX = 80;
+/** Bytes of text that a policy may let one conversation remember. */
+export const CONTEXT_BYTES_MAX = 16 * 1024;
+/** Turns of a conversation that a policy may let be read. */
+export const CONTEXT_TURNS_MAX = 32;
+/** How long a policy may let a conversation be remembered. */
+export const CONTEXT_AGE_MS_MAX = 30 * 24 * 3_600_000;
+/** Bytes of the body of a policy: JSON takes more than the form a moderator is handed. */
+export const POLICY_BODY_BYTES_MAX = 64 * 1024;
+export const POLICY_NOTE_BYTES_MAX = 512;
+/** Former versions of a tenant's policy that are kept. */
+export const POLICY_VERSIONS_MAX = 100;
+/** Verdicts that a dry run of a policy looks back on: of one tenant, and held of all in memory. */
+export const PAST_VERDICTS_MAX = 1_000;
+export const PAST_VERDICTS_HELD_MAX = 32_768;
+/** Examples that a dry run names. */
+export const DRY_RUN_EXAMPLES_MAX = 20;
+/** Bytes of an opaque token that is sent back as it came. */
+export const CLIENT_TOKEN_BYTES_MAX = 4 * 1024;
+/** Bytes of the weights of the classifier, which all tenants share. */
+export const CLASSIFIER_BYTES_MAX = 8 * 1024 * 1024;
+/** Messages, and bytes of them, that a shard judges before it looks at its ring again. */
+export const JUDGE_SLICE_COUNT_MAX = 64;
+export const JUDGE_SLICE_BYTES_MAX = 32 * 1024;
+
 /** Bytes of the ring between the I/O thread and one shard. */
 export const RING_BYTES = 16 * 1024 * 1024;
 /** Requests that may wait for one shard's answer. */

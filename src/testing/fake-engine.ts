@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { EngineDoor, Offer, OfferAnswer, ShardStats, TenantList } from "#engine/door.ts";
+import type { VerdictListener } from "#engine/door.ts";
 import { Merges } from "#engine/merges.ts";
 import { ERRORS_LISTED_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
 import type { MergeOmission, MergeRequest, SummaryMerge } from "#model/merge.ts";
@@ -19,8 +20,10 @@ import {
   windowsOf,
   withAlways,
 } from "#model/window.ts";
+import type { ModerationOutcome } from "#model/verdict.ts";
 import type { Question } from "#shard/protocol.ts";
 import { FakeMerger } from "./fake-merger.ts";
+import { FakeModerator } from "./fake-moderation.ts";
 import {
   conversationItem,
   type FakeConversation,
@@ -30,6 +33,8 @@ import {
   type FakeSummaries,
 } from "./fake-summaries.ts";
 import { EVENT_ERRORS, type EventErrorCode } from "#model/event-error.ts";
+import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
+import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import { isTenantId, type Clock, type TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
@@ -74,6 +79,12 @@ export class FakeEngine implements EngineDoor {
     return new FakeMerger();
   });
   #problem: Problem | undefined;
+  readonly #moderators = new Map<string, FakeModerator>();
+  readonly #listeners = new Set<VerdictListener>();
+  /** The time of verdicts whose messages have none. */
+  nowMs = 1_700_000_000_000;
+  /** A message with this text fails, as if the tenant's moderator had. */
+  failingText: string | undefined;
   #gate: Promise<void> | undefined;
 
   failNext(problem: Problem): void {
@@ -218,6 +229,51 @@ export class FakeEngine implements EngineDoor {
     return this.#status(tenant);
   }
 
+  async moderate(
+    tenant: string,
+    requests: readonly ModerationRequest[],
+  ): Promise<readonly ModerationOutcome[]> {
+    this.#mayFail();
+    const moderator = this.#moderator(tenant);
+    return requests.map((request) => {
+      if (request.text === this.failingText) {
+        return { problem: { code: "guestFailed", detail: `The moderator of ${tenant} failed.` } };
+      }
+      const verdict = moderator.judge(tenant, request, this.nowMs);
+      const isStored = request.doNotStore !== true && !moderator.record.policy.doNotStore;
+      for (const listener of this.#listeners)
+        listener(verdict, isStored ? request.text : undefined);
+      return { verdict };
+    });
+  }
+
+  async putPolicy(tenant: string, record: PolicyRecord): Promise<void> {
+    this.#mayFail();
+    this.#moderator(tenant).record = record;
+  }
+
+  async turns(tenant: string, conversation: string): Promise<readonly Turn[]> {
+    this.#mayFail();
+    return this.#moderator(tenant).conversations.get(conversation) ?? [];
+  }
+
+  async forgetConversation(tenant: string, conversation: string): Promise<boolean> {
+    this.#mayFail();
+    return this.#moderator(tenant).conversations.delete(conversation);
+  }
+
+  async moderatorUsage(tenant: string): Promise<ModeratorUsage> {
+    this.#mayFail();
+    const found = this.#moderators.get(tenant);
+    if (found !== undefined) return found.usage;
+    throw new Problem("tenantUnknown", `There is no tenant ${tenant}.`);
+  }
+
+  onVerdict(listener: VerdictListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   stats(): readonly ShardStats[] {
     return [
       {
@@ -232,6 +288,16 @@ export class FakeEngine implements EngineDoor {
         ringBytesUsed: 0,
         outcomes: { ok: 0 },
         turnUs: { p50: 0, p99: 0, p999: 0 },
+        moderation: {
+          judgedCount: 0,
+          flaggedCount: 0,
+          blockedCount: 0,
+          slotHitCount: 0,
+          slotMissCount: 0,
+          imageBytes: 0,
+          outcomes: { ok: 0 },
+          judgeUs: { p50: 0, p99: 0, p999: 0 },
+        },
       },
     ];
   }
@@ -245,6 +311,12 @@ export class FakeEngine implements EngineDoor {
     const problem = this.#problem;
     this.#problem = undefined;
     if (problem !== undefined) throw problem;
+  }
+
+  #moderator(tenant: string): FakeModerator {
+    let found = this.#moderators.get(tenant);
+    if (found === undefined) this.#moderators.set(tenant, (found = new FakeModerator()));
+    return found;
   }
 
   #find(tenant: string): FakeTenant {

@@ -1,0 +1,78 @@
+/**
+ * From what a tenant's component reports of a message to the verdict that a caller gets: masks and
+ * lists become words, and what the component cannot know is added.
+ */
+import {
+  CATEGORIES,
+  type Category,
+  type ModerationRequest,
+  type Verdict,
+  type VerdictReport,
+} from "./moderation.ts";
+import type { ProblemCode } from "./problem.ts";
+
+/** What became of one message of a batch. */
+export type ModerationOutcome =
+  | { readonly verdict: Verdict }
+  | { readonly problem: { readonly code: ProblemCode; readonly detail: string } };
+
+/** A report, and what else a verdict says. */
+export type Judgement = {
+  readonly report: VerdictReport;
+  readonly id: string;
+  readonly tenant: string;
+  readonly model: string;
+  readonly asOfMs: number;
+};
+
+export function verdictOf(
+  { report, id, tenant, model, asOfMs }: Judgement,
+  { id: messageId, conversation, user }: Pick<ModerationRequest, "id" | "conversation" | "user">,
+): Verdict {
+  const { flagged, scores, thresholds, policyVersion } = report;
+  const { language: tag, languageSource: source, languageSupport: support } = report;
+  return {
+    id,
+    tenant,
+    messageId,
+    conversation,
+    user,
+    action: report.action,
+    proposedAction: report.proposedAction,
+    flagged: report.action !== "allow",
+    categories: byCategory((category) => ((flagged >>> category) & 1) === 1),
+    scores: byCategory((category) => scores[category]!),
+    thresholds: byCategory((category) => {
+      const threshold = thresholds[category]!;
+      return threshold > 1 ? null : threshold;
+    }),
+    toxicityAlone: report.toxicityAlone,
+    severity: report.severity,
+    spans: report.spans,
+    contextUsed: report.contextUsed,
+    reason: report.reason,
+    language: { tag, source, support },
+    listEntry: report.listEntry,
+    policy: { version: policyVersion, source: policyVersion === 0 ? "default" : "tenant" },
+    model,
+    asOfMs,
+    degraded: false,
+  };
+}
+
+/** The same properties in the same order every time: written out, so that it is one shape. */
+function byCategory<Value>(of: (category: number) => Value): Readonly<Record<Category, Value>> {
+  return {
+    toxicity: of(0),
+    severeToxicity: of(1),
+    insult: of(2),
+    profanity: of(3),
+    threat: of(4),
+    identityAttack: of(5),
+    sexual: of(6),
+    selfHarm: of(7),
+    harmfulReply: of(8),
+  };
+}
+
+export const CATEGORY_COUNT = CATEGORIES.length;
