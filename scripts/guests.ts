@@ -16,16 +16,20 @@ export type Guest = {
   readonly arena: string;
   /** 64 KiB each, from the start and for good. */
   readonly memoryPages: number;
-  /** Where the scratch of a call begins; left out: behind the statics. It ends before the state. */
-  readonly arenaStart?: number;
+  /** Where the scratch of a call lies; left out: between the statics and the state. */
+  readonly arenaBounds?: { readonly start: number; readonly end: number };
   /** Where the tenant's state begins. */
   readonly stateStart: number;
 };
 
 /** The memory of the reference summarizer: program and scratch, then 128 KiB of state. */
 const SUMMARIZER_MEMORY = { memoryPages: 3, stateStart: 0x10000 } as const;
-/** Of the moderator: program and its tables, scratch, then 128 KiB of state. */
-const MODERATOR_MEMORY = { memoryPages: 4, arenaStart: 0x10000, stateStart: 0x20000 } as const;
+/** Of the moderator: program and its tables, arena, scratch of the scoring, 128 KiB of state. */
+const MODERATOR_MEMORY = {
+  memoryPages: 4,
+  arenaBounds: { start: 0x10000, end: 0x18000 },
+  stateStart: 0x20000,
+} as const;
 
 export const ENTRY_NAME = "world.gen.ts";
 /** Beside the entry of a guest whose world imports something. */
@@ -59,25 +63,37 @@ export const GUESTS: readonly Guest[] = [
     arena: "./arena",
     ...SUMMARIZER_MEMORY,
   },
+  {
+    name: "hostile-moderator",
+    witPath: "wit/moderator.wit",
+    world: "moderator",
+    folder: "guests/hostile-moderator/assembly",
+    author: "./moderator",
+    arena: "../../sdk/assembly/arena",
+    ...MODERATOR_MEMORY,
+  },
 ];
 
 /** What the compiler is told of a guest, beside its entry; tests tell it the same. */
-export function guestOptions({ memoryPages, arenaStart, stateStart }: Guest): string[] {
-  const memory = `--initialMemory ${memoryPages} --maximumMemory ${memoryPages}`;
-  const arena = arenaStart === undefined ? "" : ` --use ARENA_START=${arenaStart}`;
-  return (
-    "--runtime stub --use abort= -O3 --noAssert --converge --enable simd " +
-    `${memory}${arena} --use STATE_START=${stateStart}`
-  ).split(" ");
+export function guestOptions({ memoryPages, arenaBounds, stateStart }: Guest): string[] {
+  const places = [`STATE_START=${stateStart}`];
+  if (arenaBounds !== undefined) {
+    places.push(`ARENA_START=${arenaBounds.start}`, `ARENA_END=${arenaBounds.end}`);
+  }
+  return [
+    ..."--runtime stub --use abort= -O3 --noAssert --converge --enable simd".split(" "),
+    ...["--initialMemory", `${memoryPages}`, "--maximumMemory", `${memoryPages}`],
+    ...places.flatMap((place) => ["--use", place]),
+  ];
 }
 
 /**
  * Core modules that the host runs itself; they are no guests and have no world. The compiler's
- * options stand in the config, target `release`.
+ * options stand in the config, target `release`; WebAssembly text has none.
  */
 export const CORE_MODULES: readonly {
   readonly entryPath: string;
-  readonly configPath: string;
+  readonly configPath?: string;
   readonly outputPath: string;
 }[] = [
   {
@@ -101,8 +117,7 @@ export const CORE_MODULES: readonly {
     outputPath: "merger/dist/merger.wasm",
   },
   {
-    entryPath: "scanner/assembly/index.ts",
-    configPath: "scanner/asconfig.json",
+    entryPath: "scanner/scanner.wat",
     outputPath: "scanner/dist/scanner.wasm",
   },
 ];
@@ -117,5 +132,10 @@ export const HOST_WORLDS: readonly {
     witPath: "wit/summarizer.wit",
     world: "summarizer",
     outputPath: "src/isolate/world.gen.ts",
+  },
+  {
+    witPath: "wit/moderator.wit",
+    world: "moderator",
+    outputPath: "src/isolate/moderator-world.gen.ts",
   },
 ];

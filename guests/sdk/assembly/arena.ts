@@ -6,11 +6,12 @@
 // what the component started with, and only the tenant's state is left to keep. Fresh memory is
 // therefore always zero. A call that wants more than the arena holds traps.
 //
-// A guest's build may say where the two begin (`--use ARENA_START=… --use STATE_START=…`, see
-// scripts/guests.ts): a guest with large tables has a page of its own for the arena.
+// A guest's build may say where they lie (`--use ARENA_START=… --use ARENA_END=…
+// --use STATE_START=…`, see scripts/guests.ts): a guest with large tables has another page for it.
 
 /** First byte of the tenant's state; everything below is statics and scratch. */
 export const STATE_ADDRESS: usize = isDefined(STATE_START) ? STATE_START : 0x10000;
+const ARENA_LIMIT: usize = isDefined(ARENA_END) ? ARENA_END : STATE_ADDRESS;
 
 // u32 first free address; 0 stands for the start, so that the static equals its base between calls.
 const TOP: usize = memory.data(8, 8);
@@ -18,7 +19,7 @@ const TOP: usize = memory.data(8, 8);
 export function alloc(bytes: usize, align: usize = 8): usize {
   const start = (mark() + align - 1) & ~(align - 1);
   const end = start + bytes;
-  if (end > STATE_ADDRESS || end < start) unreachable();
+  if (end > ARENA_LIMIT || end < start) unreachable();
   store<u32>(TOP, <u32>end);
   return start;
 }
