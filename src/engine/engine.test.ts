@@ -155,7 +155,7 @@ test("new tenants beyond the limit are refused, the others go on", async (t) => 
 });
 
 test("when the memory for tenants is full, events and questions are told so", async (t) => {
-  const engine = await start(t, { shardCount: 1, slotCount: 1, imageBytesMax: 32 * 1024 });
+  const engine = await start(t, { shardCount: 1, slotCount: 1, imageBytesMax: 12 * 1024 });
   const codes = new Set<string>();
   for (let tenant = 0; tenant < 20; tenant++) {
     const { errors } = await post(engine, `t${tenant}`, [{ user: "u", text: "hello there" }]);

@@ -19,7 +19,6 @@ import { createHash } from "node:crypto";
 import {
   BATCH_BYTES_MAX,
   CONVERSATION_BYTES_MAX,
-  IMAGE_PAGE_BYTES,
   STRIKE_COUNT_MAX,
   TURN_MS_MAX,
 } from "#model/limits.ts";
@@ -300,7 +299,7 @@ export class IsolateHost {
 
   /** Bytes of the tenant's image as last written. */
   imageBytes(tenant: number): number {
-    return this.#images.pageCount(tenant) * IMAGE_PAGE_BYTES;
+    return this.#images.bytesOf(tenant);
   }
 
   /** SHA-256 of all of the tenant's state. Writes its image first. */

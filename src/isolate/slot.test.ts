@@ -6,6 +6,7 @@ import { Random } from "#std/random.ts";
 import { hostileComponent } from "#testing/hostile-guest.ts";
 import { admitComponent } from "./admission.ts";
 import { pageCountOf } from "./images.ts";
+import { packedBytes } from "./scanner.ts";
 import { BasePages, Slot } from "./slot.ts";
 import { SUMMARIZER } from "./world.gen.ts";
 
@@ -36,6 +37,55 @@ test("every byte that differs from the base is found, in its page and in no othe
     assert.ok(bytes.equals(base.component.base), `SEED=${seed}`);
   }
 });
+
+test("what is packed is written again byte for byte, and says the same of the same memory", () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
+  const random = new Random(seed);
+  const slot = new Slot(0, 0, base);
+  const { bytes } = slot.instance.memory;
+  const { zeros } = base;
+  for (let round = 0; round < 1000; round++) {
+    // Runs of bytes, anywhere, the program's data included; some of them are zeros.
+    for (let run = random.below(12); run > 0; run--) {
+      const start = random.below(bytes.length);
+      const length = 1 + random.below(random.chance(1, 4) ? 9000 : 70);
+      bytes.fill(random.below(4), start, Math.min(start + length, bytes.length));
+    }
+    slot.compare();
+    const expected = Buffer.from(bytes);
+    const byteCount = slot.pack();
+    const packed = Buffer.from(packedBytes.subarray(0, byteCount));
+    const lines = linesOf(expected, slot.dirty, zeros);
+    const pages = pageCountOf(slot.dirty);
+    const headBytes = pages === 0 ? 0 : 16 + ((8 * pages + 15) & ~15);
+    assert.equal(byteCount, headBytes + 64 * lines, `SEED=${seed}`);
+    if (byteCount > 0) assert.equal(packed.readUInt32LE(0), byteCount, `SEED=${seed}`);
+    slot.scrub();
+    assert.ok(bytes.equals(base.component.base), `SEED=${seed}`);
+    packedBytes.fill(0xa5);
+    packed.copy(packedBytes);
+    if (byteCount > 0) slot.unpack();
+    assert.ok(bytes.equals(expected), `SEED=${seed}`);
+    slot.compare();
+    assert.equal(slot.pack(), byteCount);
+    assert.ok(packedBytes.subarray(0, byteCount).equals(packed), `SEED=${seed}`);
+    slot.scrub();
+  }
+});
+
+/** Lines that an image of the pages must hold: of the program's data all, else what is not zero. */
+function linesOf(bytes: Buffer, dirty: Uint32Array, zeros: Int32Array): number {
+  const zero = Buffer.alloc(64);
+  let count = 0;
+  for (let at = 0; at < bytes.length; at += 64) {
+    const page = Math.floor(at / IMAGE_PAGE_BYTES);
+    const bit = 1 << (page & 31);
+    if ((dirty[page >>> 5]! & bit) === 0) continue;
+    const isZeroPage = (zeros[page >>> 5]! & bit) !== 0;
+    if (!isZeroPage || !bytes.subarray(at, at + 64).equals(zero)) count += 1;
+  }
+  return count;
+}
 
 test("a program whose data lies in two places is compared in both", async () => {
   const text: string = await print(hostileComponent());

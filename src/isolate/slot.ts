@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { IMAGE_PAGE_BYTES } from "#model/limits.ts";
 import type { AdmittedComponent } from "./admission.ts";
 import { GuestInstance } from "./guest-instance.ts";
-import { MASK_PAGES_MAX, MASK_WORDS, NO_PAGE } from "./images.ts";
+import { MASK_PAGES_MAX, MASK_WORDS, NO_BLOCK } from "./images.ts";
 import { Journal } from "./journal.ts";
-import { scannerOf, type NonZeroPages } from "./scanner.ts";
+import { scannerOf, type Scanner } from "./scanner.ts";
 
 export const NO_TENANT = -1;
 
@@ -49,8 +49,8 @@ export class Slot {
   instance: GuestInstance;
   tenant = NO_TENANT;
   readonly journal = new Journal();
-  /** The journal continues the image that begins with this page. */
-  journalHead = NO_PAGE;
+  /** The journal continues the image that begins with this block. */
+  journalHead = NO_BLOCK;
   /** Used since the hand of the clock came by. */
   isReferenced = false;
   /** Its tenant is one of those that came last; see victims.ts. */
@@ -60,7 +60,7 @@ export class Slot {
   #pages: readonly Buffer[] = [];
   /** The pages of `base.dataRuns` in this memory. */
   #dataRuns: readonly DataRun[] = [];
-  #nonZeroPages: NonZeroPages = () => 0;
+  #scanner!: Scanner;
 
   constructor(index: number, componentNumber: number, base: BasePages) {
     this.index = index;
@@ -71,10 +71,6 @@ export class Slot {
 
   get isEmpty(): boolean {
     return this.tenant === NO_TENANT;
-  }
-
-  get pages(): readonly Buffer[] {
-    return this.#pages;
   }
 
   /** Throws the instance away and starts a new one; its memory equals the base. */
@@ -88,7 +84,7 @@ export class Slot {
   compare(): void {
     const { dirty, base } = this;
     for (let word = 0; word < MASK_WORDS; word++) {
-      dirty[word] = this.#nonZeroPages(word * 32, base.zeros[word]!);
+      dirty[word] = this.#scanner.nonZeroPages(word * 32, base.zeros[word]!);
     }
     for (let run = 0; run < this.#dataRuns.length; run++) {
       const { bytes, firstPage, endPage } = this.#dataRuns[run]!;
@@ -100,13 +96,33 @@ export class Slot {
     }
   }
 
+  /**
+   * Packs the pages of `dirty`: of those that are zero in the base the lines that are not, of the
+   * program's data all. Returns the bytes, 0 if there is no such page.
+   */
+  pack(): number {
+    const { dirty } = this;
+    const { zeros } = this.base;
+    const low = dirty[0]! | 0;
+    const high = dirty[1]! | 0;
+    if ((low | high) === 0) return 0;
+    return this.#scanner.pack(low, high, low & ~zeros[0]!, high & ~zeros[1]!);
+  }
+
+  /** Writes what lies packed over the memory, which equals the base. */
+  unpack(): void {
+    this.#scanner.unpack();
+  }
+
   /** Makes the pages of `dirty` equal the base again. */
   scrub(): void {
+    const { dirty, base } = this;
     const { bytes } = this.instance.memory;
+    this.#scanner.clear(dirty[0]! & base.zeros[0]!, dirty[1]! & base.zeros[1]!);
     for (let word = 0; word < MASK_WORDS; word++) {
-      for (let bits = this.dirty[word]!; bits !== 0; bits &= bits - 1) {
+      for (let bits = dirty[word]! & ~base.zeros[word]!; bits !== 0; bits &= bits - 1) {
         const page = word * 32 + 31 - Math.clz32(bits & -bits);
-        bytes.set(this.base.pages[page]!, page * IMAGE_PAGE_BYTES);
+        bytes.set(base.pages[page]!, page * IMAGE_PAGE_BYTES);
       }
     }
   }
@@ -117,7 +133,7 @@ export class Slot {
     assert(bytes.length === this.base.component.base.length);
     this.#pages = cut(bytes);
     this.#dataRuns = this.base.dataRuns.map((run) => runOf(bytes, run.firstPage, run.endPage));
-    this.#nonZeroPages = scannerOf(instance.memory.memory);
+    this.#scanner = scannerOf(instance.memory.memory);
     return instance;
   }
 }

@@ -7,6 +7,7 @@ import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-gu
 import { admitComponent } from "./admission.ts";
 import { HostStats } from "./host-stats.ts";
 import { Images } from "./images.ts";
+import type { Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
 import { NO_SLOT, TenantTable } from "./tenant-table.ts";
 import { SUMMARIZER } from "./world.gen.ts";
@@ -23,20 +24,20 @@ class InterruptedImages extends Images {
   expected: Buffer | undefined;
   comparedCount = 0;
 
-  override store(tenant: number, mask: Uint32Array, pages: readonly Uint8Array[]): boolean {
+  override store(tenant: number, packed: Buffer, byteCount: number): boolean {
     this.#reach("beforeStore");
-    const isStored = super.store(tenant, mask, pages);
+    const isStored = super.store(tenant, packed, byteCount);
     this.#reach("afterStore");
     return isStored;
   }
 
-  override load(tenant: number, memory: Uint8Array): void {
+  override load(tenant: number, slot: Slot): void {
     this.#reach("beforeLoad");
     if (this.expected !== undefined) {
-      assert.ok(this.expected.equals(memory));
+      assert.ok(this.expected.equals(slot.instance.memory.bytes));
       this.comparedCount += 1;
     }
-    super.load(tenant, memory);
+    super.load(tenant, slot);
     this.#reach("afterLoad");
   }
 

@@ -19,7 +19,8 @@ import type { Outcome } from "#model/outcome.ts";
 import type { AdmittedComponent } from "./admission.ts";
 import { outcomeOf } from "./guest-instance.ts";
 import type { HostStats } from "./host-stats.ts";
-import { NO_PAGE, pageCountOf, type Images } from "./images.ts";
+import { NO_BLOCK, pageCountOf, type Images } from "./images.ts";
+import { packedBytes } from "./scanner.ts";
 import { BasePages, NO_TENANT, Slot } from "./slot.ts";
 import { NO_SLOT, type TenantTable } from "./tenant-table.ts";
 import { NEWCOMERS_MAX, Victims } from "./victims.ts";
@@ -118,7 +119,7 @@ export class Slots {
     stats.restores += 1;
     slot.reset(slot.componentNumber, slot.base);
     if (slot.tenant === NO_TENANT) return;
-    images.load(slot.tenant, slot.instance.memory.bytes);
+    images.load(slot.tenant, slot);
     if (slot.journalHead !== images.head(slot.tenant)) this.#beginJournal(slot);
     try {
       slot.journal.replay(slot.instance);
@@ -128,7 +129,7 @@ export class Slots {
       stats.replayFailures += 1;
       this.#beginJournal(slot);
       slot.reset(slot.componentNumber, slot.base);
-      images.load(slot.tenant, slot.instance.memory.bytes);
+      images.load(slot.tenant, slot);
     }
   }
 
@@ -159,7 +160,7 @@ export class Slots {
     }
     stats.slotMisses += 1;
     this.torn = slot;
-    images.load(tenant, slot.instance.memory.bytes);
+    images.load(tenant, slot);
     slot.journal.clear();
     slot.journalHead = images.head(tenant);
     slot.tenant = tenant;
@@ -228,7 +229,7 @@ export class Slots {
     if (!this.#settle(slot)) return "refused";
     if (stats.outcomes.exceededMemory === strikesBefore) return "ok";
     slot.scrub();
-    images.load(slot.tenant, slot.instance.memory.bytes);
+    images.load(slot.tenant, slot);
     return "exceededMemory";
   }
 
@@ -246,7 +247,7 @@ export class Slots {
       onOversize(slot.tenant);
       return true;
     }
-    if (!images.store(slot.tenant, slot.dirty, slot.pages)) return false;
+    if (!images.store(slot.tenant, packedBytes, slot.pack())) return false;
     this.#beginJournal(slot);
     stats.commits += 1;
     return true;
@@ -255,6 +256,7 @@ export class Slots {
   /** An empty journal behind the tenant's image. */
   #beginJournal(slot: Slot): void {
     slot.journal.clear();
-    slot.journalHead = slot.tenant === NO_TENANT ? NO_PAGE : this.#options.images.head(slot.tenant);
+    slot.journalHead =
+      slot.tenant === NO_TENANT ? NO_BLOCK : this.#options.images.head(slot.tenant);
   }
 }

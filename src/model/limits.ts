@@ -38,7 +38,7 @@ export const FUTURE_MS_MAX = 60_000;
 
 /** Bytes of one batch handed to a guest. Larger groups are split. */
 export const BATCH_BYTES_MAX = 24 * 1024;
-/** Bytes of a tenant's image: its share of memory, enforced by the host. */
+/** Bytes of the pages that a tenant's state may take, enforced by the host. */
 export const IMAGE_BYTES_MAX = 128 * 1024;
 export const IMAGE_PAGE_BYTES = 4096;
 /** 64 KiB pages of a guest's memory: one of program and scratch, two of state. */
