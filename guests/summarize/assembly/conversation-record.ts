@@ -20,7 +20,7 @@
 // conversation knows its own error (a martingale estimator; Ting 2014, Cohen 2015): 4 % at 100
 // users, some 15 % at 3,000. A bitmap that is full tells an error of 1.
 import { putExcerpt } from "../../sdk/assembly/text/excerpt";
-import { Message, putText, TAGS_MAX } from "./message";
+import { Message, putText } from "./message";
 
 export const KIND_SAID: u32 = 1;
 export const KIND_QUESTION: u32 = 2;
@@ -297,9 +297,14 @@ export class Record {
     return line;
   }
 
-  removeLine(line: Line): void {
+  /** Takes kinds from the line, and the line away if none is left; whether it is gone. */
+  release(line: Line, kinds: u32): bool {
+    this.revision += 1;
+    line.kinds &= ~(<u8>kinds);
+    if (line.kinds != 0) return false;
     this.remove(changetype<usize>(line), line.bytes);
     this.lineCount -= 1;
+    return true;
   }
 }
 
@@ -370,17 +375,15 @@ export class Line {
     return (<u32>this.kinds & kind) != 0;
   }
 
-  /** Whether the tag is one of the line's. */
-  @inline
-  hasTag(tag: u32): bool {
-    return v128.any_true(i16x8.eq(v128.load(this.tagsAt), i16x8.splat(<i16>tag)));
-  }
-
-  /** How many tags of the message the line has. */
+  /** Hot. How many tags of the message the line has. */
   sharedTags(message: Message): u32 {
-    let shared: u32 = 0;
-    for (let index: u32 = 0; index < min(message.tagCount, TAGS_MAX); index++)
-      if (this.hasTag(message.tagAt(index))) shared += 1;
+    const own = v128.load(this.tagsAt);
+    let shared = <u32>popcnt(i16x8.bitmask(tagsAmong(v128.load(message.tags), own)));
+    const count = message.tagCount;
+    for (let first = LINE_TAGS; first < count; first += LINE_TAGS) {
+      const among = i16x8.bitmask(tagsAmong(v128.load(message.tags + (first << 1)), own));
+      shared += <u32>popcnt(among & ((1 << min(count - first, LINE_TAGS)) - 1));
+    }
     return shared;
   }
 
@@ -390,16 +393,15 @@ export class Line {
   }
 }
 
-/** A bit for each of the LINE_TAGS tags at `tagsAt` that is among those at `othersAt` too. */
-export function tagsShared(tagsAt: usize, othersAt: usize): u32 {
-  const tags = v128.load(tagsAt);
-  let others = v128.load(othersAt);
+/** Ones in the lanes of the tags that are among the others too; 0 is no tag. */
+@inline
+export function tagsAmong(tags: v128, others: v128): v128 {
   let equal = i16x8.eq(tags, others);
   for (let turn: u32 = 1; turn < LINE_TAGS; turn++) {
     others = v128.shuffle<u16>(others, others, 1, 2, 3, 4, 5, 6, 7, 0);
     equal = v128.or(equal, i16x8.eq(tags, others));
   }
-  return <u32>i16x8.bitmask(v128.and(equal, i16x8.ne(tags, i16x8.splat(0))));
+  return v128.and(equal, i16x8.ne(tags, i16x8.splat(0)));
 }
 
 @inline
