@@ -136,7 +136,7 @@ export class Turn {
 export const TURN_BYTES: usize = 72;
 
 @unmanaged
-export class Usage {
+export class ModeratorUsage {
   conversationCount: u32;
   turnCount: u32;
   stateBytes: u32;
@@ -144,8 +144,8 @@ export class Usage {
   evictedCount: f64;
   judgedCount: f64;
 }
-/** Bytes of one Usage, also in a list. Its alignment: 8. */
-export const USAGE_BYTES: usize = 32;
+/** Bytes of one ModeratorUsage, also in a list. Its alignment: 8. */
+export const MODERATOR_USAGE_BYTES: usize = 32;
 
 /**
  * Sets the policy: its layout is described in guests/moderate/assembly/policy.ts. Empty: the

@@ -1,0 +1,215 @@
+// Generated from wit/moderator.wit by scripts/generate.ts; do not edit.
+import type { AbiFunction, AbiType, AbiWorld } from "./abi-types.ts";
+
+export type Action = "allow" | "flag" | "block";
+
+export type Category = "toxicity" | "severeToxicity" | "insult" | "profanity" | "threat" | "identityAttack" | "sexual" | "selfHarm" | "harmfulReply";
+
+export type TextSpan = {
+  readonly category: Category;
+  readonly start: number;
+  readonly end: number;
+  readonly startCodePoint: number;
+  readonly endCodePoint: number;
+  readonly score: number;
+};
+
+export type Relation = "previous" | "repliedTo" | "sameAuthor" | "given";
+
+export type ContextTurn = {
+  readonly id: string | undefined;
+  readonly ageMs: number;
+  readonly relation: Relation;
+  readonly toxicity: number;
+};
+
+export type LanguageSource = "given" | "detected" | "unknown";
+
+export type LanguageSupport = "full" | "lists" | "none";
+
+export type Verdict = {
+  readonly action: Action;
+  readonly proposedAction: Action;
+  readonly flagged: number;
+  readonly scores: ReadonlyArray<number>;
+  readonly toxicityAlone: number;
+  readonly thresholds: ReadonlyArray<number>;
+  readonly severity: number;
+  readonly spans: ReadonlyArray<TextSpan>;
+  readonly contextUsed: ReadonlyArray<ContextTurn>;
+  readonly reason: string;
+  readonly language: string;
+  readonly languageSource: LanguageSource;
+  readonly languageSupport: LanguageSupport;
+  readonly listEntry: string | undefined;
+  readonly policyVersion: number;
+};
+
+export type Turn = {
+  readonly id: string | undefined;
+  readonly user: string | undefined;
+  readonly role: string | undefined;
+  readonly tsMs: number;
+  readonly text: string;
+  readonly toxicity: number;
+  readonly action: Action;
+};
+
+export type ModeratorUsage = {
+  readonly conversationCount: number;
+  readonly turnCount: number;
+  readonly stateBytes: number;
+  readonly evictedCount: number;
+  readonly judgedCount: number;
+};
+
+const action: AbiType = { kind: "enum", name: "Action", cases: ["allow", "flag", "block"] };
+const category: AbiType = { kind: "enum", name: "Category", cases: ["toxicity", "severeToxicity", "insult", "profanity", "threat", "identityAttack", "sexual", "selfHarm", "harmfulReply"] };
+const textSpan: AbiType = {
+  kind: "record",
+  name: "TextSpan",
+  fields: [
+    { name: "category", type: category },
+    { name: "start", type: { kind: "u32" } },
+    { name: "end", type: { kind: "u32" } },
+    { name: "startCodePoint", type: { kind: "u32" } },
+    { name: "endCodePoint", type: { kind: "u32" } },
+    { name: "score", type: { kind: "f64" } },
+  ],
+};
+const relation: AbiType = { kind: "enum", name: "Relation", cases: ["previous", "repliedTo", "sameAuthor", "given"] };
+const contextTurn: AbiType = {
+  kind: "record",
+  name: "ContextTurn",
+  fields: [
+    { name: "id", type: { kind: "option", value: { kind: "string" } } },
+    { name: "ageMs", type: { kind: "f64" } },
+    { name: "relation", type: relation },
+    { name: "toxicity", type: { kind: "f64" } },
+  ],
+};
+const languageSource: AbiType = { kind: "enum", name: "LanguageSource", cases: ["given", "detected", "unknown"] };
+const languageSupport: AbiType = { kind: "enum", name: "LanguageSupport", cases: ["full", "lists", "none"] };
+const verdict: AbiType = {
+  kind: "record",
+  name: "Verdict",
+  fields: [
+    { name: "action", type: action },
+    { name: "proposedAction", type: action },
+    { name: "flagged", type: { kind: "u32" } },
+    { name: "scores", type: { kind: "list", element: { kind: "f64" } } },
+    { name: "toxicityAlone", type: { kind: "f64" } },
+    { name: "thresholds", type: { kind: "list", element: { kind: "f64" } } },
+    { name: "severity", type: { kind: "u32" } },
+    { name: "spans", type: { kind: "list", element: textSpan } },
+    { name: "contextUsed", type: { kind: "list", element: contextTurn } },
+    { name: "reason", type: { kind: "string" } },
+    { name: "language", type: { kind: "string" } },
+    { name: "languageSource", type: languageSource },
+    { name: "languageSupport", type: languageSupport },
+    { name: "listEntry", type: { kind: "option", value: { kind: "string" } } },
+    { name: "policyVersion", type: { kind: "u32" } },
+  ],
+};
+const turn: AbiType = {
+  kind: "record",
+  name: "Turn",
+  fields: [
+    { name: "id", type: { kind: "option", value: { kind: "string" } } },
+    { name: "user", type: { kind: "option", value: { kind: "string" } } },
+    { name: "role", type: { kind: "option", value: { kind: "string" } } },
+    { name: "tsMs", type: { kind: "f64" } },
+    { name: "text", type: { kind: "string" } },
+    { name: "toxicity", type: { kind: "f64" } },
+    { name: "action", type: action },
+  ],
+};
+const moderatorUsage: AbiType = {
+  kind: "record",
+  name: "ModeratorUsage",
+  fields: [
+    { name: "conversationCount", type: { kind: "u32" } },
+    { name: "turnCount", type: { kind: "u32" } },
+    { name: "stateBytes", type: { kind: "u32" } },
+    { name: "evictedCount", type: { kind: "f64" } },
+    { name: "judgedCount", type: { kind: "f64" } },
+  ],
+};
+
+export const MESSAGE_ROW: AbiFunction = {
+  name: "messageRow",
+  coreName: "nexuscore:tenant/classifier@0.1.0#message-row",
+  parameters: [
+    { name: "bucket", type: { kind: "u32" } },
+  ],
+  result: { kind: "u64" },
+};
+export const REPLY_ROW: AbiFunction = {
+  name: "replyRow",
+  coreName: "nexuscore:tenant/classifier@0.1.0#reply-row",
+  parameters: [
+    { name: "bucket", type: { kind: "u32" } },
+    { name: "half", type: { kind: "u32" } },
+  ],
+  result: { kind: "u64" },
+};
+export const PARAMETER: AbiFunction = {
+  name: "parameter",
+  coreName: "nexuscore:tenant/classifier@0.1.0#parameter",
+  parameters: [
+    { name: "index", type: { kind: "u32" } },
+  ],
+  result: { kind: "f64" },
+};
+export const CONFIGURE: AbiFunction = {
+  name: "configure",
+  coreName: "nexuscore:tenant/moderate@0.1.0#configure",
+  parameters: [
+    { name: "policy", type: { kind: "list", element: { kind: "u8" } } },
+  ],
+  result: undefined,
+};
+export const JUDGE: AbiFunction = {
+  name: "judge",
+  coreName: "nexuscore:tenant/moderate@0.1.0#judge",
+  parameters: [
+    { name: "request", type: { kind: "list", element: { kind: "u8" } } },
+  ],
+  result: verdict,
+};
+export const CONVERSATION: AbiFunction = {
+  name: "conversation",
+  coreName: "nexuscore:tenant/moderate@0.1.0#conversation",
+  parameters: [
+    { name: "id", type: { kind: "string" } },
+  ],
+  result: { kind: "list", element: turn },
+};
+export const FORGET: AbiFunction = {
+  name: "forget",
+  coreName: "nexuscore:tenant/moderate@0.1.0#forget",
+  parameters: [
+    { name: "id", type: { kind: "string" } },
+  ],
+  result: { kind: "bool" },
+};
+export const USAGE: AbiFunction = {
+  name: "usage",
+  coreName: "nexuscore:tenant/moderate@0.1.0#usage",
+  parameters: [],
+  result: moderatorUsage,
+};
+export const ADVANCE: AbiFunction = {
+  name: "advance",
+  coreName: "nexuscore:tenant/moderate@0.1.0#advance",
+  parameters: [
+    { name: "nowMs", type: { kind: "f64" } },
+  ],
+  result: undefined,
+};
+
+export const MODERATOR: AbiWorld = {
+  name: "nexuscore:tenant/moderator@0.1.0",
+  imports: [MESSAGE_ROW, REPLY_ROW, PARAMETER],
+  exports: [CONFIGURE, JUDGE, CONVERSATION, FORGET, USAGE, ADVANCE],
+};
