@@ -21,7 +21,7 @@ import { TERM_ROW_BYTES } from "../../sdk/assembly/sketches/term-row";
 import { TERM_SPANS_HEAD_BYTES, TermSpans } from "../../sdk/assembly/sketches/term-spans";
 import { fadeHistory } from "../../sdk/assembly/sketches/trend";
 import { padded, Record } from "./conversation-record";
-import { conversations, state, table, TERM_PAGE, termSpans } from "./state";
+import { conversations, state, table, termSpans } from "./state";
 
 const CELLS_OWN: u32 = 128;
 const CELL_BITS_BYTES: u32 = CELLS_OWN >> 3;
@@ -107,7 +107,7 @@ function unpackRowsOf(from: Rest, terms: TermSpans): void {
 /** What `pack` has left, into arrays that are empty. */
 export function unpack(from: Rest): void {
   const it = state();
-  if (<u32>from.rows > <u32>termSpans().capacity) termSpans().spread(TERM_PAGE);
+  if (<u32>from.rows > termSpans().capacity) termSpans().spread();
   unpackRowsOf(from, termSpans());
   if (from.hasOwn) unpackOwn(from, conversations().own);
   let at = from.own;

@@ -89,8 +89,6 @@ const TABLE: usize = TERMS + TERM_SPANS_HEAD_BYTES;
 /** Up to here, everybody's; the arrays of tiers.ts follow. */
 export const HEADER_BYTES: u32 = <u32>(TABLE - STATE_ADDRESS) + 104;
 
-/** The last page of the first 64 KiB, which no tier reaches: terms of the longer windows. */
-export const TERM_PAGE: usize = STATE_ADDRESS + 0xf000;
 export const BITMAP: usize = STATE_ADDRESS + 0x10000;
 export const ULTRA: usize = BITMAP + AGED_BITMAP_BYTES;
 const CONVERSATIONS: usize = ULTRA + ULTRA_BYTES;

@@ -6,9 +6,11 @@
 //
 //   rows   table    low                   high
 //   row    slot     row + minute          row + minute
-//   row    -        row                   row + untracked of the minute
+//   row    -        row                   row
 //   -      slot     minute                untracked of the rows + minute
 //   -      -        0                     untracked of both
+//
+// A row that began in the minute that is open may have missed some of that too.
 import { alloc } from "../../sdk/assembly/arena";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
 import { Minute, readMinute } from "../../sdk/assembly/sketches/term-minute";
@@ -98,15 +100,11 @@ function readRow(
 ): void {
   const row = spans.row(index);
   const slot = table().find(row.hash, row.key, row.keyBytes);
-  let low = spans.low(index, span);
-  let high = spans.high(index, span);
-  if (slot == NO_SLOT) {
-    high += exactOf(minute.untracked);
-  } else {
-    minute.setDone(slot);
-    low += <f64>minute.low(slot);
-    high += exactOf(minute.high(slot));
-  }
+  const own = slot == NO_SLOT ? 0 : <f64>minute.low(slot);
+  const low = spans.low(index, span) + own;
+  const missed = exactOf(spans.minuteMissed(index, table(), minute, slot));
+  const high = spans.high(index, span) + own + missed;
+  if (slot != NO_SLOT) minute.setDone(slot);
   if (low > 0) terms.push(row.key, row.keyBytes, low, high);
   else terms.untracked = max<f64>(terms.untracked, high);
 }

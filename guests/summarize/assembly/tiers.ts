@@ -46,7 +46,7 @@ import { compactQuotes, QUOTE_BYTES } from "./quotes";
 import { mayMoveOwn, pack, Rest, unpack } from "./rest";
 import { SPAN_DAY } from "../../sdk/assembly/spans";
 import {
-  BITMAP, eventsInWindow, HEADER_BYTES, keepSpans, state, table, TERM_PAGE, termSpans, timeline,
+  BITMAP, eventsInWindow, HEADER_BYTES, keepSpans, state, table, termSpans, timeline,
   ULTRA, users,
 } from "./state";
 
@@ -114,7 +114,7 @@ export function fitTerms(): void {
   if (terms.isSpread) {
     if (events < EVENTS_TO_GATHER) terms.gather(capacityOf(it.tier, KIND_TERMS));
   } else if (events >= EVENTS_TO_SPREAD && terms.count + table().count > <u32>terms.capacity) {
-    terms.spread(TERM_PAGE);
+    terms.spread();
   }
 }
 
@@ -123,9 +123,10 @@ export function shrink(): void {
   while (shrinkOnce()) {}
 }
 
-/** The terms of `slot` leave it: what is known of it goes into the bounds and the baseline. */
+/** The term of `slot` leaves it: what is known of it goes into its row and the baseline. */
 export function retire(slot: u32): void {
   const it = state();
+  termSpans().keep(table(), slot);
   const past = load<f32>(it.past + (slot << 2)) + <f32>table().ownOf(slot);
   rememberPast(it.baseline, it.baselineCells, load<u32>(table().hashes + (slot << 2)), past);
   clear32(table().record(slot).people);
@@ -327,7 +328,7 @@ function keepTerms(to: u32): void {
   const terms = termSpans();
   const room = capacityOf(to, KIND_TERMS);
   if (terms.isSpread || terms.count <= room) return;
-  if (to < TIER_BUSY && timeline().count(SPAN_DAY) >= EVENTS_TO_GATHER) terms.spread(TERM_PAGE);
+  if (to < TIER_BUSY && timeline().count(SPAN_DAY) >= EVENTS_TO_GATHER) terms.spread();
   else terms.shrink(room);
 }
 

@@ -15,14 +15,13 @@ const INDEX_ENTRIES: u32 = 1024;
 const TERMS: usize = STATE_ADDRESS + 256;
 const ROWS: usize = STATE_ADDRESS + 512;
 const SLOTS: usize = STATE_ADDRESS + 512 + 64 * 256;
-const FAR: usize = STATE_ADDRESS + 0x10000;
+const FAR: usize = STATE_ADDRESS + 0xf000;
 const FAR_BYTES: usize = 4096;
 const CANARY: u64 = 0xc0ffee;
 
 export function open(capacity: u32, indexed: bool, rows: u32, pane: u32, hashBits: u32): void {
   reset();
   memory.fill(STATE_ADDRESS, 0, 0x10000);
-  memory.fill(FAR, 0, FAR_BYTES);
   store<u32>(HASH_BITS, hashBits);
   const slots = table();
   slots.capacity = capacity;
@@ -56,7 +55,11 @@ export function add(key: u32, pane: u32, weight: u32): void {
   let slot = slots.find(hash, KEY, 4);
   if (slot == NO_SLOT) {
     slot = slots.count;
-    if (slot == slots.capacity) slots.evict((slot = slots.victim()));
+    if (slot == slots.capacity) {
+      slot = slots.victim();
+      terms().keep(slots, slot);
+      slots.evict(slot);
+    }
     slots.insert(slot, hash, KEY, 4);
     slots.record(slot).kind = <u8>(key % 7);
   }
@@ -70,7 +73,9 @@ export function advance(pane: u32): void {
 
 /** As a summarizer does when it has gone quiet. */
 export function removeSlot(slot: u32): void {
-  if (slot < table().count) table().remove(slot);
+  if (slot >= table().count) return;
+  terms().keep(table(), slot);
+  table().remove(slot);
 }
 
 /** Another number of rows, as when a tenant grows or shrinks. */
@@ -84,7 +89,7 @@ export function setRows(rows: u32): void {
 /** The rows from the fourth on in a page apart. */
 export function spread(): void {
   store<u64>(ROWS + <u32>terms().capacity * TERM_ROW_BYTES, 0);
-  terms().spread(FAR);
+  terms().spread();
   store<u64>(ROWS + 3 * TERM_ROW_BYTES, CANARY);
   store<u64>(FAR + 16 * TERM_ROW_BYTES, CANARY);
 }

@@ -116,15 +116,11 @@ function listRows(
   for (let index: u32 = 0; index < terms.count; index++) {
     const row = terms.row(index);
     const slot = table.find(row.hash, row.key, row.keyBytes);
-    let low = terms.low(index, span);
-    let high = terms.high(index, span);
-    if (slot == NO_SLOT) {
-      high += exactOf(minute.untracked);
-    } else {
-      low += <f64>minute.low(slot);
-      high += exactOf(minute.high(slot));
-      minute.setDone(slot);
-    }
+    const own = slot == NO_SLOT ? 0 : <f64>minute.low(slot);
+    const low = terms.low(index, span) + own;
+    const missed = exactOf(terms.minuteMissed(index, table, minute, slot));
+    const high = terms.high(index, span) + own + missed;
+    if (slot != NO_SLOT) minute.setDone(slot);
     list.offer(low, high, row.key, row.keyBytes, row.kind);
   }
 }

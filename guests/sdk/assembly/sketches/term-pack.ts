@@ -12,6 +12,8 @@
 import { CELLS, TermRow } from "./term-row";
 import { TermSpans } from "./term-spans";
 
+/** Beside the kind, as in the row. */
+const YOUNG: u8 = 128;
 const BITS_BYTES: usize = 5;
 /** Every whole number below is an f64, and its successor too: 2^53. */
 const WHOLE_MAX: f64 = 9007199254740992;
@@ -33,6 +35,7 @@ export function packRows(terms: TermSpans, to: usize): void {
 export function unpackRows(terms: TermSpans, count: u32, from: usize): void {
   terms.count = count;
   for (let index: u32 = 0; index < count; index++) from = unpackRow(terms.row(index), from);
+  terms.refilter();
 }
 
 function rowBytes(row: TermRow): u32 {
@@ -51,6 +54,7 @@ function packRow(row: TermRow, to: usize): usize {
   store<f32>(to, row.priority, 4);
   store<u8>(to, <u8>row.keyBytes, 8);
   store<u8>(to, <u8>row.kind, 9);
+  if (row.isYoung) store<u8>(to, load<u8>(to, 9) | YOUNG, 9);
   memory.copy(to + 10, row.key, row.keyBytes);
   to = putSum(to + 10 + <usize>row.keyBytes, row.total);
   to = putSum(to, row.totalMissed);
@@ -76,7 +80,8 @@ function packRow(row: TermRow, to: usize): usize {
 
 function unpackRow(row: TermRow, from: usize): usize {
   const keyBytes = <u32>load<u8>(from, 8);
-  row.begin(load<u32>(from), from + 10, keyBytes, <u32>load<u8>(from, 9));
+  row.begin(load<u32>(from), from + 10, keyBytes, <u32>load<u8>(from, 9) & ~<u32>YOUNG);
+  row.isYoung = (load<u8>(from, 9) & YOUNG) != 0;
   row.priority = load<f32>(from, 4);
   from += 10 + <usize>keyBytes;
   row.total = sumAt(from);

@@ -11,6 +11,8 @@ import { levelPane, levelPanes, SPAN_DAY, SPAN_TEN_MINUTES } from "../spans";
 import { copyKey40, saturatingAdd } from "./bytes";
 
 export const TERM_ROW_BYTES: u32 = 244;
+const KIND_MASK: u32 = 127;
+const YOUNG: u8 = 128;
 /** Level panes of ten minutes, an hour and a day. */
 export const CELLS: u32 = 34;
 /** Stands for any number from here on. */
@@ -45,6 +47,7 @@ export class TermRow {
   openHourMissed: u32;
   openDayMissed: u32;
   // 40 bytes of key, u32[CELLS] counted, u8[CELLS] missed, u8 bytes of the key, u8 kind
+  // with YOUNG
 
   @inline
   get key(): usize {
@@ -59,7 +62,18 @@ export class TermRow {
   /** The tokenizer's kind, or KIND_EXPLICIT. */
   @inline
   get kind(): u32 {
-    return <u32>load<u8>(changetype<usize>(this), 243);
+    return <u32>load<u8>(changetype<usize>(this), 243) & KIND_MASK;
+  }
+
+  /** Whether it began within the minute that is open, and may have missed some of that. */
+  @inline
+  get isYoung(): bool {
+    return (load<u8>(changetype<usize>(this), 243) & YOUNG) != 0;
+  }
+
+  @inline
+  set isYoung(young: bool) {
+    store<u8>(changetype<usize>(this), <u8>this.kind | (young ? YOUNG : 0), 243);
   }
 
   /** Begins with a key of which nothing is known yet. */

@@ -4,11 +4,15 @@
 // a minute, and so costs next to nothing. It has a few rows (term-row.ts), one for each term that
 // it follows, and for all other terms together one bound per level pane.
 //
-// A minute ends. For every key there was the table of the window has an interval of its events in
-// the minute (term-minute.ts). A row adds the lower end to its counts and the width to what it may
-// have missed; a row whose key has no slot adds [0, untracked]. Then keys without a row may take
-// one (below), and of those that get none the largest upper end is what any untracked key can have
-// had: it is added to `bound` of the level panes that the minute is in.
+// A minute ends. What the key of a row has in its slot is added to the row. The key may have had
+// other slots in the minute, and lost them: what it had there was put into the row whenever that
+// happened (`keep`), so from the minute after its first on a row misses nothing at all, however
+// few slots the table has. (A row that began within the minute, of a late event, goes by the table's
+// interval of the key's events in the minute, see term-minute.ts: it adds the lower end to its
+// counts and the width to what it may have missed; without a slot [0, untracked].) Then keys
+// without a row may take one (below), with their intervals, and of those that get none the largest
+// upper end is what any untracked key can have had: it is added to `bound` of the level panes that
+// the minute is in.
 //
 //   bound[p] >= events in p of any key without a row
 //
@@ -34,14 +38,14 @@
 // credit, paid once and not by every event.
 //
 // Where rows lie. In an array of their owner's, or, while that is short, the first ROWS_NEAR there and
-// ROWS_FAR more in a 4 KiB page apart: `spread` and `gather` move them.
+// ROWS_FAR more in a 4 KiB page apart: `spread` and `gather` move them. Room for 127 at most.
 //
 // Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
 // Checked against exact counts, with the real table of the window, by
 // guests/sdk/term-spans.test.ts.
 import { alloc, mark, release } from "../arena";
 import {
-  levelPane, levelPanes, SPAN_ALL, SPAN_DAY, SPAN_TEN_MINUTES,
+  levelPane, levelPanes, PANE_BIAS, panesOfLevel, SPAN_ALL, SPAN_DAY, SPAN_TEN_MINUTES,
 } from "../spans";
 import { equalBytes, saturatingAdd } from "./bytes";
 import { NO_SLOT, SpaceSaving } from "./space-saving";
@@ -52,7 +56,10 @@ export const NO_ROW: u32 = 0xffffffff;
 /** Rows of a table whose others lie in a page apart, and how many those are. */
 const ROWS_NEAR: u32 = 3;
 const ROWS_FAR: u32 = 16;
-const FAR_PAGE_BITS: u32 = 12;
+/** The page apart: the last of the 64 KiB that the near ones are in. */
+const FAR_PAGE: usize = 0xf000;
+const SPREAD: u8 = 128;
+const ROWS_PART_BITS: u32 = 2;
 /** Three rows of four may be safe. */
 const SAFE_PARTS: u32 = 3;
 const SAFE_OF: u32 = 4;
@@ -67,15 +74,15 @@ const PRIORITY_OF_ONE: f32 = 0.2;
 export class TermSpans {
   /** At most this many events of any one key without a row were there since the start. First. */
   boundAll: f64;
+  /** A bit for each value of the highest bits of a hash that a row's key has. */
+  private filter: u64;
   /** The newest pane; 0: there was none yet. */
   pane: u32;
-  capacity: u16;
-  /** Number of the 4 KiB page in which the rows from ROWS_NEAR on lie; 0: there is none. */
-  private farPage: u16;
-  /** Rows in use: 0 .. count - 1. */
-  count: u32;
-  /** TERM_ROW_BYTES each. */
-  rows: u32;
+  /** Where the rows begin, TERM_ROW_BYTES each, in words of 4 bytes. */
+  private rowsPart: u16;
+  /** How many rows there is room for, and SPREAD. */
+  private room: u8;
+  private used: u8;
   /** Late events of keys without a row since one of them last got a row, faded. */
   private challenge: f32;
   /** No row gives way to a challenge below this. */
@@ -87,24 +94,39 @@ export class TermSpans {
    * they are spread, these are the near ones.
    */
   bind(rows: usize, capacity: u32): void {
-    this.rows = <u32>rows;
-    this.capacity = <u16>(this.isSpread ? ROWS_NEAR + ROWS_FAR : capacity);
+    this.rowsPart = <u16>(rows >> ROWS_PART_BITS);
+    if (!this.isSpread) this.room = <u8>capacity;
     this.challengeLeast = 0;
   }
 
   @inline
+  get capacity(): u32 {
+    return <u32>(this.room & ~SPREAD);
+  }
+
+  /** Rows in use: 0 .. count - 1. */
+  @inline
+  get count(): u32 {
+    return <u32>this.used;
+  }
+
+  @inline
+  set count(count: u32) {
+    this.used = <u8>count;
+  }
+
+  @inline
   get isSpread(): bool {
-    return this.farPage != 0;
+    return (this.room & SPREAD) != 0;
   }
 
   /** Room for 19 rows: from the fourth on in a page of zeros of their own. */
-  spread(page: usize): void {
+  spread(): void {
     const bytes = <usize>(max(this.count, ROWS_NEAR) - ROWS_NEAR) * TERM_ROW_BYTES;
     const from = this.rowAt(ROWS_NEAR);
-    memory.copy(page, from, bytes);
+    this.room = <u8>(ROWS_NEAR + ROWS_FAR) | SPREAD;
+    memory.copy(this.rowAt(ROWS_NEAR), from, bytes);
     memory.fill(from, 0, bytes);
-    this.farPage = <u16>(page >> FAR_PAGE_BITS);
-    this.capacity = <u16>(ROWS_NEAR + ROWS_FAR);
     this.challengeLeast = 0;
   }
 
@@ -113,7 +135,7 @@ export class TermSpans {
     this.shrink(capacity);
     const bytes = <usize>(max(this.count, ROWS_NEAR) - ROWS_NEAR) * TERM_ROW_BYTES;
     const from = this.rowAt(ROWS_NEAR);
-    this.farPage = 0;
+    this.room = <u8>capacity;
     memory.copy(this.rowAt(ROWS_NEAR), from, bytes);
     memory.fill(from, 0, bytes);
   }
@@ -122,8 +144,16 @@ export class TermSpans {
   empty(): void {
     for (let index: u32 = 0; index < this.count; index++)
       memory.fill(this.rowAt(index), 0, TERM_ROW_BYTES);
-    this.count = 0;
-    this.farPage = 0;
+    this.used = 0;
+    this.room = 0;
+    this.filter = 0;
+  }
+
+  /** Notes anew which keys have rows. */
+  refilter(): void {
+    let filter: u64 = 0;
+    for (let index: u32 = 0; index < this.count; index++) filter |= bitOf(this.row(index).hash);
+    this.filter = filter;
   }
 
   /** Gives up rows, least first, until at most `capacity` are in use. The rest of them is zeros. */
@@ -136,8 +166,19 @@ export class TermSpans {
       memory.fill(this.rowAt(last), 0, TERM_ROW_BYTES);
       this.count = last;
     }
-    this.capacity = <u16>capacity;
+    this.room = <u8>capacity | (this.room & SPREAD);
     this.challengeLeast = 0;
+    this.refilter();
+  }
+
+  /**
+   * Hot. Before a key loses its slot: its row, if it has one, takes what it had there in the minute
+   * that is open.
+   */
+  @inline
+  keep(table: SpaceSaving, slot: u32): void {
+    const hash = load<u32>(table.hashes + (slot << 2));
+    if ((this.filter & bitOf(hash)) != 0) this.keepSlot(table, slot, hash);
   }
 
   /** Whether the minute of the newest pane is over when that is `current`. */
@@ -210,6 +251,17 @@ export class TermSpans {
     return sum;
   }
 
+  /**
+   * At most this many events of a row's key in the open minute are neither in the row nor in its
+   * slot, if it has one.
+   */
+  minuteMissed(index: u32, table: SpaceSaving, minute: Minute, slot: u32): u32 {
+    if (table.isWhole && !this.row(index).isYoung) return 0;
+    if (slot == NO_SLOT) return minute.untracked;
+    const high = minute.high(slot);
+    return high == COUNT_MAX ? COUNT_MAX : high - minute.low(slot);
+  }
+
   @inline
   row(index: u32): TermRow {
     return changetype<TermRow>(this.rowAt(index));
@@ -217,9 +269,10 @@ export class TermSpans {
 
   @inline
   private rowAt(index: u32): usize {
+    const near = <usize>this.rowsPart << ROWS_PART_BITS;
     if (this.isSpread && index >= ROWS_NEAR)
-      return (<usize>this.farPage << FAR_PAGE_BITS) + <usize>(index - ROWS_NEAR) * TERM_ROW_BYTES;
-    return <usize>this.rows + <usize>index * TERM_ROW_BYTES;
+      return (near & ~0xffff | FAR_PAGE) + <usize>(index - ROWS_NEAR) * TERM_ROW_BYTES;
+    return near + <usize>index * TERM_ROW_BYTES;
   }
 
   @inline
@@ -257,6 +310,7 @@ export class TermSpans {
       if (!minute.isDone(slot) && minute.low(slot) != 0) most = max(most, minute.high(slot));
     if (most != 0) this.widen(this.pane, most);
     this.raiseBounds(left, leftAll);
+    this.refilter();
     this.challengeLeast = 0;
     release(start);
   }
@@ -265,13 +319,22 @@ export class TermSpans {
     for (let index: u32 = 0; index < this.count; index++) {
       const row = this.row(index);
       const slot = table.find(row.hash, row.key, row.keyBytes);
-      if (slot == NO_SLOT) {
-        if (minute.untracked != 0) row.addMinute(this.pane, 0, minute.untracked);
-        continue;
-      }
-      minute.setDone(slot);
-      addSlot(row, this.pane, minute, slot);
+      const missed = this.minuteMissed(index, table, minute, slot);
+      row.addMinute(this.pane, slot == NO_SLOT ? 0 : minute.low(slot), missed);
+      row.isYoung = false;
+      if (slot != NO_SLOT) minute.setDone(slot);
     }
+  }
+
+  private keepSlot(table: SpaceSaving, slot: u32, hash: u32): void {
+    const record = table.record(slot);
+    const index = this.find(hash, record.key, record.keyBytes);
+    if (index == NO_ROW) return;
+    let events: u64 = 0;
+    for (let pane = max(table.low, minuteStart(this.pane)); pane <= this.pane; pane++)
+      events += <u64>load<u32>(table.cell(pane, slot));
+    if (events != 0)
+      this.row(index).addEvents(this.pane, this.pane, <u32>min<u64>(events, COUNT_MAX));
   }
 
   /** Gives rows to the keys that deserve one more than those that have them. */
@@ -317,7 +380,10 @@ export class TermSpans {
       this.replace(index, hash, key, bytes, kind);
     }
     // The events themselves are still to be added.
-    this.row(index).priority = max<f32>(0, priority - events);
+    const row = this.row(index);
+    row.priority = max<f32>(0, priority - events);
+    row.isYoung = true;
+    this.refilter();
     return index;
   }
 
@@ -436,6 +502,17 @@ export const TERM_SPANS_HEAD_BYTES: u32 = 168;
 @inline
 function minuteOf(pane: u32): u32 {
   return levelPane(SPAN_TEN_MINUTES, pane);
+}
+
+/** The first pane of the minute of `pane`. */
+@inline
+function minuteStart(pane: u32): u32 {
+  return (minuteOf(pane) - PANE_BIAS) * panesOfLevel(SPAN_TEN_MINUTES) + PANE_BIAS;
+}
+
+@inline
+function bitOf(hash: u32): u64 {
+  return <u64>1 << <u64>(hash >> 26);
 }
 
 function addSlot(row: TermRow, pane: u32, minute: Minute, slot: u32): void {
