@@ -7,8 +7,10 @@ export const ADMISSION_ERROR_CODES = [
   "notComponent",
   /** More or less than the one core module that a component may have. */
   "moduleCount",
-  /** The component or its core module imports something. */
+  /** The component or its core module imports something that its world does not. */
   "importsBeyondWorld",
+  /** It imports something of its world under another type. */
+  "importSignature",
   /** An interface or function of the world is missing. */
   "exportMissing",
   /** A function has other parameters or results than the world says. */

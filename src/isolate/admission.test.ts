@@ -47,7 +47,7 @@ const REFUSALS: readonly {
     code: "memoryLimits",
     edit: replacing(MEMORY, "(memory 3)"),
   },
-  { name: "a memory too large", code: "memoryLimits", edit: replacing(MEMORY, "(memory 4 4)") },
+  { name: "a memory too large", code: "memoryLimits", edit: replacing(MEMORY, "(memory 5 5)") },
   { name: "an empty memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory 0 0)") },
   { name: "a second memory", code: "memoryLimits", edit: inCore("(memory 1 1)") },
   { name: "a shared memory", code: "memoryLimits", edit: replacing(MEMORY, "(memory 3 3 shared)") },

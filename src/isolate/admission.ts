@@ -4,7 +4,8 @@
  * What follows from admission, and why a slot may rely on it:
  *   - it is a component of our world: every function is there, lifted under the world's types, in
  *     UTF-8, and its core function has the signature the canonical ABI gives those types;
- *   - it reaches nothing: no imports at all, hence no clock, no randomness, no other tenant;
+ *   - it reaches nothing but the functions of numbers that its world imports, if any, each under
+ *     its name and type: hence no clock, no randomness, no other tenant;
  *   - its memory is its whole state: fixed size, no mutable globals, tables that cannot change, no
  *     start function. Copying the memory copies the tenant;
  *   - it stays within the allow-list of instructions (opcodes.ts).
@@ -17,6 +18,7 @@ import { coreSignatureOf, postReturnName, returnsThroughMemory } from "./abi-typ
 import type { AbiFunction, AbiType, AbiWorld } from "./abi-types.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { readComponent, type Component, type LiftedFunction } from "./component.ts";
+import type { FunctionType } from "./component-types.ts";
 import { readCoreModule, type CoreModule } from "./core-module.ts";
 
 export type AdmittedComponent = {
@@ -29,6 +31,9 @@ export type AdmittedComponent = {
   /** Core names of functions that must be told when a result was read. */
   readonly postReturns: ReadonlySet<string>;
 };
+
+/** What an instance is given: by the name of the interface, then of the function. */
+export type GuestImports = Readonly<Record<string, Readonly<Record<string, Function>>>>;
 
 export const REALLOC_NAME = "cabi_realloc";
 export const MEMORY_NAME = "memory";
@@ -43,6 +48,7 @@ export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComp
   }
   const component = readComponent(bytes);
   const core = readCoreModule(component.coreModule);
+  checkImports(component, core, world);
   checkExports(component, core, world);
   const postReturns = new Set<string>();
   for (const abiFunction of world.exports) {
@@ -60,6 +66,38 @@ export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComp
   };
 }
 
+/** Of what the world imports a component may leave out what it does not use. */
+function checkImports(component: Component, core: CoreModule, world: AbiWorld): void {
+  for (const found of component.imported) {
+    const wanted = world.imports.find(({ coreName }) => coreName === found.name);
+    if (wanted === undefined) throw beyondWorld("component", found.name, world);
+    const difference = differenceOf(found, wanted);
+    if (difference === undefined) continue;
+    throw new AdmissionError(
+      "importSignature",
+      `"${found.name}" is imported under another type than the world's: ${difference}.`,
+    );
+  }
+  for (const found of core.imports) {
+    const wanted = world.imports.find(({ coreName }) => coreName === found.name);
+    if (wanted === undefined || !component.wired.has(found.name)) {
+      throw beyondWorld("core module", found.name, world);
+    }
+    const { parameters, results } = coreSignatureOf(wanted);
+    checkSignature("importSignature", found.name, found, parameters, results);
+  }
+}
+
+function beyondWorld(who: string, name: string, world: AbiWorld): AdmissionError {
+  const known = world.imports.map(({ coreName }) => `"${coreName}"`).join(", ");
+  return new AdmissionError(
+    "importsBeyondWorld",
+    `The ${who} imports "${name}". ` +
+      (known === "" ? "This world has no imports: time " : `This world has ${known}: time `) +
+      "comes in as an argument, and there is no randomness.",
+  );
+}
+
 /** The interfaces of the world, and what the host calls beside its functions. */
 function checkExports(component: Component, core: CoreModule, world: AbiWorld): void {
   for (const { coreName } of world.exports) {
@@ -69,7 +107,7 @@ function checkExports(component: Component, core: CoreModule, world: AbiWorld): 
   if (!core.memories.has(MEMORY_NAME)) throw missing("its memory", world);
   const realloc = core.functions.get(REALLOC_NAME);
   if (realloc === undefined) throw missing(`"${REALLOC_NAME}"`, world);
-  checkSignature(REALLOC_NAME, realloc, ["i32", "i32", "i32", "i32"], ["i32"]);
+  checkSignature("exportSignature", REALLOC_NAME, realloc, ["i32", "i32", "i32", "i32"], ["i32"]);
 }
 
 function checkLift(lifted: LiftedFunction, abiFunction: AbiFunction): void {
@@ -106,12 +144,14 @@ function checkCore(core: CoreModule, abiFunction: AbiFunction): void {
   const type = core.functions.get(coreName);
   if (type === undefined) throw missing(`function "${coreName}" in its core module`, undefined);
   const { parameters, results } = coreSignatureOf(abiFunction);
-  checkSignature(coreName, type, parameters, results);
+  checkSignature("exportSignature", coreName, type, parameters, results);
   const postReturn = core.functions.get(postReturnName(coreName));
-  if (postReturn !== undefined) checkSignature(postReturnName(coreName), postReturn, results, []);
+  if (postReturn === undefined) return;
+  checkSignature("exportSignature", postReturnName(coreName), postReturn, results, []);
 }
 
 function checkSignature(
+  code: "exportSignature" | "importSignature",
   name: string,
   found: { readonly parameters: readonly string[]; readonly results: readonly string[] },
   parameters: readonly string[],
@@ -121,7 +161,7 @@ function checkSignature(
   const wantedText = `(${parameters.join(", ")}) -> (${results.join(", ")})`;
   if (foundText === wantedText) return;
   throw new AdmissionError(
-    "exportSignature",
+    code,
     `The core function "${name}" is ${foundText}; it must be ${wantedText}.`,
   );
 }
@@ -130,7 +170,8 @@ function checkSignature(
 function instantiate(core: CoreModule): { module: WebAssembly.Module; base: Buffer } {
   try {
     const module = new WebAssembly.Module(core.bytes);
-    const instance = new WebAssembly.Instance(module, {});
+    // Nothing runs here, so what it imports is never called.
+    const instance = new WebAssembly.Instance(module, uncalled(core));
     const memory = instance.exports[MEMORY_NAME] as WebAssembly.Memory;
     assert(memory.buffer.byteLength === core.memoryPages * 65536);
     return { module, base: Buffer.from(memory.buffer.slice(0)) };
@@ -142,6 +183,14 @@ function instantiate(core: CoreModule): { module: WebAssembly.Module; base: Buff
     if (!isInvalid) throw error;
     throw new AdmissionError("invalid", `V8 refuses the core module: ${error.message}.`);
   }
+}
+
+function uncalled(core: CoreModule): GuestImports {
+  const imports: Record<string, Record<string, () => never>> = {};
+  for (const { module, field } of core.imports) {
+    (imports[module] ??= {})[field] = () => assert.fail("called while it is admitted");
+  }
+  return imports;
 }
 
 function missing(what: string, world: AbiWorld | undefined): AdmissionError {
@@ -168,7 +217,7 @@ function usesMemory(type: AbiType): boolean {
 }
 
 /** Where a lifted function first differs from the world's; undefined if nowhere. */
-function differenceOf(found: LiftedFunction, wanted: AbiFunction): string | undefined {
+function differenceOf(found: FunctionType, wanted: AbiFunction): string | undefined {
   const parameters = (of: Pick<AbiFunction, "parameters">): AbiType => ({
     kind: "record",
     name: "",

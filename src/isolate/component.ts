@@ -5,11 +5,19 @@
  * the instance's exports, one `canon lift` a function, and a nested component without code that
  * gives the lifted functions their place in an exported interface. The host calls the core
  * functions itself, by the names the world gives them, so it reads what decides their meaning: the
- * type each is lifted under, string encoding, memory, realloc and post-return. What a component may
- * have beyond that is refused. Source: component-model, design/mvp/Binary.md.
+ * type each is lifted under, string encoding, memory, realloc and post-return.
+ *
+ * Where the world imports an interface of functions of numbers, it writes besides: the type of the
+ * interface, its import, an alias and a `canon lower` for each function that is used, a core
+ * instance of these, and that instance as an argument of the module's. Numbers are lowered as they
+ * are, so the host binds its functions to the core module's imports itself; it reads that each
+ * import of the module is the function of that name, and its type.
+ *
+ * What a component may have beyond that is refused. Source: component-model, design/mvp/Binary.md.
  */
 import type { AbiField, AbiType } from "./abi-types.ts";
 import { AdmissionError } from "./admission-error.ts";
+import { TypeSpace, unexpected, type FunctionType } from "./component-types.ts";
 import { WasmReader } from "./wasm-reader.ts";
 
 export type LiftedFunction = {
@@ -22,8 +30,15 @@ export type LiftedFunction = {
   readonly result: AbiType | undefined;
 };
 
+/** A function of an imported interface; `name`: `<interface>#<function>`. */
+export type ImportedFunction = FunctionType & { readonly name: string };
+
 export type Component = {
   readonly coreModule: Uint8Array;
+  /** All functions of the interfaces it imports. */
+  readonly imported: readonly ImportedFunction[];
+  /** What the core module is given: `<module>#<field>`, each the imported function of that name. */
+  readonly wired: ReadonlySet<string>;
   readonly lifted: ReadonlyMap<string, LiftedFunction>;
   /** Names of what the component exports. */
   readonly exportNames: ReadonlySet<string>;
@@ -38,25 +53,25 @@ const PREAMBLE_BYTES = 8;
 const COMPONENT_VERSION = 0x0001_000d;
 const MAGIC = 0x6d73_6100;
 
-/** A record's name is no part of its shape, and a component does not say it. */
-const NAMELESS = "";
-
-type FunctionType = {
-  readonly parameters: readonly AbiField[];
-  readonly result: AbiType | undefined;
-};
-type Defined = AbiType | FunctionType;
+/** `lowered`: the imported function that it is, if it is one. */
+type CoreFunction = { readonly name: string; readonly lowered?: string };
 
 class ComponentReader {
   readonly #bytes: Uint8Array;
   readonly #modules: Uint8Array[] = [];
-  readonly #types: Defined[] = [];
+  readonly #types = new TypeSpace();
   readonly #lifted = new Map<string, LiftedFunction>();
   readonly #exportNames = new Set<string>();
-  /** Export names of the core instance, by index: core functions, and core memories. */
-  readonly #coreFunctions: string[] = [];
+  /** By index: name of an imported instance; names of functions, `undefined` for lifted ones. */
+  readonly #instances: string[] = [];
+  readonly #functions: (string | undefined)[] = [];
+  readonly #imported: ImportedFunction[] = [];
+  /** By index: core functions, which are export names of the module or were lowered. */
+  readonly #coreFunctions: CoreFunction[] = [];
   readonly #coreMemories: string[] = [];
-  #coreInstanceCount = 0;
+  /** By index: the module's instance, or names of the lowered functions in one by their fields. */
+  readonly #coreInstances: ("module" | ReadonlyMap<string, string>)[] = [];
+  readonly #wired = new Set<string>();
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -70,14 +85,21 @@ class ComponentReader {
       this.#section(id, section);
     }
     const coreModule = this.#modules[0];
-    if (coreModule === undefined || this.#modules.length > 1 || this.#coreInstanceCount !== 1) {
+    const instanceCount = this.#coreInstances.filter((each) => each === "module").length;
+    if (coreModule === undefined || this.#modules.length > 1 || instanceCount !== 1) {
       throw new AdmissionError(
         "moduleCount",
-        `The component has ${this.#modules.length} core modules and ${this.#coreInstanceCount} ` +
+        `The component has ${this.#modules.length} core modules and ${instanceCount} ` +
           "instances; it must have one of each.",
       );
     }
-    return { coreModule, lifted: this.#lifted, exportNames: this.#exportNames };
+    return {
+      coreModule,
+      imported: this.#imported,
+      wired: this.#wired,
+      lifted: this.#lifted,
+      exportNames: this.#exportNames,
+    };
   }
 
   #section(id: number, reader: WasmReader): void {
@@ -94,16 +116,11 @@ class ComponentReader {
       case 6:
         return void reader.vector(() => this.#alias(reader));
       case 7:
-        return void reader.vector(() => this.#types.push(this.#type(reader)));
+        return void reader.vector(() => this.#types.read(reader));
       case 8:
-        return void reader.vector(() => this.#lift(reader));
+        return void reader.vector(() => this.#canon(reader));
       case 10:
-        if (reader.u32() === 0) return;
-        reader.byte();
-        throw new AdmissionError(
-          "importsBeyondWorld",
-          `The component imports "${reader.name()}". This world has no imports.`,
-        );
+        return void reader.vector(() => this.#import(reader));
       case 11:
         return this.#exports(reader);
       default:
@@ -111,40 +128,99 @@ class ComponentReader {
     }
   }
 
+  /** Only interfaces are imported; what is in them, admission compares with the world. */
+  #import(reader: WasmReader): void {
+    reader.byte();
+    const name = reader.name();
+    if (reader.byte() !== 0x05) {
+      throw new AdmissionError(
+        "importsBeyondWorld",
+        `The component imports "${name}", which is no interface of its world.`,
+      );
+    }
+    const { functions } = this.#types.instance(reader.u32());
+    for (const [field, type] of functions) {
+      this.#imported.push({ name: `${name}#${field}`, ...type });
+    }
+    this.#instances.push(name);
+  }
+
   #coreInstance(reader: WasmReader): void {
-    if (reader.byte() !== 0) throw unexpected("a core instance made of exports");
+    const form = reader.byte();
+    if (form === 1) {
+      const fields = reader.vector(() => {
+        const field = reader.name();
+        if (reader.byte() !== 0) throw unexpected("a core instance of more than functions");
+        const { lowered } = this.#coreFunction(reader);
+        if (lowered === undefined) throw unexpected("a core instance of its own functions");
+        return [field, lowered] as const;
+      });
+      this.#coreInstances.push(new Map(fields));
+      return;
+    }
+    if (form !== 0) throw unexpected(`a core instance of form ${form}`);
     if (reader.u32() !== 0) throw unexpected("an instance of another core module");
-    if (reader.u32() !== 0) throw unexpected("a core instance with arguments");
-    this.#coreInstanceCount += 1;
+    reader.vector(() => this.#argument(reader));
+    this.#coreInstances.push("module");
+  }
+
+  /** What the core module gets under a name must be what the component imports under it. */
+  #argument(reader: WasmReader): void {
+    const module = reader.name();
+    if (reader.byte() !== 0x12) throw unexpected("an argument that is no core instance");
+    const instance = this.#coreInstances[reader.u32()];
+    if (instance === undefined || instance === "module") {
+      throw unexpected(`an argument "${module}" of its own making`);
+    }
+    for (const [field, lowered] of instance) {
+      const wanted = `${module}#${field}`;
+      if (lowered !== wanted) throw unexpected(`"${lowered}" in the place of "${wanted}"`);
+      this.#wired.add(wanted);
+    }
   }
 
   #alias(reader: WasmReader): void {
     const sort = reader.byte();
     const coreSort = sort === 0 ? reader.byte() : -1;
     const target = reader.byte();
+    if (sort === 1 && target === 0) {
+      const instance = this.#instances[reader.u32()];
+      if (instance === undefined) throw unexpected("an alias of what it does not import");
+      this.#functions.push(`${instance}#${reader.name()}`);
+      return;
+    }
     if (target !== 1) throw unexpected("an alias of something other than a core export");
-    reader.skipLeb(32); // There is one core instance.
+    if (this.#coreInstances[reader.u32()] !== "module") {
+      throw unexpected("an alias of something other than the module's export");
+    }
     const name = reader.name();
-    if (coreSort === 0) this.#coreFunctions.push(name);
+    if (coreSort === 0) this.#coreFunctions.push({ name });
     else if (coreSort === 2) this.#coreMemories.push(name);
     else throw unexpected(`an alias of "${name}", neither function nor memory`);
   }
 
+  #canon(reader: WasmReader): void {
+    const kind = reader.byte();
+    if (kind > 1 || reader.byte() !== 0) throw unexpected("a canon other than `lift` and `lower`");
+    if (kind === 0) return this.#lift(reader);
+    const lowered = this.#functions[reader.u32()];
+    if (lowered === undefined) throw unexpected("a `lower` of what it does not import");
+    if (reader.u32() !== 0) throw canonOption(lowered, reader.byte());
+    this.#coreFunctions.push({ name: lowered, lowered });
+  }
+
   #lift(reader: WasmReader): void {
-    if (reader.byte() !== 0 || reader.byte() !== 0) throw unexpected("a canon other than `lift`");
-    const coreName = this.#coreFunction(reader);
+    const { name: coreName } = this.#ownFunction(reader);
     const options: { memory?: string; realloc?: string; postReturn?: string } = {};
     reader.vector(() => {
       const option = reader.byte();
       if (option === 0x00) return; // utf8, which is also the default.
       if (option === 0x03) options.memory = this.#coreMemories[reader.u32()] ?? "?";
-      else if (option === 0x04) options.realloc = this.#coreFunction(reader);
-      else if (option === 0x05) options.postReturn = this.#coreFunction(reader);
+      else if (option === 0x04) options.realloc = this.#ownFunction(reader).name;
+      else if (option === 0x05) options.postReturn = this.#ownFunction(reader).name;
       else throw canonOption(coreName, option);
     });
-    const type = this.#types[reader.u32()];
-    if (type === undefined || "kind" in type)
-      throw unexpected(`no function type for "${coreName}"`);
+    const type = this.#types.function(reader.u32(), coreName);
     if (this.#lifted.has(coreName)) throw unexpected(`"${coreName}" lifted twice`);
     this.#lifted.set(coreName, {
       coreName,
@@ -154,58 +230,20 @@ class ComponentReader {
       parameters: type.parameters,
       result: type.result,
     });
+    this.#functions.push(undefined);
   }
 
-  #coreFunction(reader: WasmReader): string {
-    const name = this.#coreFunctions[reader.u32()];
-    if (name === undefined) throw reader.malformed("it names a core function that is not there");
-    return name;
+  #coreFunction(reader: WasmReader): CoreFunction {
+    const found = this.#coreFunctions[reader.u32()];
+    if (found === undefined) throw reader.malformed("it names a core function that is not there");
+    return found;
   }
 
-  #type(reader: WasmReader): Defined {
-    const form = reader.byte();
-    switch (form) {
-      case 0x40: {
-        const parameters = this.#fields(reader);
-        const hasResult = reader.byte() === 0;
-        const result = hasResult ? this.#value(reader) : undefined;
-        if (!hasResult && reader.byte() !== 0) throw unexpected("named results");
-        return { parameters, result };
-      }
-      case 0x6a:
-        return { kind: "result", ok: this.#optional(reader), error: this.#optional(reader) };
-      case 0x6b:
-        return { kind: "option", value: this.#value(reader) };
-      case 0x6d: {
-        const cases = reader.vector(() => camelCase(reader.name()));
-        return { kind: "enum", name: NAMELESS, cases };
-      }
-      case 0x6f:
-        return { kind: "tuple", items: reader.vector(() => this.#value(reader)) };
-      case 0x70:
-        return { kind: "list", element: this.#value(reader) };
-      case 0x72:
-        return { kind: "record", name: NAMELESS, fields: this.#fields(reader) };
-      default:
-        if (form >= 0x73 && form <= 0x7f) return PRIMITIVES[0x7f - form]!;
-        throw unexpected(`a type of form 0x${form.toString(16)}`);
-    }
-  }
-
-  #fields(reader: WasmReader): AbiField[] {
-    return reader.vector(() => ({ name: camelCase(reader.name()), type: this.#value(reader) }));
-  }
-
-  #optional(reader: WasmReader): AbiType | undefined {
-    return reader.byte() === 0 ? undefined : this.#value(reader);
-  }
-
-  #value(reader: WasmReader): AbiType {
-    const index = reader.s33();
-    const type = index < 0 ? PRIMITIVES[-index - 1] : this.#types[index];
-    if (type === undefined || !("kind" in type))
-      throw reader.malformed("it names a type that is not there");
-    return type;
+  /** An export of the core module. */
+  #ownFunction(reader: WasmReader): CoreFunction {
+    const found = this.#coreFunction(reader);
+    if (found.lowered !== undefined) throw unexpected(`"${found.name}" in the place of its own`);
+    return found;
   }
 
   #exports(reader: WasmReader): void {
@@ -218,12 +256,6 @@ class ComponentReader {
     });
   }
 }
-
-/** In the order of their codes, 0x7f downwards. */
-const PRIMITIVES: readonly AbiType[] = [
-  ...(["bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64"] as const),
-  ...(["f32", "f64", "char", "string"] as const),
-].map((kind) => ({ kind }));
 
 function checkPreamble(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -253,15 +285,4 @@ function canonOption(coreName: string, option: number): AdmissionError {
     "canonOptions",
     `"${coreName}" is lifted with option ${names[option] ?? option}. Use utf8, and no async.`,
   );
-}
-
-function unexpected(what: string): AdmissionError {
-  return new AdmissionError(
-    "malformed",
-    `The component has ${what}; wit-component does not write that for this world.`,
-  );
-}
-
-function camelCase(kebab: string): string {
-  return kebab.replace(/-([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
 }

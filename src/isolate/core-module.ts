@@ -16,10 +16,18 @@ export type CoreFunctionType = {
   readonly results: readonly string[];
 };
 
+/** A function that the module imports; `name`: `<module>#<field>`. */
+export type CoreImport = CoreFunctionType & {
+  readonly module: string;
+  readonly field: string;
+  readonly name: string;
+};
+
 export type CoreModule = {
   /** The module as the host runs it. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly memoryPages: number;
+  readonly imports: readonly CoreImport[];
   /** Export name -> what it exports. */
   readonly functions: ReadonlyMap<string, CoreFunctionType>;
   readonly memories: ReadonlySet<string>;
@@ -39,6 +47,8 @@ const SECTION_NAMES =
 class CoreModuleReader {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #types: CoreFunctionType[] = [];
+  readonly #imports: CoreImport[] = [];
+  /** Of imported functions, then of its own. */
   readonly #functionTypes: number[] = [];
   readonly #functions = new Map<string, CoreFunctionType>();
   readonly #memories = new Set<string>();
@@ -63,6 +73,7 @@ class CoreModuleReader {
     return {
       bytes: this.#bytes,
       memoryPages: this.#memoryPages,
+      imports: this.#imports,
       functions: this.#functions,
       memories: this.#memories,
       growOffsets: this.#growOffsets,
@@ -76,7 +87,7 @@ class CoreModuleReader {
       case 1:
         return void reader.vector(() => this.#types.push(readFunctionType(reader)));
       case 2:
-        return this.#imports(reader);
+        return void reader.vector(() => this.#import(reader));
       case 3:
         return void reader.vector(() => this.#functionTypes.push(reader.u32()));
       case 4:
@@ -108,14 +119,21 @@ class CoreModuleReader {
     }
   }
 
-  #imports(reader: WasmReader): void {
-    if (reader.u32() === 0) return;
+  /** Only functions; which of them, admission compares with the world. */
+  #import(reader: WasmReader): void {
     const [module, field] = [reader.name(), reader.name()];
-    throw new AdmissionError(
-      "importsBeyondWorld",
-      `The core module imports "${module}" "${field}". This world has no imports: time ` +
-        "comes in as an argument, and there is no randomness.",
-    );
+    if (reader.byte() !== 0) {
+      throw new AdmissionError(
+        "importsBeyondWorld",
+        `The core module imports "${module}" "${field}", which is no function. A guest has its ` +
+          "own memory, and shares none.",
+      );
+    }
+    const typeIndex = reader.u32();
+    const type = this.#types[typeIndex];
+    if (type === undefined) throw reader.malformed("it imports a function without a type");
+    this.#functionTypes.push(typeIndex);
+    this.#imports.push({ module, field, name: `${module}#${field}`, ...type });
   }
 
   #table(reader: WasmReader): void {

@@ -41,8 +41,8 @@ export const BATCH_BYTES_MAX = 24 * 1024;
 /** Bytes of the pages that a tenant's state may take, enforced by the host. */
 export const IMAGE_BYTES_MAX = 128 * 1024;
 export const IMAGE_PAGE_BYTES = 4096;
-/** 64 KiB pages of a guest's memory: one of program and scratch, two of state. */
-export const GUEST_MEMORY_PAGES_MAX = 3;
+/** 64 KiB pages of a guest's memory: one or two of program and scratch, two of state. */
+export const GUEST_MEMORY_PAGES_MAX = 4;
 /** Elements of the one table of functions a guest may have. */
 export const GUEST_TABLE_ELEMENTS_MAX = 4096;
 /** Bytes of a component. */
