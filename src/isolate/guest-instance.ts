@@ -4,6 +4,7 @@ import type { Outcome } from "#model/outcome.ts";
 import { bytesOf, postReturnName, sequenceLayout, type AbiFunction } from "./abi-types.ts";
 import { MEMORY_NAME, REALLOC_NAME, type AdmittedComponent } from "./admission.ts";
 import { AbiError, GuestMemory } from "./canonical-abi.ts";
+import { ADVANCE_ENTRY, CONFIGURE_ENTRY, INGEST_ENTRY, QUESTION_ENTRY } from "./journal.ts";
 import { QUESTIONS, type Question } from "./questions.ts";
 import { ADVANCE, CONFIGURE, INGEST } from "./world.gen.ts";
 
@@ -105,6 +106,25 @@ export class GuestInstance {
     const result = this.#ingest(pointer, byteCount);
     readReport(this.memory, result >>> 0, eventCount, report, fates);
     if (this.#ingestPost !== undefined) this.#ingestPost(result);
+  }
+
+  /** Does a turn of the journal again. */
+  again(
+    kind: number,
+    first: number,
+    second: number,
+    time: number,
+    source: Buffer,
+    byteOffset: number,
+    byteCount: number,
+  ): void {
+    if (kind === CONFIGURE_ENTRY) this.configure(first, second);
+    else if (kind === ADVANCE_ENTRY) this.advance(time);
+    else if (kind === INGEST_ENTRY) this.ingestAgain(source, byteOffset, byteCount);
+    else {
+      assert(kind >= QUESTION_ENTRY);
+      this.askAgain(kind - QUESTION_ENTRY, first, second, source, byteOffset, byteCount);
+    }
   }
 
   /** What a batch did to the state, for those who know its report already. */

@@ -28,7 +28,7 @@ import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder, TrendingReport } from "#model/trending.ts";
 import type { AbiType } from "./abi-types.ts";
 import { admitComponent } from "./admission.ts";
-import { REPORT_NUMBERS, outcomeOf } from "./guest-instance.ts";
+import { GuestInstance, REPORT_NUMBERS, outcomeOf } from "./guest-instance.ts";
 import { HostStats } from "./host-stats.ts";
 import { Images } from "./images.ts";
 import {
@@ -110,6 +110,7 @@ export class IsolateHost {
       tenants: this.#tenants,
       images: this.#images,
       stats: this.stats,
+      instantiate: (component) => new GuestInstance(component),
       onOversize: (tenant) => this.#strike(tenant, "exceededMemory"),
     });
   }

@@ -17,15 +17,29 @@
  */
 import assert from "node:assert/strict";
 import { BATCH_BYTES_MAX, JOURNAL_BYTES, JOURNAL_MS_MAX } from "#model/limits.ts";
-import type { GuestInstance } from "./guest-instance.ts";
 
 export const ENTRY_BYTES = 16;
 
-const CONFIGURE = 1;
-const INGEST = 2;
-const ADVANCE = 3;
+/** Kinds of entries of the summarizer's world. */
+export const CONFIGURE_ENTRY = 1;
+export const INGEST_ENTRY = 2;
+export const ADVANCE_ENTRY = 3;
 /** And above it, by the number of the question. */
-const QUESTION = 4;
+export const QUESTION_ENTRY = 4;
+
+/** What does a turn again, on an instance that holds what it held before that turn. */
+export type Replayable = {
+  /** `time`: the two numbers read as one double. */
+  readonly again: (
+    kind: number,
+    first: number,
+    second: number,
+    time: number,
+    source: Buffer,
+    byteOffset: number,
+    byteCount: number,
+  ) => void;
+};
 
 assert(ENTRY_BYTES + BATCH_BYTES_MAX <= JOURNAL_BYTES);
 
@@ -53,22 +67,34 @@ export class Journal {
   }
 
   configure(clock: number, spans: number): void {
-    this.#append(CONFIGURE, clock, spans);
+    this.#append(CONFIGURE_ENTRY, clock, spans);
   }
 
   ingest(source: Uint8Array, byteOffset: number, byteCount: number): void {
-    this.#append(INGEST, 0, 0);
+    this.#append(INGEST_ENTRY, 0, 0);
     this.#appendBytes(source, byteOffset, byteCount);
   }
 
   advance(nowMs: number): void {
-    this.#append(ADVANCE, 0, 0);
+    this.#append(ADVANCE_ENTRY, 0, 0);
     this.#view.setFloat64(this.#end + 8, nowMs, true);
+  }
+
+  /** Hot. A turn of another world: a kind of that world's, and bytes. */
+  call(kind: number, source: Uint8Array, byteOffset: number, byteCount: number): void {
+    this.#append(kind, 0, 0);
+    this.#appendBytes(source, byteOffset, byteCount);
+  }
+
+  /** The same, with a double. */
+  callAt(kind: number, time: number): void {
+    this.#append(kind, 0, 0);
+    this.#view.setFloat64(this.#end + 8, time, true);
   }
 
   /** `question`: its number. */
   ask(question: number, first: number, second: number, text: Uint8Array): void {
-    this.#append(QUESTION + question, first, second);
+    this.#append(QUESTION_ENTRY + question, first, second);
     this.#appendBytes(text, 0, text.length);
   }
 
@@ -79,20 +105,15 @@ export class Journal {
   }
 
   /** Does the turns again, on an instance that holds the committed image. */
-  replay(instance: GuestInstance): void {
+  replay(instance: Replayable): void {
     for (let at = 0; at < this.#end;) {
       const kind = this.#view.getUint32(at, true);
       const byteCount = this.#view.getUint32(at + 4, true);
       const first = this.#view.getUint32(at + 8, true);
       const second = this.#view.getUint32(at + 12, true);
+      const time = this.#view.getFloat64(at + 8, true);
       const bytesAt = at + ENTRY_BYTES;
-      if (kind === CONFIGURE) instance.configure(first, second);
-      else if (kind === ADVANCE) instance.advance(this.#view.getFloat64(at + 8, true));
-      else if (kind === INGEST) instance.ingestAgain(this.#bytes, bytesAt, byteCount);
-      else {
-        assert(kind >= QUESTION);
-        instance.askAgain(kind - QUESTION, first, second, this.#bytes, bytesAt, byteCount);
-      }
+      instance.again(kind, first, second, time, this.#bytes, bytesAt, byteCount);
       at = bytesAt + ((byteCount + 7) & ~7);
     }
   }

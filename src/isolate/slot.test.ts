@@ -4,13 +4,15 @@ import { parse, print } from "@bytecodealliance/jco";
 import { IMAGE_PAGE_BYTES } from "#model/limits.ts";
 import { Random } from "#std/random.ts";
 import { hostileComponent } from "#testing/hostile-guest.ts";
-import { admitComponent } from "./admission.ts";
+import { type AdmittedComponent, admitComponent } from "./admission.ts";
+import { GuestInstance } from "./guest-instance.ts";
 import { pageCountOf } from "./images.ts";
 import { packedBytes } from "./scanner.ts";
 import { BasePages, Slot } from "./slot.ts";
 import { SUMMARIZER } from "./world.gen.ts";
 
-const base = new BasePages(admitComponent(hostileComponent(), SUMMARIZER));
+const instantiate = (component: AdmittedComponent) => new GuestInstance(component);
+const base = new BasePages(admitComponent(hostileComponent(), SUMMARIZER), instantiate);
 
 test("every byte that differs from the base is found, in its page and in no other", () => {
   const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
@@ -93,7 +95,7 @@ test("a program whose data lies in two places is compared in both", async () => 
   const edited = text
     .replace(memory, "(memory (;0;) 2 2)")
     .replace("    (@producers", `    (data (i32.const 131068) "abcd")\n    (@producers`);
-  const twoPlaces = new BasePages(admitComponent(await parse(edited), SUMMARIZER));
+  const twoPlaces = new BasePages(admitComponent(await parse(edited), SUMMARIZER), instantiate);
   assert.equal(twoPlaces.pages.length, 32);
   assert.ok(twoPlaces.dataRuns.length >= 1);
   const slot = new Slot(0, 0, twoPlaces);

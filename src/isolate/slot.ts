@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { IMAGE_PAGE_BYTES } from "#model/limits.ts";
 import type { AdmittedComponent } from "./admission.ts";
-import { GuestInstance } from "./guest-instance.ts";
+import type { GuestInstance } from "./guest-instance.ts";
+import type { GuestMemory } from "./canonical-abi.ts";
 import { MASK_PAGES_MAX, MASK_WORDS, NO_BLOCK } from "./images.ts";
-import { Journal } from "./journal.ts";
+import { Journal, type Replayable } from "./journal.ts";
 import { scannerOf, type Scanner } from "./scanner.ts";
 
 export const NO_TENANT = -1;
+
+/** What a slot knows of an instance, whatever its world is. */
+export type HostedInstance = Replayable & { readonly memory: GuestMemory };
 
 /** Pages that follow each other, none of them all zero in the base: compared in one call first. */
 type DataRun = { readonly firstPage: number; readonly endPage: number; readonly bytes: Buffer };
@@ -16,15 +20,20 @@ type DataRun = { readonly firstPage: number; readonly endPage: number; readonly 
  * The base of a component, cut as slots need it. Shared by all slots. Nearly all of it is zero, and
  * whether a page still is needs no second page to compare with; the rest is the program's data.
  */
-export class BasePages {
+export class BasePages<Instance extends HostedInstance = GuestInstance> {
   readonly component: AdmittedComponent;
+  readonly instantiate: (component: AdmittedComponent) => Instance;
   readonly pages: readonly Buffer[];
   /** Pages that are all zero; signed, so that a word of it is no object when it is handed on. */
   readonly zeros = new Int32Array(MASK_WORDS);
   readonly dataRuns: readonly DataRun[];
 
-  constructor(component: AdmittedComponent) {
+  constructor(
+    component: AdmittedComponent,
+    instantiate: (component: AdmittedComponent) => Instance,
+  ) {
     this.component = component;
+    this.instantiate = instantiate;
     this.pages = cut(component.base);
     assert(this.pages.length <= MASK_PAGES_MAX);
     const runs: DataRun[] = [];
@@ -40,13 +49,13 @@ export class BasePages {
   }
 }
 
-export class Slot {
+export class Slot<Instance extends HostedInstance = GuestInstance> {
   /** Its place among the slots. */
   readonly index: number;
   /** Number of its component: never another one's code runs in this instance. */
   componentNumber: number;
-  base: BasePages;
-  instance: GuestInstance;
+  base: BasePages<Instance>;
+  instance: Instance;
   tenant = NO_TENANT;
   readonly journal = new Journal();
   /** The journal continues the image that begins with this block. */
@@ -62,7 +71,7 @@ export class Slot {
   #dataRuns: readonly DataRun[] = [];
   #scanner!: Scanner;
 
-  constructor(index: number, componentNumber: number, base: BasePages) {
+  constructor(index: number, componentNumber: number, base: BasePages<Instance>) {
     this.index = index;
     this.componentNumber = componentNumber;
     this.base = base;
@@ -74,7 +83,7 @@ export class Slot {
   }
 
   /** Throws the instance away and starts a new one; its memory equals the base. */
-  reset(componentNumber: number, base: BasePages): void {
+  reset(componentNumber: number, base: BasePages<Instance>): void {
     this.componentNumber = componentNumber;
     this.base = base;
     this.instance = this.#renew();
@@ -127,8 +136,8 @@ export class Slot {
     }
   }
 
-  #renew(): GuestInstance {
-    const instance = new GuestInstance(this.base.component);
+  #renew(): Instance {
+    const instance = this.base.instantiate(this.base.component);
     const { bytes } = instance.memory;
     assert(bytes.length === this.base.component.base.length);
     this.#pages = cut(bytes);

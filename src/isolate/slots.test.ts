@@ -7,6 +7,7 @@ import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-gu
 import { admitComponent } from "./admission.ts";
 import { HostStats } from "./host-stats.ts";
 import { Images } from "./images.ts";
+import { GuestInstance } from "./guest-instance.ts";
 import type { Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
 import { NO_SLOT, TenantTable } from "./tenant-table.ts";
@@ -60,7 +61,14 @@ class Bench {
     this.images = images;
     this.tenants = tenants;
     const stats = new HostStats(images);
-    this.slots = new Slots({ slotCount, images, tenants, stats, onOversize: () => assert.fail() });
+    this.slots = new Slots({
+      slotCount,
+      images,
+      tenants,
+      stats,
+      instantiate: (component) => new GuestInstance(component),
+      onOversize: () => assert.fail(),
+    });
     this.slots.addComponent(component);
     for (let tenant = 0; tenant < tenantCount; tenant++) tenants.open(tenant, 0);
   }

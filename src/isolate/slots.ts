@@ -17,45 +17,46 @@ import assert from "node:assert/strict";
 import { IMAGE_BYTES_MAX, IMAGE_PAGE_BYTES } from "#model/limits.ts";
 import type { Outcome } from "#model/outcome.ts";
 import type { AdmittedComponent } from "./admission.ts";
-import { outcomeOf } from "./guest-instance.ts";
+import { type GuestInstance, outcomeOf } from "./guest-instance.ts";
 import type { HostStats } from "./host-stats.ts";
 import { NO_BLOCK, pageCountOf, type Images } from "./images.ts";
 import { packedBytes } from "./scanner.ts";
-import { BasePages, NO_TENANT, Slot } from "./slot.ts";
+import { BasePages, type HostedInstance, NO_TENANT, Slot } from "./slot.ts";
 import { NO_SLOT, type TenantTable } from "./tenant-table.ts";
 import { NEWCOMERS_MAX, Victims } from "./victims.ts";
 
 /** Slots tried before a miss is refused because images of evicted tenants find no room. */
 const VICTIMS_MAX = 4;
 
-export type SlotsOptions = {
+export type SlotsOptions<Instance extends HostedInstance = GuestInstance> = {
   readonly slotCount: number;
   readonly tenants: TenantTable;
   readonly images: Images;
   readonly stats: HostStats;
+  readonly instantiate: (component: AdmittedComponent) => Instance;
   /** A tenant's memory outgrew IMAGE_BYTES_MAX: it is back at its last image. */
   readonly onOversize: (tenant: number) => void;
 };
 
-export class Slots {
+export class Slots<Instance extends HostedInstance = GuestInstance> {
   /** The slot whose memory is in motion. */
-  torn: Slot | undefined;
+  torn: Slot<Instance> | undefined;
   /** Why `enter` gave no slot. */
   refusal: Outcome = "ok";
-  readonly #options: SlotsOptions;
-  readonly #slots: Slot[] = [];
-  readonly #bases: BasePages[] = [];
-  readonly #victims = new Victims(this.#slots);
+  readonly #options: SlotsOptions<Instance>;
+  readonly #slots: Slot<Instance>[] = [];
+  readonly #bases: BasePages<Instance>[] = [];
+  readonly #victims = new Victims<Instance>(this.#slots);
   #passing = false;
 
-  constructor(options: SlotsOptions) {
+  constructor(options: SlotsOptions<Instance>) {
     assert(options.slotCount > 0);
     this.#options = options;
   }
 
   /** Numbers components from 0, in order. */
   addComponent(component: AdmittedComponent): void {
-    this.#bases.push(new BasePages(component));
+    this.#bases.push(new BasePages(component, this.#options.instantiate));
     this.#victims.addComponent();
   }
 
@@ -68,7 +69,7 @@ export class Slots {
    * Hot. The slot that holds the tenant, with room in its journal for a turn of so many bytes; it
    * is torn. Undefined: `refusal` says why, and nothing happened to the tenant but what it says.
    */
-  enter(tenant: number, byteCount: number): Slot | undefined {
+  enter(tenant: number, byteCount: number): Slot<Instance> | undefined {
     const { tenants, stats } = this.#options;
     const index = tenants.slots[tenant]!;
     if (index === NO_SLOT) return this.#miss(tenant);
@@ -114,7 +115,7 @@ export class Slots {
   }
 
   /** After a failed turn: a new instance, the tenant's last image, its journal. Stays torn. */
-  restore(slot: Slot): void {
+  restore(slot: Slot<Instance>): void {
     const { images, stats } = this.#options;
     stats.restores += 1;
     slot.reset(slot.componentNumber, slot.base);
@@ -150,7 +151,7 @@ export class Slots {
     this.torn = undefined;
   }
 
-  #miss(tenant: number): Slot | undefined {
+  #miss(tenant: number): Slot<Instance> | undefined {
     const { tenants, images, stats } = this.#options;
     const isReturning = this.#isReturning(tenant);
     const slot = this.#claim(tenants.component(tenant), isReturning);
@@ -177,7 +178,7 @@ export class Slots {
   }
 
   /** An empty slot with an instance of the component whose memory equals the base. */
-  #claim(component: number, isReturning: boolean): Slot | undefined {
+  #claim(component: number, isReturning: boolean): Slot<Instance> | undefined {
     const base = this.#bases[component]!;
     const { slotCount } = this.#options;
     const vacant = this.#victims.vacant();
@@ -197,7 +198,7 @@ export class Slots {
   }
 
   /** Never another component's code runs in an instance. */
-  #convert(slot: Slot, component: number): Slot {
+  #convert(slot: Slot<Instance>, component: number): Slot<Instance> {
     if (slot.componentNumber === component) return slot;
     this.torn = slot;
     this.#victims.count(component, slot.componentNumber);
@@ -206,7 +207,7 @@ export class Slots {
   }
 
   /** False: there is no room for the tenant's image, and it stays. */
-  #evict(slot: Slot): boolean {
+  #evict(slot: Slot<Instance>): boolean {
     this.torn = slot;
     const { tenant } = slot;
     if (!this.#settle(slot)) {
@@ -223,7 +224,7 @@ export class Slots {
   }
 
   /** `ok`, `refused` (no room, nothing changed), `exceededMemory` (back at the last image). */
-  #commit(slot: Slot): Outcome {
+  #commit(slot: Slot<Instance>): Outcome {
     const { images, stats } = this.#options;
     const strikesBefore = stats.outcomes.exceededMemory;
     if (!this.#settle(slot)) return "refused";
@@ -238,7 +239,7 @@ export class Slots {
    * tenant its turns since. `slot.dirty` says which pages of the memory differ from the base.
    * False: there is no room for the image, and nothing changed.
    */
-  #settle(slot: Slot): boolean {
+  #settle(slot: Slot<Instance>): boolean {
     const { images, stats, onOversize } = this.#options;
     slot.compare();
     if (slot.journal.isEmpty) return true;
@@ -254,7 +255,7 @@ export class Slots {
   }
 
   /** An empty journal behind the tenant's image. */
-  #beginJournal(slot: Slot): void {
+  #beginJournal(slot: Slot<Instance>): void {
     slot.journal.clear();
     slot.journalHead =
       slot.tenant === NO_TENANT ? NO_BLOCK : this.#options.images.head(slot.tenant);

@@ -14,24 +14,25 @@
  * share.
  */
 import assert from "node:assert/strict";
-import type { Slot } from "./slot.ts";
+import type { GuestInstance } from "./guest-instance.ts";
+import type { HostedInstance, Slot } from "./slot.ts";
 
 /** Newcomers: 3 MiB of memories, of which turns touch a part. */
 export const NEWCOMERS_MAX = 16;
 /** At most this share of a component's slots. */
 const NEWCOMERS_SHARE = 1 / 8;
 
-export class Victims {
-  readonly #slots: readonly Slot[];
+export class Victims<Instance extends HostedInstance = GuestInstance> {
+  readonly #slots: readonly Slot<Instance>[];
   /** By component: how many slots run it. */
   readonly #slotCounts: number[] = [];
   /** By component. */
-  readonly #newcomers: Newcomers[] = [];
+  readonly #newcomers: Newcomers<Instance>[] = [];
   /** Slots whose tenant was closed; some may have a tenant again. */
-  #vacated: Slot[] = [];
+  #vacated: Slot<Instance>[] = [];
   #hand = 0;
 
-  constructor(slots: readonly Slot[]) {
+  constructor(slots: readonly Slot<Instance>[]) {
     this.#slots = slots;
   }
 
@@ -41,7 +42,7 @@ export class Victims {
   }
 
   /** A slot without a tenant, if there is one. */
-  vacant(): Slot | undefined {
+  vacant(): Slot<Instance> | undefined {
     for (;;) {
       const slot = this.#vacated.pop();
       if (slot === undefined || slot.isEmpty) return slot;
@@ -49,7 +50,7 @@ export class Victims {
   }
 
   /** A slot of a tenant that may go, or an empty one. */
-  next(component: number, isReturning: boolean): Slot {
+  next(component: number, isReturning: boolean): Slot<Instance> {
     const newcomers = this.#newcomers[component]!;
     const own = this.#slotCounts[component]!;
     const share = Math.floor(this.#slots.length / this.#componentsInUse(component));
@@ -70,7 +71,7 @@ export class Victims {
   }
 
   /** The slot is no longer where it was; `came` follows, unless its tenant stays after all. */
-  leave(slot: Slot): void {
+  leave(slot: Slot<Instance>): void {
     if (!slot.isNewcomer) return;
     this.#newcomers[slot.componentNumber]!.remove(slot);
   }
@@ -82,7 +83,7 @@ export class Victims {
   }
 
   /** A tenant came to a slot that is among no newcomers. */
-  came(slot: Slot, isReturning: boolean): void {
+  came(slot: Slot<Instance>, isReturning: boolean): void {
     slot.isReferenced = false;
     if (isReturning) return;
     const newcomers = this.#newcomers[slot.componentNumber]!;
@@ -92,7 +93,7 @@ export class Victims {
   }
 
   /** The slot's tenant was closed. */
-  vacate(slot: Slot): void {
+  vacate(slot: Slot<Instance>): void {
     this.leave(slot);
     slot.isReferenced = false;
     this.#vacated.push(slot);
@@ -120,22 +121,22 @@ export class Victims {
 }
 
 /** Slots in the order in which they came; makes no object as they come and go. */
-class Newcomers {
-  readonly #slots: (Slot | undefined)[] = Array.from({ length: NEWCOMERS_MAX });
+class Newcomers<Instance extends HostedInstance> {
+  readonly #slots: (Slot<Instance> | undefined)[] = Array.from({ length: NEWCOMERS_MAX });
   count = 0;
 
-  get first(): Slot {
+  get first(): Slot<Instance> {
     return this.#slots[0]!;
   }
 
-  add(slot: Slot): void {
+  add(slot: Slot<Instance>): void {
     assert(this.count < NEWCOMERS_MAX);
     this.#slots[this.count] = slot;
     this.count += 1;
     slot.isNewcomer = true;
   }
 
-  remove(slot: Slot): void {
+  remove(slot: Slot<Instance>): void {
     let at = 0;
     while (this.#slots[at] !== slot) {
       at += 1;
