@@ -5,7 +5,8 @@ import { dirname, resolve } from "node:path";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 import { transpile } from "@bytecodealliance/jco";
-import { IsolateHost, type Answer } from "#isolate/host.ts";
+import { IsolateHost } from "#isolate/host.ts";
+import type { Answer } from "#isolate/tenant-host.ts";
 import {
   SPANS,
   type ConversationItem,

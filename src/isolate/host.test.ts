@@ -8,14 +8,15 @@ import { ALL_SPANS } from "#model/window.ts";
 import { Random } from "#std/random.ts";
 import { writeBatch } from "#testing/batch.ts";
 import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
-import { IsolateHost, type IsolateHostOptions } from "./host.ts";
+import { IsolateHost } from "./host.ts";
+import type { TenantHostOptions } from "./tenant-host.ts";
 import { BLOCK_BYTES } from "./images.ts";
 
 const component = hostileComponent();
 const report = new Uint32Array(5);
 const fates = new Uint8Array(1024);
 
-function newHost(options: Partial<IsolateHostOptions> = {}): IsolateHost {
+function newHost(options: Partial<TenantHostOptions> = {}): IsolateHost {
   return new IsolateHost({
     slotCount: 4,
     imageBytesMax: 16 << 20,

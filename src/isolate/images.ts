@@ -44,7 +44,10 @@ export class Images {
   readonly #chunks: Buffer[] = [];
   readonly #blockCountMax: number;
   readonly #blockCountFull: number;
+  readonly #reserve: number;
   #blockCount = 0;
+  /** Images of another world under the same bound. */
+  #sibling: Images | undefined;
   #freeHead = NO_BLOCK;
   /** Blocks from here on were never used. */
   #freshBlock = 0;
@@ -52,11 +55,18 @@ export class Images {
   constructor(options: { tenantCountMax: number; imageBytesMax: number; slotCount: number }) {
     this.#blockCountFull = Math.floor(options.imageBytesMax / BLOCK_BYTES);
     // Whoever is in a slot when all is full may still be put to rest.
-    this.#blockCountMax = this.#blockCountFull + options.slotCount * IMAGE_BLOCKS_MAX;
+    this.#reserve = options.slotCount * IMAGE_BLOCKS_MAX;
+    this.#blockCountMax = this.#blockCountFull + this.#reserve;
     // While an image is replaced, both are there.
     const blockCapacity = this.#blockCountMax + IMAGE_BLOCKS_MAX;
     this.#heads = new Int32Array(options.tenantCountMax).fill(NO_BLOCK);
     this.#nexts = new Int32Array(blockCapacity);
+  }
+
+  /** What both take counts for both; the bound is that of either. */
+  shareBound(other: Images): void {
+    this.#sibling = other;
+    other.#sibling = this;
   }
 
   /** Bytes of all images. */
@@ -66,7 +76,8 @@ export class Images {
 
   /** No tenant may take more: nothing that adds to a state is done until some have shrunk. */
   get isFull(): boolean {
-    return this.#blockCount >= this.#blockCountFull;
+    const others = this.#sibling === undefined ? 0 : this.#sibling.#blockCount;
+    return this.#blockCount + others >= this.#blockCountFull;
   }
 
   /** First block of the tenant's image: changes with every `store`, and only then. */
@@ -85,7 +96,7 @@ export class Images {
     const blockCount = blocksOf(byteCount);
     assert(blockCount <= IMAGE_BLOCKS_MAX);
     const addedCount = blockCount - this.#blockCountOf(oldHead);
-    if (this.#blockCount + addedCount > this.#blockCountMax) return false;
+    if (addedCount > 0 && !this.#hasRoom(addedCount)) return false;
     let head = NO_BLOCK;
     if (blockCount > 0) {
       assert(packed.readUInt32LE(0) === byteCount);
@@ -156,6 +167,14 @@ export class Images {
       this.#nexts[block] = this.#freeHead;
       this.#freeHead = block;
     }
+  }
+
+  #hasRoom(addedCount: number): boolean {
+    const blockCount = this.#blockCount + addedCount;
+    if (blockCount > this.#blockCountMax) return false;
+    const sibling = this.#sibling;
+    if (sibling === undefined) return true;
+    return blockCount + sibling.#blockCount <= this.#blockCountMax + sibling.#reserve;
   }
 
   /** A chain of free blocks, and of fresh ones where those do not reach. */
