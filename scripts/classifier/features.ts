@@ -1,0 +1,171 @@
+/**
+ * The features of a message, as the moderator itself makes them: the guest's own code, compiled
+ * alone (guests/moderate/assembly/probe.ts), over the classifier's own module. Nothing of reading
+ * or of features is written a second time here, so training and judging cannot differ.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { compileFeatures } from "../../guests/moderate/testing/probe.ts";
+import type { Sample } from "./sample.ts";
+import type { Examples } from "./trainer.ts";
+import {
+  MESSAGE_LOG2,
+  REPLY_LOG2,
+  type Weights,
+} from "./weights.ts";
+
+const CLASSIFIER = join(import.meta.dirname, "..", "..", "classifier", "dist", "classifier.wasm");
+const CLASSIFIER_PAGES = 97;
+const INTERFACE = "nexuscore:tenant/classifier@0.1.0";
+const TEXT_BYTES_MAX = 16 * 1024;
+const TURNS_MAX = 6;
+
+const RELATION_PREVIOUS = 1;
+const RELATION_REPLIED_TO = 2;
+const RELATION_SAME_AUTHOR = 4;
+
+export const COMBINED_INPUTS = 14;
+
+type Probe = {
+  memory: WebAssembly.Memory;
+  textAt(): number;
+  listAt(): number;
+  messageFeatures(bytes: number): number;
+  contextFeatures(bytes: number): number;
+  traceTo(slot: number, bytes: number): void;
+  setRelation(slot: number, bits: number): void;
+  replyFeatures(bytes: number, slots: number, flags: number): number;
+  scoreMessage(bytes: number): number;
+  scoreReply(bytes: number, slots: number, flags: number): number;
+  combinedInputs(): number;
+};
+
+export type MessageScore = {
+  /** Before calibration, one a lane. */
+  readonly raw: readonly number[];
+  readonly scores: readonly number[];
+};
+
+export type ReplyScore = {
+  readonly raw: number;
+  readonly unsafe: number;
+  readonly combined: number;
+  readonly inputs: readonly number[];
+};
+
+export class Features {
+  readonly #probe: Probe;
+  readonly #weights: Uint8Array;
+  readonly #encoder = new TextEncoder();
+
+  /** With weights of its own, which are zero until some are bound. */
+  static async open(): Promise<Features> {
+    const memory = new WebAssembly.Memory({
+      initial: CLASSIFIER_PAGES,
+      maximum: CLASSIFIER_PAGES,
+      shared: true,
+    });
+    const classifier = new WebAssembly.Module(readFileSync(CLASSIFIER));
+    const { exports } = new WebAssembly.Instance(classifier, { env: { memory } });
+    const { messageRow, replyRow, parameter } = exports as Record<string, WebAssembly.ExportValue>;
+    const imports = { "message-row": messageRow!, "reply-row": replyRow!, parameter: parameter! };
+    const probe = new WebAssembly.Instance(await compileFeatures(), { [INTERFACE]: imports });
+    return new Features(probe.exports as unknown as Probe, new Uint8Array(memory.buffer));
+  }
+
+  private constructor(probe: Probe, weights: Uint8Array) {
+    this.#probe = probe;
+    this.#weights = weights;
+  }
+
+  bind(weights: Weights): void {
+    this.#weights.set(weights.bytes);
+  }
+
+  /** Adds the features of a message to the row that is being written. */
+  message(text: string, examples: Examples, scales: readonly number[]): void {
+    const count = this.#probe.messageFeatures(this.#write(text));
+    this.#add(count, examples, scales, 2 ** MESSAGE_LOG2 - 1);
+  }
+
+  /**
+   * Adds the features of a message as an answer, the message's own among them. `hides`: what is
+   * left out, for figures.
+   */
+  reply(
+    sample: Sample,
+    examples: Examples,
+    scales: readonly number[],
+    hides: "nothing" | "context" | "answer" = "nothing",
+  ): void {
+    const probe = this.#probe;
+    const mask = 2 ** REPLY_LOG2 - 1;
+    const text = hides === "answer" ? "" : sample.text;
+    this.#add(probe.messageFeatures(this.#write(text)), examples, scales, mask);
+    if (hides === "context" || sample.context.length === 0) return;
+    const answered = sample.context.at(sample.replyTo ?? -1)!;
+    this.#add(probe.contextFeatures(this.#write(answered.text)), examples, scales, mask);
+    const slots = this.#turns(sample);
+    const count = probe.replyFeatures(this.#write(text), slots, 0);
+    this.#add(count, examples, scales, mask);
+  }
+
+  score(text: string): MessageScore {
+    const at = this.#probe.scoreMessage(this.#write(text));
+    const view = new DataView(this.#probe.memory.buffer, at, 64);
+    const numbers = Array.from({ length: 16 }, (_, index) => view.getFloat32(index * 4, true));
+    return { raw: numbers.slice(0, 8), scores: numbers.slice(8) };
+  }
+
+  /** The message in its conversation; needs bound weights. */
+  scoreReply(sample: Sample, flags = 0): ReplyScore {
+    const probe = this.#probe;
+    const slots = this.#turns(sample);
+    const at = probe.scoreReply(this.#write(sample.text), slots, flags);
+    const view = new DataView(probe.memory.buffer, at, 12);
+    const inputs = new Float64Array(
+      probe.memory.buffer.slice(probe.combinedInputs(), probe.combinedInputs() + COMBINED_INPUTS * 8),
+    );
+    return {
+      raw: view.getFloat32(0, true),
+      unsafe: view.getFloat32(4, true),
+      combined: view.getFloat32(8, true),
+      inputs: [...inputs],
+    };
+  }
+
+  /** Traces of what was said before, the newest first; how many. */
+  #turns(sample: Sample): number {
+    const { context, replyTo = context.length - 1 } = sample;
+    const newest = context.map((turn, index) => ({ turn, index })).toReversed();
+    const read = newest.slice(0, TURNS_MAX);
+    for (const [slot, { turn, index }] of read.entries()) {
+      this.#probe.traceTo(slot, this.#write(turn.text));
+      const isSame = turn.author === sample.author;
+      const relation =
+        (slot === 0 ? RELATION_PREVIOUS : 0) +
+        (index === replyTo && sample.replyTo !== undefined ? RELATION_REPLIED_TO : 0) +
+        (isSame ? RELATION_SAME_AUTHOR : 0);
+      this.#probe.setRelation(slot, relation);
+    }
+    return read.length;
+  }
+
+  #write(text: string): number {
+    const { memory } = this.#probe;
+    const bytes = new Uint8Array(memory.buffer, this.#probe.textAt(), TEXT_BYTES_MAX);
+    return this.#encoder.encodeInto(text, bytes).written;
+  }
+
+  #add(count: number, examples: Examples, scales: readonly number[], mask: number): void {
+    const list = new Uint32Array(this.#probe.memory.buffer, this.#probe.listAt(), count);
+    const counts = new Array<number>(8).fill(0);
+    for (const feature of list) counts[feature >>> 24]!++;
+    for (const feature of list) {
+      const group = feature >>> 24;
+      const value = scales[group]! / Math.sqrt(counts[group]!);
+      if (value !== 0) examples.entry(feature & mask, value);
+    }
+  }
+}
+
