@@ -1,11 +1,11 @@
 /** `GET /v1/tenants/{tenant}/conversations` and `…/conversations/{conversation}/summary`. */
 import type { EngineDoor } from "#engine/door.ts";
+import { requireConversation } from "#model/conversation-id.ts";
 import {
   CONVERSATION_BYTES_MAX,
   CONVERSATIONS_LIMIT_DEFAULT,
   CONVERSATIONS_LIMIT_MAX,
 } from "#model/limits.ts";
-import { Problem } from "#model/problem.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { conversationAnswer, conversationsAnswer } from "#model/summary-answer.ts";
 import { requireTenantId } from "#model/tenant.ts";
@@ -30,7 +30,7 @@ const LIST_QUERY = {
   },
 } as const;
 
-const CONVERSATION_PARAMS = {
+export const CONVERSATION_PARAMS = {
   type: "object",
   properties: {
     ...TENANT_PARAMS.properties,
@@ -44,7 +44,7 @@ const CONVERSATION_PARAMS = {
 } as const;
 
 type ListQuery = { limit: number; format?: "json" | "csv" };
-type ConversationParams = { Params: { tenant: string; conversation: string } };
+export type ConversationParams = { Params: { tenant: string; conversation: string } };
 
 export function conversationRoutes(engine: EngineDoor): FastifyPluginAsync {
   return async (server) => {
@@ -123,14 +123,4 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
       return reply.header("cache-control", "no-store").send(conversationAnswer(tenant, report));
     },
   );
-}
-
-/** `id` itself, if an event may name it so. */
-function requireConversation(id: string): string {
-  const bytes = Buffer.byteLength(id);
-  // oxlint-disable-next-line no-control-regex
-  const legal = bytes >= 1 && bytes <= CONVERSATION_BYTES_MAX && !/[\u0000-\u001F\u007F]/.test(id);
-  if (legal) return id;
-  const allowed = `1 to ${CONVERSATION_BYTES_MAX} bytes, no controls`;
-  throw new Problem("conversationIllegal", `This is no conversation; use ${allowed}.`);
 }

@@ -4,14 +4,15 @@ import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance } from "fastify";
 
-const DESCRIPTION = `Live trends and summaries of many tenants from one process.
+const DESCRIPTION = `Live trends, summaries and moderation of many tenants from one process.
 
 Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/trending\` and
 \`/v1/tenants/{tenant}/summary\`, or follow \`/v1/tenants/{tenant}/live\`. A tenant
-exists from its first event on.
+exists from its first event on. Ask \`/v1/tenants/{tenant}/moderate\` for a verdict on a message; the
+same verdicts come in OpenAI's form and in Perspective's.
 
 Times are epoch milliseconds. Every error is an \`application/problem+json\` with a stable \`code\`;
-429 and 503 carry \`Retry-After\`.`;
+429 and 503 carry \`Retry-After\`. The routes in others' forms answer errors in those forms, too.`;
 
 /** Nothing from elsewhere, and no `upgrade-insecure-requests`: the server speaks plain HTTP. */
 const CONTENT_POLICY =
@@ -33,6 +34,7 @@ export async function registerReference(server: FastifyInstance, version: string
         { name: "events", description: "What goes in" },
         { name: "trending", description: "What comes out" },
         { name: "summaries", description: "What has happened so far" },
+        { name: "moderation", description: "What is said, judged in its conversation" },
         { name: "tenants", description: "Who is there" },
         { name: "health", description: "Whether it runs" },
         { name: "system", description: "What the machine does underneath" },

@@ -1,9 +1,14 @@
 /** The running product: engine and HTTP together. Used by serve, demo and replay. */
+import { conversationTurnRoutes } from "#api/conversation-turns.ts";
 import { conversationRoutes } from "#api/conversations.ts";
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
 import { kernelRoutes } from "#api/kernel.ts";
 import { mergeRoutes } from "#api/merge.ts";
 import { metricsRoutes } from "#api/metrics.ts";
+import { moderateRoutes } from "#api/moderate.ts";
+import { openAiModerationRoutes } from "#api/openai-moderations.ts";
+import { perspectiveRoutes } from "#api/perspective.ts";
+import { policyRoutes } from "#api/policies.ts";
 import { buildServer } from "#api/server.ts";
 import { summaryRoutes } from "#api/summaries.ts";
 import { tenantRoutes } from "#api/tenants.ts";
@@ -15,8 +20,15 @@ import { eventRoutes } from "#ingest/http.ts";
 import type { UdpIngest } from "#ingest/udp.ts";
 import type { Stage } from "#kernel/stage.ts";
 import type { Telemetry } from "#kernel/telemetry.ts";
+import type { FeedbackListener } from "#model/feedback.ts";
 import { noTelemetry, type TelemetryLevel, type TelemetrySource } from "#model/kernel-telemetry.ts";
 import { STOP_CLIENTS_MS_MAX } from "#model/limits.ts";
+import {
+  MemoryPolicyStore,
+  MemoryVerdictHistory,
+  type PolicyStore,
+  type VerdictHistory,
+} from "#model/policy-store.ts";
 import type { Log } from "#observe/log.ts";
 import type { FastifyInstance } from "fastify";
 import { urlHost } from "./url.ts";
@@ -36,14 +48,32 @@ export type AssembledServer = {
   readonly beginStop: () => void;
 };
 
+/** What moderation keeps beside the tenants' components. */
+export type ModerationParts = {
+  readonly policies: PolicyStore;
+  readonly history: VerdictHistory;
+  readonly onFeedback: FeedbackListener;
+};
+
+/** Kept until the process ends; a label has nobody yet who would read it. */
+function moderationInMemory(): ModerationParts {
+  return {
+    policies: new MemoryPolicyStore(),
+    history: new MemoryVerdictHistory(),
+    onFeedback: () => undefined,
+  };
+}
+
 /** The server before it listens: all routes on one engine. Tests inject into it. */
 export async function assembleServer(
   engine: EngineDoor,
   log: Log,
   udp: UdpIngest | string = "not started",
   telemetry: TelemetrySource = () => noTelemetry(undefined),
+  moderation: ModerationParts = moderationInMemory(),
 ): Promise<AssembledServer> {
   let stopping = false;
+  const { policies, history, onFeedback } = moderation;
   const stage = typeof udp === "string" ? undefined : () => udp.stats();
   const health = {
     engine,
@@ -64,11 +94,21 @@ export async function assembleServer(
       mergeRoutes(engine),
       liveRoutes(engine),
       tenantRoutes(engine),
+      moderateRoutes(engine),
+      policyRoutes({ engine, policies, history }),
+      conversationTurnRoutes(engine),
+      openAiModerationRoutes(engine, log),
+      perspectiveRoutes({ engine, log, onFeedback }),
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
       metricsRoutes({ engine, stage, telemetry }),
     ],
   });
+  // What must not be stored comes without its text, and leaves no trace here either.
+  const endHistory = engine.onVerdict((verdict, text) => {
+    if (text !== undefined) history.add(verdict);
+  });
+  server.addHook("onClose", async () => endHistory());
   return { server, beginStop: () => void (stopping = true) };
 }
 

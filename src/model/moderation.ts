@@ -14,6 +14,13 @@ export const CATEGORIES = [
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
+export function eachCategory<Value>(
+  of: (category: Category) => Value,
+): Readonly<Record<Category, Value>> {
+  const entries = CATEGORIES.map((category) => [category, of(category)] as const);
+  return Object.fromEntries(entries) as Record<Category, Value>;
+}
+
 export type Action = "allow" | "flag" | "block";
 
 /** A message before the one to judge, sent along with it rather than remembered. */

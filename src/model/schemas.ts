@@ -14,6 +14,7 @@ import {
   USER_BYTES_MAX,
   WEIGHT_MAX,
 } from "./limits.ts";
+import { MODERATION_SCHEMAS } from "./moderation-schemas.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
 import { SUMMARY_SCHEMAS } from "./summary-schemas.ts";
 import { WINDOWS } from "./window.ts";
@@ -204,6 +205,7 @@ export const SCHEMAS: readonly TObject[] = [
   TenantSchema,
   TenantListSchema,
   ...SUMMARY_SCHEMAS,
+  ...MODERATION_SCHEMAS,
 ];
 
 /** Documents the problems of a route, grouped by status, with one example a code. */

@@ -1,0 +1,16 @@
+/** What limits of texts ask: how many bytes of UTF-8 they take, and whether controls are in them. */
+const encoder = new TextEncoder();
+
+export function bytesOf(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** The same question for limits; most texts need no count: a unit takes at most three bytes. */
+export function isWithinBytes(text: string, bytesMax: number): boolean {
+  return 3 * text.length <= bytesMax || (text.length <= bytesMax && bytesOf(text) <= bytesMax);
+}
+
+export function hasControls(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex
+  return /[\u0000-\u001F\u007F]/.test(text);
+}
