@@ -26,6 +26,11 @@
 // from 10 to 10^6 users: 1.7 % at 1000, at most 2.32 % to 10^6, 3.6 % at 2 * 10^6; the last three
 // ranks are equal, as there is nothing above them to help. What is reported is the formula's value,
 // so it grows as it should when the bitmap is nearly full, and is 1 when it is full.
+// No estimate from these bits is better: it is the likeliest, and has the information's variance.
+// The stamps say a little more, when the users of each level pane are estimated apart, given the
+// newer ones, and added up: at most 9.9 % less error (12 level panes with as many users each;
+// 7 % to 8 % where half are of the newest), from 3,000 to 300,000 users, nothing at 10^6, and
+// nothing after a merge, whose form has no stamps. That is not taken.
 //
 // Cost: 16 KiB for the four spans; zero bytes are the empty bitmap. The portable form is a byte a
 // register, bit r = rank r seen in the span; merging is OR. Sources: Flajolet & Martin 1985; for

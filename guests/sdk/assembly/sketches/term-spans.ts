@@ -339,15 +339,24 @@ export class TermSpans {
 
   /** Gives rows to the keys that deserve one more than those that have them. */
   private admit(table: SpaceSaving, minute: Minute, left: usize, leftAll: usize): void {
+    // Which rows are safe, found out when it first matters; a row that changes hands is not.
+    let ranks: usize = 0;
+    let safe: u32 = 0;
     while (true) {
       const slot = minute.largest(table.count);
       if (slot == table.count) return;
       const priority = priorityOf(minute.low(slot));
       let index = this.count;
       if (index == this.capacity) {
-        index = this.rowBelow(priority);
-        if (index == NO_ROW) return;
+        if (!(this.leastPriority() < priority)) return;
+        if (ranks == 0) {
+          ranks = this.rankRows();
+          safe = safeRank(ranks, index, index * SAFE_PARTS / SAFE_OF);
+        }
+        index = this.leastFrom(ranks, safe);
+        if (index == NO_ROW || this.row(index).priority >= priority) return;
         this.giveUp(index, minute.untracked, left, leftAll);
+        store<u8>(ranks + index, <u8>UNRANKED);
       } else {
         this.count = index + 1;
       }
@@ -442,10 +451,7 @@ export class TermSpans {
 
   /** The row to give away to a key of a higher priority, or NO_ROW. */
   private rowBelow(priority: f32): u32 {
-    let least: f32 = Infinity;
-    for (let index: u32 = 0; index < this.count; index++)
-      least = min<f32>(least, this.row(index).priority);
-    if (!(least < priority)) return NO_ROW;
+    if (!(this.leastPriority() < priority)) return NO_ROW;
     const index = this.victim(this.capacity);
     return this.row(index).priority < priority ? index : NO_ROW;
   }
@@ -453,6 +459,22 @@ export class TermSpans {
   /** The row with the least priority of those that are not safe among `capacity`. */
   private victim(capacity: u32): u32 {
     const start = mark();
+    const ranks = this.rankRows();
+    const safe = safeRank(ranks, this.count, capacity * SAFE_PARTS / SAFE_OF);
+    const victim = this.leastFrom(ranks, safe);
+    release(start);
+    return victim;
+  }
+
+  private leastPriority(): f32 {
+    let least: f32 = Infinity;
+    for (let index: u32 = 0; index < this.count; index++)
+      least = min<f32>(least, this.row(index).priority);
+    return least;
+  }
+
+  /** For each row its best rank among the windows' largest: u8s, in fresh scratch. */
+  private rankRows(): usize {
     const count = this.count;
     const ranks = alloc(count, 1);
     const lows = alloc(count << 3);
@@ -462,14 +484,17 @@ export class TermSpans {
         store<f64>(lows + (<usize>index << 3), this.low(index, span));
       rank(lows, ranks, count, span == SPAN_TEN_MINUTES ? 2 : 1);
     }
-    const safe = safeRank(ranks, count, capacity * SAFE_PARTS / SAFE_OF);
-    let victim = NO_ROW;
-    for (let index: u32 = 0; index < count; index++) {
+    return ranks;
+  }
+
+  /** The row with the least priority of those whose rank does not make them safe. */
+  private leastFrom(ranks: usize, safe: u32): u32 {
+    let least = NO_ROW;
+    for (let index: u32 = 0; index < this.count; index++) {
       if (<u32>load<u8>(ranks + index) < safe) continue;
-      if (victim == NO_ROW || this.row(index).priority < this.row(victim).priority) victim = index;
+      if (least == NO_ROW || this.row(index).priority < this.row(least).priority) least = index;
     }
-    release(start);
-    return victim;
+    return least;
   }
 
   /** The windows move on: what leaves them is forgotten, and priorities fade. */
