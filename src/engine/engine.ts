@@ -3,17 +3,23 @@
  * room, and which answer belongs to which request. Knows no protocol and parses no event.
  */
 import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
+import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts";
 import type { StageHandle } from "#kernel/stage.ts";
 import { Merger } from "#merger/merger.ts";
 import { BODY_BYTES_MAX, LINE_BYTES_MAX, REQUESTS_WAITING_MAX } from "#model/limits.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
+import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
 import { shardOf } from "#model/placement.ts";
+import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
+import type { ModerationOutcome } from "#model/verdict.ts";
+import { SALT_MAX } from "#model/verdict-id.ts";
 import {
   type Question,
   RECORD_ELEMENTS,
@@ -28,8 +34,10 @@ import type {
   ShardStats,
   TenantList,
   TenantSettings,
+  VerdictListener,
 } from "./door.ts";
 import { Merges } from "./merges.ts";
+import { Moderation } from "./moderation.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -40,6 +48,7 @@ const LINES_BYTES_MAX = Math.max(CHUNK_BYTES, LINE_BYTES_MAX + 2);
 const RETRY_AFTER_SECONDS = 1;
 const NO_TENANT = new Uint8Array(0);
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
+const MODERATOR = new URL("../../guests/dist/moderate.component.wasm", import.meta.url);
 
 export type EngineSettings = {
   readonly shardCount: number;
@@ -50,14 +59,38 @@ export type EngineSettings = {
   readonly tenantCountMax: number;
   /** Runs this component instead of the built-in one. */
   readonly component?: Uint8Array;
+  /** Judges messages with this component instead of the built-in one. */
+  readonly moderator?: Uint8Array;
+  /** What the moderator imports, instead of the built-in weights. */
+  readonly classifier?: ClassifierHandle;
   /** Where datagrams become sums; its shards are these. */
   readonly stage?: StageHandle | undefined;
 };
 
+type Components = {
+  readonly component: Uint8Array;
+  readonly moderator: Uint8Array;
+  readonly classifier: ClassifierHandle;
+};
+type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
+
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
-  const component = settings.component ?? (await readFile(COMPONENT));
-  const engine = new Engine({ ...settings, component }, settings.component === undefined);
+  const [component, moderator, classifier] = await Promise.all([
+    settings.component ?? readFile(COMPONENT),
+    settings.moderator ??
+      readFile(MODERATOR).catch(() =>
+        readFile(
+          new URL(import.meta.resolve("../../guests/dist/hostile-moderator.component.wasm")),
+        ),
+      ),
+    settings.classifier ?? loadClassifier(),
+  ]);
+  const trust = {
+    trusted: settings.component === undefined,
+    moderatorTrusted: settings.moderator === undefined,
+  };
+  const engine = new Engine({ ...settings, component, moderator, classifier }, trust);
   await engine.started;
   return engine;
 }
@@ -69,22 +102,37 @@ export class Engine implements EngineDoor {
   readonly #waiting = new Waiting();
   readonly #encoder = new TextEncoder();
   readonly #merges: Merges;
+  readonly #moderation: Moderation;
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
 
-  /** `trusted`: the component is the built-in one. */
-  constructor(settings: EngineSettings & { component: Uint8Array }, trusted: boolean) {
+  /** Which of the components are the built-in ones. */
+  constructor(settings: EngineSettings & Components, trust: Trust) {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
+    const { moderator, classifier } = settings;
     assert(shardCount >= 1);
     this.#staged = stage !== undefined;
     const tenantsTaken = new SharedArrayBuffer(tenantsTakenBytes(shardCount));
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
     this.#splitter = new Splitter(shardCount);
     const limits = { tenantsTaken, tenantCountMax, slotCount, imageBytesMax };
+    const components = { component, moderator, classifier, ...trust };
+    const salt = randomInt(SALT_MAX);
+    this.#moderation = new Moderation({
+      model: classifier.model,
+      send: async (tenant, kind, body) => this.#send(this.#shardOf(tenant), kind, tenant, body),
+    });
     this.#shards = Array.from({ length: shardCount }, (_, shard) => {
-      const shardSettings = { shard, ...limits, component, trusted, stage };
-      return new ShardThread(shardSettings, this.#waiting);
+      const isOfShard = (tenant: string): boolean => shardOf(tenant, shardCount) === shard;
+      return new ShardThread(
+        { shard, ...limits, ...components, stage, salt },
+        {
+          waiting: this.#waiting,
+          policies: () => this.#moderation.policiesOf(isOfShard),
+          takeEvents: (events) => this.#moderation.takeEvents(events),
+        },
+      );
     });
     const mergeShards = this.#shards.map((shard) => ({
       ask: async (question: Question) => this.#ask(shard, question),
@@ -165,6 +213,33 @@ export class Engine implements EngineDoor {
     return this.#askOf<TenantStatus>(tenant, { type: "putTenant", tenant, ...settings });
   }
 
+  async moderate(
+    tenant: string,
+    requests: readonly ModerationRequest[],
+  ): Promise<readonly ModerationOutcome[]> {
+    return this.#moderation.moderate(tenant, requests);
+  }
+
+  async putPolicy(tenant: string, record: PolicyRecord): Promise<void> {
+    return this.#moderation.putPolicy(tenant, record);
+  }
+
+  async turns(tenant: string, conversation: string): Promise<readonly Turn[]> {
+    return this.#askOf<Turn[]>(tenant, { type: "turns", tenant, conversation });
+  }
+
+  async forgetConversation(tenant: string, conversation: string): Promise<boolean> {
+    return this.#askOf<boolean>(tenant, { type: "forgetConversation", tenant, conversation });
+  }
+
+  async moderatorUsage(tenant: string): Promise<ModeratorUsage> {
+    return this.#askOf<ModeratorUsage>(tenant, { type: "moderatorUsage", tenant });
+  }
+
+  onVerdict(listener: VerdictListener): () => void {
+    return this.#moderation.onVerdict(listener);
+  }
+
   stats(): readonly ShardStats[] {
     return this.#shards.map((shard) => shard.stats());
   }
@@ -239,11 +314,21 @@ export class Engine implements EngineDoor {
   }
 
   async #ask(shard: ShardThread, question: Question): Promise<unknown> {
-    this.#checkTaking();
     const body = this.#encoder.encode(JSON.stringify(question));
+    return this.#send(shard, RECORD_QUESTION, "", body);
+  }
+
+  async #send(
+    shard: ShardThread,
+    kind: number,
+    tenant: string,
+    body: Uint8Array,
+  ): Promise<unknown> {
+    this.#checkTaking();
     shard.checkRoom(1, body.length, body.length);
     const { request, answer } = this.#waiting.open(1);
-    shard.write({ kind: RECORD_QUESTION, request, last: true, tenant: NO_TENANT }, body);
+    const name = tenant === "" ? NO_TENANT : this.#encoder.encode(tenant);
+    shard.write({ kind, request, last: true, tenant: name }, body);
     return answer;
   }
 

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test, { type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { loadClassifier } from "#classifier/classifier.ts";
 import { Problem } from "#model/problem.ts";
 import { RECORD_ELEMENTS, RECORD_LINES, tenantsTakenBytes } from "#shard/protocol.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
 
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
+const MODERATOR = new URL("../../guests/dist/hostile-moderator.component.wasm", import.meta.url);
 const NO_TENANT = new Uint8Array(0);
 /** Says that 99 bytes follow, and none do: no client can bring about such a record. */
 const TORN = new Uint8Array(new Uint32Array([0, 99]).buffer);
@@ -42,6 +44,7 @@ test("a shard that only dies stays down, says so, and does not hold up the stop"
 async function start(t: TestContext) {
   t.mock.method(process, "emitWarning", () => undefined);
   const waiting = new Waiting();
+  const policies = new Map<string, Uint8Array>();
   const tenantsTaken = new SharedArrayBuffer(tenantsTakenBytes(1));
   const shard = new ShardThread(
     {
@@ -52,12 +55,16 @@ async function start(t: TestContext) {
       imageBytesMax: 1 << 20,
       component: await readFile(COMPONENT),
       trusted: true,
+      moderator: await readFile(MODERATOR),
+      moderatorTrusted: false,
+      classifier: await loadClassifier(),
+      salt: 0,
     },
-    waiting,
+    { waiting, policies: () => policies, takeEvents: () => undefined },
   );
   t.after(async () => shard.stop());
   await shard.started;
-  return { shard, waiting, taken: () => new Int32Array(tenantsTaken)[0] };
+  return { shard, waiting, policies, taken: () => new Int32Array(tenantsTaken)[0] };
 }
 
 async function send(shard: ShardThread, waiting: Waiting, kind: number, body: Uint8Array) {

@@ -9,6 +9,7 @@ import { OUTCOMES } from "#model/outcome.ts";
 import { Problem } from "#model/problem.ts";
 import {
   FLAG_LAST,
+  type JudgedEvent,
   recordBytes,
   ShardCounters,
   type ShardMessage,
@@ -16,6 +17,7 @@ import {
   writeRecord,
 } from "#shard/protocol.ts";
 import { createRing, RingWriter } from "#std/byte-ring.ts";
+import type { LatencyHistogram } from "#std/latency-histogram.ts";
 import type { ShardStats } from "./door.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -33,10 +35,22 @@ export type ShardRecord = {
   readonly tenant: Uint8Array;
 };
 
+/** What a thread is started with, but for what is made for each start. */
+type Settings = Omit<ShardSettings, "ring" | "counters" | "incarnation" | "policies">;
+
+/** What a thread has of its engine. */
+export type ShardThreadParts = {
+  readonly waiting: Waiting;
+  /** Policies of this shard's tenants: each thread of it begins with them. */
+  readonly policies: () => ReadonlyMap<string, Uint8Array>;
+  readonly takeEvents: (events: readonly JudgedEvent[]) => void;
+};
+
 export class ShardThread {
   readonly started: Promise<void>;
   ready = false;
-  readonly #settings: Omit<ShardSettings, "ring" | "counters" | "incarnation">;
+  readonly #settings: Settings;
+  readonly #parts: ShardThreadParts;
   readonly #waiting: Waiting;
   /** Requests that this shard has not answered. */
   readonly #requests = new Set<number>();
@@ -54,12 +68,10 @@ export class ShardThread {
   #steppedMs = 0;
   readonly #watch: NodeJS.Timeout;
 
-  constructor(
-    settings: Omit<ShardSettings, "ring" | "counters" | "incarnation">,
-    waiting: Waiting,
-  ) {
+  constructor(settings: Settings, parts: ShardThreadParts) {
     this.#settings = settings;
-    this.#waiting = waiting;
+    this.#parts = parts;
+    this.#waiting = parts.waiting;
     this.started = this.#startedWith.promise;
     this.#start();
     this.#watch = setInterval(() => this.#endIfStuck(performance.now()), WATCH_MS);
@@ -109,7 +121,6 @@ export class ShardThread {
 
   stats(): ShardStats {
     const counters = this.#counters;
-    const outcomes = counters.outcomes;
     return {
       shard: this.#settings.shard,
       tenantCount: counters.get("tenantCount"),
@@ -120,11 +131,17 @@ export class ShardThread {
       slotMissCount: counters.get("slotMissCount"),
       imageBytes: counters.get("imageBytes"),
       ringBytesUsed: this.#ring.bytesUsed,
-      outcomes: Object.fromEntries(OUTCOMES.map((outcome, i) => [outcome, outcomes[i]!])),
-      turnUs: {
-        p50: counters.turns.quantileUs(0.5),
-        p99: counters.turns.quantileUs(0.99),
-        p999: counters.turns.quantileUs(0.999),
+      outcomes: byOutcome(counters.outcomes),
+      turnUs: quantilesUs(counters.turns),
+      moderation: {
+        judgedCount: counters.get("judgedCount"),
+        flaggedCount: counters.get("flaggedCount"),
+        blockedCount: counters.get("blockedCount"),
+        slotHitCount: counters.get("judgeSlotHitCount"),
+        slotMissCount: counters.get("judgeSlotMissCount"),
+        imageBytes: counters.get("judgeImageBytes"),
+        outcomes: byOutcome(counters.judgeOutcomes),
+        judgeUs: quantilesUs(counters.judgements),
       },
     };
   }
@@ -142,7 +159,9 @@ export class ShardThread {
     this.#ring = new RingWriter(ring);
     this.#counters = new ShardCounters(counters);
     const incarnation = this.restartCount;
-    const workerData: ShardSettings = { ...this.#settings, ring, counters, incarnation };
+    const policies = this.#parts.policies();
+    const settings = { ...this.#settings, ring, counters, incarnation, policies };
+    const workerData: ShardSettings = settings;
     this.#worker = new Worker(new URL(import.meta.resolve("#shard/worker.ts")), {
       workerData,
       name: `shard-${this.#settings.shard}`,
@@ -158,7 +177,8 @@ export class ShardThread {
         this.#requests.delete(answer.request);
         this.#waiting.settle(answer);
       }
-    } else if (message.type === "ready") {
+    } else if (message.type === "verdicts") this.#parts.takeEvents(message.verdicts);
+    else if (message.type === "ready") {
       this.ready = true;
       this.#startedWith.resolve();
     } else {
@@ -216,4 +236,16 @@ export class ShardThread {
       : `Shard ${shard} starts anew; try again.`;
     return new Problem("shardRestarting", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
+}
+
+function byOutcome(counts: Float64Array): Readonly<Record<string, number>> {
+  return Object.fromEntries(OUTCOMES.map((outcome, i) => [outcome, counts[i]!]));
+}
+
+function quantilesUs(histogram: LatencyHistogram): ShardStats["turnUs"] {
+  return {
+    p50: histogram.quantileUs(0.5),
+    p99: histogram.quantileUs(0.99),
+    p999: histogram.quantileUs(0.999),
+  };
 }

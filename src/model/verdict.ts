@@ -11,6 +11,9 @@ import {
 } from "./moderation.ts";
 import type { ProblemCode } from "./problem.ts";
 
+/** Thresholds travel as single floats: 0.6 is said as it was set, not as what is nearest to it. */
+const THRESHOLD_SCALE = 1e6;
+
 /** What became of one message of a batch. */
 export type ModerationOutcome =
   | { readonly verdict: Verdict }
@@ -44,7 +47,7 @@ export function verdictOf(
     scores: byCategory((category) => scores[category]!),
     thresholds: byCategory((category) => {
       const threshold = thresholds[category]!;
-      return threshold > 1 ? null : threshold;
+      return threshold > 1 ? null : Math.round(threshold * THRESHOLD_SCALE) / THRESHOLD_SCALE;
     }),
     toxicityAlone: report.toxicityAlone,
     severity: report.severity,

@@ -11,8 +11,18 @@ export const WARNINGS = [
       `A metric was not counted: its tenant has ${METRIC_NAMES_MAX} metrics of other names ` +
       "already. The rest of the event counts.",
   },
+  {
+    code: "messageFlagged",
+    message: "The tenant's policy flags this message; it counts all the same.",
+  },
+  {
+    code: "messageBlocked",
+    message: "The tenant's policy blocks this message; do not show it. It was counted.",
+  },
 ] as const;
 
 export type WarningCode = (typeof WARNINGS)[number]["code"];
 
 export const WARNING_METRIC_LIMIT = 0;
+export const WARNING_MESSAGE_FLAGGED = 1;
+export const WARNING_MESSAGE_BLOCKED = 2;

@@ -3,8 +3,10 @@
  * Events and questions go in through one ring, so a question sees every event before it. Answers
  * come back as messages, one a step. Counters are shared memory that only the shard writes.
  */
+import type { ClassifierHandle } from "#classifier/classifier.ts";
 import type { StageHandle } from "#kernel/stage.ts";
 import type { MergeOmission } from "#model/merge.ts";
+import type { VerdictReport } from "#model/moderation.ts";
 import type { Span } from "#model/summary.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder } from "#model/trending.ts";
@@ -21,6 +23,10 @@ import { OUTCOMES } from "#model/outcome.ts";
 export const RECORD_LINES = 1;
 export const RECORD_ELEMENTS = 2;
 export const RECORD_QUESTION = 3;
+/** Messages to judge, of the record's tenant: { u32 bytes, request (model/request-bytes.ts) }. */
+export const RECORD_MESSAGES = 4;
+/** The policy of the record's tenant (model/policy-bytes.ts). */
+export const RECORD_POLICY = 5;
 
 /** Set on the last record of a request for this shard: the answer is due after it. */
 export const FLAG_LAST = 1;
@@ -93,7 +99,29 @@ export type Question =
   | { readonly type: "conversations"; tenant: string; limit: number }
   | { readonly type: "conversation"; tenant: string; id: string }
   | { readonly type: "sketch"; tenant: string; span: Span }
+  | { readonly type: "turns"; tenant: string; conversation: string }
+  | { readonly type: "forgetConversation"; tenant: string; conversation: string }
+  | { readonly type: "moderatorUsage"; tenant: string }
   | MergeQuestion;
+
+/** What became of one message of a record. */
+export type Judged = JudgedMessage | { readonly code: ProblemCode; readonly detail: string };
+
+export type JudgedMessage = {
+  readonly id: string;
+  readonly asOfMs: number;
+  readonly report: VerdictReport;
+};
+
+/** An event that was judged because its tenant's policy asks for it. */
+export type JudgedEvent = JudgedMessage & {
+  readonly tenant: string;
+  readonly messageId: string | undefined;
+  readonly conversation: string | undefined;
+  readonly user: string | undefined;
+  /** Undefined: the policy keeps no texts. */
+  readonly text: string | undefined;
+};
 
 /**
  * A slice of a merge: of these tenants, or of those whose id begins so, from the number `from` on.
@@ -143,6 +171,7 @@ export type Answer =
 export type ShardMessage =
   | { readonly type: "ready" }
   | { readonly type: "answers"; readonly answers: readonly Answer[] }
+  | { readonly type: "verdicts"; readonly verdicts: readonly JudgedEvent[] }
   | { readonly type: "stopped" };
 
 /** What a shard's thread is started with. */
@@ -159,6 +188,14 @@ export type ShardSettings = {
   readonly component: Uint8Array;
   /** The component is ours: it needs no time guard. */
   readonly trusted: boolean;
+  /** The component that judges every tenant's messages, and what it imports. */
+  readonly moderator: Uint8Array;
+  readonly moderatorTrusted: boolean;
+  readonly classifier: ClassifierHandle;
+  /** Policies of tenants that were set before this thread began. */
+  readonly policies: ReadonlyMap<string, Uint8Array>;
+  /** Of ids of verdicts. */
+  readonly salt: number;
   /** The kernel stage, and how many threads of this shard there were before. */
   readonly stage?: StageHandle | undefined;
   readonly incarnation: number;
@@ -179,20 +216,30 @@ const COUNTERS = [
   "slotHitCount",
   "slotMissCount",
   "imageBytes",
+  "judgedCount",
+  "flaggedCount",
+  "blockedCount",
+  "judgeSlotHitCount",
+  "judgeSlotMissCount",
+  "judgeImageBytes",
 ] as const;
 
 type Counter = (typeof COUNTERS)[number];
 
 /** A shard's counters in shared memory: the shard writes, anybody reads. */
 export class ShardCounters {
-  static readonly BYTES = (COUNTERS.length + OUTCOMES.length) * 8 + LATENCY_HISTOGRAM_BYTES;
+  static readonly BYTES = (COUNTERS.length + 2 * OUTCOMES.length) * 8 + 2 * LATENCY_HISTOGRAM_BYTES;
   /** Durations of turns, slot misses included. */
   readonly turns: LatencyHistogram;
+  /** And of those of moderators that judge. */
+  readonly judgements: LatencyHistogram;
   readonly #numbers: Float64Array;
 
   constructor(buffer: SharedArrayBuffer) {
-    this.#numbers = new Float64Array(buffer, 0, COUNTERS.length + OUTCOMES.length);
-    this.turns = new LatencyHistogram(buffer, this.#numbers.byteLength);
+    this.#numbers = new Float64Array(buffer, 0, COUNTERS.length + 2 * OUTCOMES.length);
+    const { byteLength } = this.#numbers;
+    this.turns = new LatencyHistogram(buffer, byteLength);
+    this.judgements = new LatencyHistogram(buffer, byteLength + LATENCY_HISTOGRAM_BYTES);
   }
 
   get(counter: Counter): number {
@@ -205,7 +252,12 @@ export class ShardCounters {
 
   /** Turns by Outcome, in the order of OUTCOMES. */
   get outcomes(): Float64Array {
-    return this.#numbers.subarray(COUNTERS.length);
+    return this.#numbers.subarray(COUNTERS.length, COUNTERS.length + OUTCOMES.length);
+  }
+
+  /** The same of moderators. */
+  get judgeOutcomes(): Float64Array {
+    return this.#numbers.subarray(COUNTERS.length + OUTCOMES.length);
   }
 }
 

@@ -4,6 +4,7 @@ import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport } from "#model/trending.ts";
 import { spansOf, windowsOf, withAlways } from "#model/window.ts";
 import { mergeSlice } from "./merge-question.ts";
+import { forgetConversation, moderatorUsage, turns } from "./moderation-questions.ts";
 import type { Answer, Question } from "./protocol.ts";
 import { failureOf, Refusal, unknownTenant } from "./refusal.ts";
 import type { Shard } from "./shard.ts";
@@ -40,6 +41,12 @@ function answerOf(shard: Shard, question: Question, nowMs: number): unknown {
       return sketch(shard, question, nowMs);
     case "merge":
       return mergeSlice(shard, question, nowMs);
+    case "turns":
+      return turns(shard, question);
+    case "forgetConversation":
+      return forgetConversation(shard, question);
+    case "moderatorUsage":
+      return moderatorUsage(shard, question);
   }
 }
 
@@ -72,6 +79,7 @@ function putTenant(
     shard.tenants.clear(number);
   }
   host.release(number);
+  shard.moderation?.parts.host.release(number);
   const isOpen = host.isOpen(number);
   batcher.tenantFlagsSet(number, flagsOfSettings({ clock, spans }));
   // An open tenant keeps its state, and only learns of its windows.

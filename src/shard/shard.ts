@@ -11,12 +11,20 @@ import { eventErrorNumber } from "#model/event-error.ts";
 import { BATCH_BYTES_MAX, WINDOW_MS } from "#model/limits.ts";
 import type { SketchMerger } from "#model/merge.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
-import { WARNING_METRIC_LIMIT } from "#model/warning.ts";
+import {
+  WARNING_MESSAGE_BLOCKED,
+  WARNING_MESSAGE_FLAGGED,
+  WARNING_METRIC_LIMIT,
+} from "#model/warning.ts";
 import type { RingReader } from "#std/byte-ring.ts";
 import { Delivery } from "./delivery.ts";
+import { Moderation, type ModerationParts } from "./moderation.ts";
 import {
   type Answer,
+  type JudgedEvent,
   RECORD_ELEMENTS,
+  RECORD_MESSAGES,
+  RECORD_POLICY,
   RECORD_QUESTION,
   RecordView,
   type ShardCounters,
@@ -57,6 +65,9 @@ export type ShardParts = {
   readonly component: number;
   readonly counters: ShardCounters;
   readonly cap: TenantCap;
+  /** Judges messages, and whose policies it knows already. */
+  readonly moderation?: ModerationParts | undefined;
+  readonly policies?: ReadonlyMap<string, Uint8Array> | undefined;
   /** Makes one window of those of many tenants. */
   readonly merger?: SketchMerger | undefined;
   /** This shard's end of the kernel stage, where there is one. */
@@ -77,6 +88,7 @@ type BatchSource = Pick<
 export class Shard {
   readonly parts: ShardParts;
   readonly tenants = new TenantLedger();
+  readonly moderation: Moderation | undefined;
   readonly #delivery: Delivery | undefined;
   #requests = new RequestLedger();
   #record = new RecordView();
@@ -105,7 +117,11 @@ export class Shard {
   constructor(parts: ShardParts) {
     this.parts = parts;
     this.#source = parts.batcher;
-    const { drain } = parts;
+    const { drain, moderation, policies } = parts;
+    if (moderation !== undefined) {
+      this.moderation = new Moderation(moderation, parts.counters);
+      for (const [tenant, policy] of policies ?? []) this.#keepPolicy(tenant, policy);
+    }
     if (drain === undefined) return;
     this.#delivery = new Delivery({
       drain,
@@ -128,6 +144,8 @@ export class Shard {
     for (let count = 0; count < STEP_RECORDS_MAX && ring.next(); count++) {
       this.#record.read(ring.view, ring.payloadOffset);
       if (ring.kind === RECORD_QUESTION) this.#answerRecord();
+      else if (ring.kind === RECORD_MESSAGES) this.#judgeRecord();
+      else if (ring.kind === RECORD_POLICY) this.#policyRecord();
       else this.#parseRecord();
       ring.release();
     }
@@ -135,8 +153,14 @@ export class Shard {
     assert(batcher.eventCount === 0);
     this.#delivery?.step(nowMs, ring.stopping);
     this.#sweepIdle();
+    this.moderation?.sweep(nowMs);
     this.#count();
     return this.#answers;
+  }
+
+  /** Verdicts on events since the last call: what nobody waits for. */
+  takeVerdicts(): readonly JudgedEvent[] {
+    return this.moderation?.takeEvents() ?? [];
   }
 
   /** Gives a tenant what the kernel stage holds for it, before a question about it is answered. */
@@ -178,6 +202,45 @@ export class Shard {
     const { request, bodyOffset, bodyBytes } = this.#record;
     const body = Buffer.from(bytes.slice(bodyOffset, bodyOffset + bodyBytes));
     this.#answers.push(answerQuestion(this, request, body.toString("utf8"), this.#nowMs));
+  }
+
+  /** Messages come after the events before them where those are judged, too. */
+  #judgeRecord(): void {
+    const { moderation } = this;
+    assert(moderation !== undefined);
+    if (moderation.judgesAnyEvents) this.#flush();
+    const tenant = this.#recordTenant();
+    if (tenant === -2) return;
+    const { bytes } = this.parts.ring;
+    const { request, bodyOffset, bodyBytes } = this.#record;
+    const name = this.parts.batcher.tenantName(tenant);
+    const value = moderation.judgeAll(tenant, name, bytes, bodyOffset, bodyBytes, this.#nowMs);
+    this.#answers.push({ type: "value", request, value });
+  }
+
+  #policyRecord(): void {
+    const { moderation } = this;
+    assert(moderation !== undefined);
+    // Events before it are under the policy before it.
+    this.#flush();
+    const tenant = this.#recordTenant();
+    if (tenant === -2) return;
+    const { bytes } = this.parts.ring;
+    const { request, bodyOffset, bodyBytes } = this.#record;
+    const policy = new Uint8Array(bytes.subarray(bodyOffset, bodyOffset + bodyBytes));
+    const name = this.parts.batcher.tenantName(tenant);
+    const refusal = moderation.setPolicy(tenant, name, policy);
+    this.#answers.push(
+      refusal === undefined
+        ? { type: "value", request, value: undefined }
+        : { type: "problem", request, code: refusal.code, detail: refusal.detail },
+    );
+  }
+
+  /** Of a tenant that was there before this thread; there was room for it. */
+  #keepPolicy(tenant: string, policy: Uint8Array): void {
+    const number = this.ensure(tenant);
+    if (number !== -1) this.moderation!.setPolicy(number, tenant, policy);
   }
 
   #parseRecord(): void {
@@ -289,7 +352,8 @@ export class Shard {
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
       nowMs = doneMs;
-      if (outcome !== "ok" || report[1]! + report[2]! + report[4]! > 0) {
+      const isJudged = this.moderation !== undefined && this.moderation.judgesEventsOf(tenant);
+      if (outcome !== "ok" || isJudged || report[1]! + report[2]! + report[4]! > 0) {
         this.#unsettled = outcome;
         return;
       }
@@ -353,6 +417,7 @@ export class Shard {
     this.#events += counted + report[3]!;
     // What the kernel stage hands on belongs to no request.
     if (this.#source !== batcher) return;
+    if (this.moderation?.judgesEventsOf(tenant) === true) this.#judgeEvents(tenant);
     const eventCount = batcher.batchEventCount(this.#batch);
     for (let event = 0; event < eventCount; event++) {
       const fate = this.#fates[event]!;
@@ -365,6 +430,22 @@ export class Shard {
       const index = batcher.eventIndex(this.#batch, event);
       this.#requests.warn(origin, index, WARNING_METRIC_LIMIT);
     }
+  }
+
+  #judgeEvents(tenant: number): void {
+    const { batcher } = this.parts;
+    const batch = {
+      memory: batcher.memory,
+      byteOffset: batcher.batchByteOffset(this.#batch),
+      eventCount: batcher.batchEventCount(this.#batch),
+      skips: (event: number) => (this.#fates[event]! & ~FATE_METRIC_REFUSED) === FATE_DUPLICATE,
+      warn: (event: number, action: "flag" | "block") => {
+        const warning = action === "flag" ? WARNING_MESSAGE_FLAGGED : WARNING_MESSAGE_BLOCKED;
+        const index = batcher.eventIndex(this.#batch, event);
+        this.#requests.warn(batcher.eventOrigin(this.#batch, event), index, warning);
+      },
+    };
+    this.moderation!.judgeEvents(tenant, batcher.tenantName(tenant), batch, this.#nowMs);
   }
 
   #settleFailure(tenant: number, outcome: Outcome): void {
@@ -408,6 +489,7 @@ export class Shard {
     counters.set("slotHitCount", host.stats.slotHits);
     counters.set("slotMissCount", host.stats.slotMisses);
     counters.set("imageBytes", host.stats.imageBytes);
+    this.moderation?.count();
     const outcomes = counters.outcomes;
     for (let i = 0; i < OUTCOMES.length; i++) outcomes[i] = host.stats.outcomes[OUTCOMES[i]!];
   }

@@ -1,9 +1,12 @@
 /** The thread of a shard: sleeps on the ring, steps the shard, posts the answers. */
 import { parentPort, workerData } from "node:worker_threads";
 import { Batcher } from "#batcher/batcher.ts";
+import { bindClassifier } from "#classifier/classifier.ts";
 import { IsolateHost } from "#isolate/host.ts";
+import { ModeratorHost } from "#isolate/moderator-host.ts";
 import { Drain } from "#kernel/drain.ts";
 import { Merger } from "#merger/merger.ts";
+import { VerdictIds } from "#model/verdict-id.ts";
 import { RingReader } from "#std/byte-ring.ts";
 import { ShardCounters, type ShardMessage, type ShardSettings } from "./protocol.ts";
 import { Shard } from "./shard.ts";
@@ -13,6 +16,9 @@ import { TenantCap } from "./tenant-cap.ts";
 const IDLE_MS = 250;
 /** The same with a kernel stage, whose turns wake nobody. */
 const STAGE_IDLE_MS = 20;
+
+/** Instances that run moderators, of those that run the tenants' other components. */
+const MODERATOR_SLOTS_SHARE = 1 / 4;
 
 run(workerData as ShardSettings);
 
@@ -26,6 +32,16 @@ function run(settings: ShardSettings): void {
     tenantCountMax,
     guarded: !settings.trusted,
   });
+  const moderators = new ModeratorHost(
+    {
+      slotCount: Math.ceil(settings.slotCount * MODERATOR_SLOTS_SHARE),
+      imageBytesMax: settings.imageBytesMax,
+      tenantCountMax,
+      guarded: !settings.moderatorTrusted,
+      sharesWith: host,
+    },
+    bindClassifier(settings.classifier),
+  );
   const shard = new Shard({
     shard: settings.shard,
     ring,
@@ -34,12 +50,21 @@ function run(settings: ShardSettings): void {
     component: host.admit(settings.component),
     counters: new ShardCounters(settings.counters),
     cap: new TenantCap(settings.tenantsTaken, settings.shard, tenantCountMax),
+    moderation: {
+      host: moderators,
+      component: moderators.admit(settings.moderator),
+      ids: new VerdictIds(settings),
+    },
+    policies: settings.policies,
     merger: new Merger(),
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
   post({ type: "ready" });
   while (!ring.stopping || ring.bytesUsed > 0 || shard.draining) {
     const answers = shard.step(Date.now());
+    // Before the answers: who is told of a request's events has been told of their verdicts.
+    const verdicts = shard.takeVerdicts();
+    if (verdicts.length > 0) post({ type: "verdicts", verdicts });
     if (answers.length > 0) post({ type: "answers", answers });
     if (ring.bytesUsed === 0 && !shard.draining) ring.wait(idleMs);
   }

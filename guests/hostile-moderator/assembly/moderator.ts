@@ -74,16 +74,16 @@ function verdictOf(hash: u32, text: usize, textBytes: u32, found: usize): Verdic
   verdict.scoresLen = CATEGORY_COUNT;
   verdict.thresholdsPtr = numbers(~row);
   verdict.thresholdsLen = CATEGORY_COUNT;
-  verdict.toxicityAlone = parameter(hash & 0x1ff) + <f64>(hash >>> 1) / 4294967296;
+  verdict.toxicityAlone = <f64>((reinterpret<u64>(parameter(hash & 0x1ff)) ^ hash) & 0xffffffff) / 4294967296;
   verdict.severity = hash % 101;
   verdict.spansLen = hash % 4;
   verdict.spansPtr = <u32>alloc(verdict.spansLen * <u32>TEXT_SPAN_BYTES, 8);
   for (let index: u32 = 0; index < verdict.spansLen; index++) {
     const span = changetype<TextSpan>(<usize>verdict.spansPtr + index * TEXT_SPAN_BYTES);
     span.category = <u8>((hash >> index) % CATEGORY_COUNT);
-    span.start = index;
+    span.start = min(index, textBytes);
     span.end = textBytes;
-    span.startCodePoint = index;
+    span.startCodePoint = min(index, textBytes >> 1);
     span.endCodePoint = textBytes >> 1;
     span.score = <f64>index / 7;
   }
