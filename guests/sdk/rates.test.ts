@@ -9,6 +9,7 @@ type Probe = {
   add(tsMs: number, weight: number): void;
   addMany(fromMs: number, everyMs: number, count: number): void;
   perSecond(index: number, asOfMs: number): number;
+  overMs(index: number, asOfMs: number): number;
   exponential(x: number): number;
   isTidy(): number;
 };
@@ -44,8 +45,17 @@ class ExactRates {
     const ms = Math.max(Math.floor(asOfMs), this.#newestMs);
     let mass = 0;
     for (const event of this.#events) mass += event.weight * Math.exp((event.ms - ms) / tauMs);
-    const ageMs = Math.max(1000, ms - this.#startMs);
+    const ageMs = this.#ageMs(ms);
     return (mass * 1000) / (tauMs * -Math.expm1(-ageMs / tauMs));
+  }
+
+  /** What the rate is over. */
+  overMs(tauMs: number, asOfMs: number): number {
+    return Math.min(tauMs, this.#ageMs(Math.max(Math.floor(asOfMs), this.#newestMs)));
+  }
+
+  #ageMs(ms: number): number {
+    return Math.max(1000, ms - this.#startMs);
   }
 }
 
@@ -68,6 +78,7 @@ function checkStream(seed: number): number {
   let nowMs = START_MS + random.below(1e9);
   probe.open();
   assert.equal(probe.perSecond(0, nowMs), 0, "nothing came yet");
+  assert.equal(probe.overMs(0, nowMs), 0, "over no time");
   for (let step = 0; step < 300; step++) {
     if (random.below(3) !== 0) nowMs += random.unit() * gapMaxMs;
     const tsMs = nowMs - (random.below(4) === 0 ? random.unit() * backMaxMs : 0);
@@ -79,6 +90,7 @@ function checkStream(seed: number): number {
     for (const [index, tauMs] of TAUS_MS.entries()) {
       const shown = `SEED=${seed}, step ${step}, ${tauMs} ms`;
       assertNear(probe.perSecond(index, asOfMs), exact.perSecond(tauMs, asOfMs), 1e-10, shown);
+      assert.equal(probe.overMs(index, asOfMs), exact.overMs(tauMs, asOfMs), shown);
       checks += 1;
     }
   }

@@ -353,3 +353,17 @@ test("summaries of a tenant survive its growing and its shrinking", () => {
   }
   assert.ok(terms.some(({ term }) => term === "term 0"));
 });
+
+test("a rate says over which time it is: the age of a stream that has just begun", () => {
+  const guest = new Summarizer("wall");
+  const over = () => guest.summary("all").rates.map(({ overMs }) => overMs);
+  assert.deepEqual(over(), [0, 0, 0]);
+  const events = Array.from({ length: 40 }, (_, index) => ({ tsMs: START_MS + index * 800 }));
+  for (const event of events) guest.ingest([event], event.tsMs);
+  const [short, middle, long] = guest.summary("minute").rates;
+  assert.deepEqual(over(), [10_000, 31_200, 31_200]);
+  for (const { perSecond } of [short!, middle!, long!])
+    assert.ok(Math.abs(perSecond - 1.25) < 0.1, `${perSecond}`);
+  guest.advance(START_MS + 9_000_000);
+  assert.deepEqual(over(), [10_000, 60_000, 300_000]);
+});

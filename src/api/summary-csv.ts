@@ -50,7 +50,10 @@ export function summaryCsv(answer: SummaryAnswer): string {
   const rows: Row[] = [
     ...countRows(answer),
     ...lateRows(answer),
-    ...answer.rates.map(({ spanMs, perSecond }) => ["rate", spanMs, "perSecond", perSecond]),
+    ...answer.rates.flatMap(({ spanMs, overMs, perSecond }) => [
+      ["rate", spanMs, "perSecond", perSecond],
+      ["rate", spanMs, "overMs", overMs],
+    ]),
     ...Object.entries(answer.metrics).flatMap(([name, metric]) => metricRows(name, metric)),
     ...answer.topTerms.map(({ term, count, countLow, countHigh }) => {
       return ["term", term, "count", count, countLow, countHigh];

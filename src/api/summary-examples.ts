@@ -71,9 +71,9 @@ export const SUMMARY_EXAMPLE: SummaryAnswer = {
   duplicateCount: 2,
   repeatedCount: 5,
   rates: [
-    { spanMs: 10_000, perSecond: 4.1 },
-    { spanMs: 60_000, perSecond: 3.5 },
-    { spanMs: 300_000, perSecond: 2.9 },
+    { spanMs: 10_000, overMs: 10_000, perSecond: 4.1 },
+    { spanMs: 60_000, overMs: 60_000, perSecond: 3.5 },
+    { spanMs: 300_000, overMs: 300_000, perSecond: 2.9 },
   ],
   metrics: { latencyMs: LATENCY },
   metricsRefused: 0,

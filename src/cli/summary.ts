@@ -48,8 +48,11 @@ export function renderSummary(answer: SummaryAnswer): string {
   const lines = [headOf(answer)];
   const story = storyOf(text);
   if (story !== "") lines.push(wrap(harmless(story), INDENT));
-  const perSecond = rates.map((rate) => `${short(rate.perSecond)}/s over ${span(rate.spanMs)}`);
-  lines.push(wrap(perSecond.join(", "), INDENT));
+  // A stream that has just begun has one rate.
+  const perSecond = new Set(
+    rates.map((rate) => `${short(rate.perSecond)}/s over ${span(rate.overMs || rate.spanMs)}`),
+  );
+  lines.push(wrap([...perSecond].join(", "), INDENT));
   for (const [name, metric] of Object.entries(answer.metrics)) lines.push(metricOf(name, metric));
   const terms = answer.topTerms.filter(isKnownWell);
   if (terms.length > 0) lines.push(termsOf(terms));

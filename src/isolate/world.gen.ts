@@ -56,6 +56,7 @@ export type Span = "minute" | "tenMinutes" | "hour" | "day" | "all";
 
 export type Rate = {
   readonly spanMs: number;
+  readonly overMs: number;
   readonly perSecond: number;
 };
 
@@ -232,6 +233,7 @@ const rate: AbiType = {
   name: "Rate",
   fields: [
     { name: "spanMs", type: { kind: "f64" } },
+    { name: "overMs", type: { kind: "f64" } },
     { name: "perSecond", type: { kind: "f64" } },
   ],
 };

@@ -26,7 +26,7 @@ const REPORT: SummaryReport = {
   weightSum: 3,
   userCount: 2,
   userCountError: 0,
-  rates: [{ spanMs: 10_000, perSecond: 4.04 }],
+  rates: [{ spanMs: 10_000, overMs: 10_000, perSecond: 4.04 }],
   late: { count: 1, lateByMsMax: 9, byLateness: [1, 0, 0, 0, 0], countedInLonger: 1, examples: [] },
   duplicateCount: 0,
   repeatedCount: 0,
@@ -93,9 +93,14 @@ test("a summary is the same to a reader as long as only the clock moved", () => 
     visibleSummary(summaryAnswer("acme", { ...REPORT, ...change }));
   const before = visible({});
   const later = { asOfMs: 1e6, windowStartMs: 1e5, windowEndMs: 1e6 };
-  assert.equal(visible({ ...later, rates: [{ spanMs: 10_000, perSecond: 4.01 }] }), before);
-  assert.notEqual(visible({ rates: [{ spanMs: 10_000, perSecond: 3 }] }), before);
-  const silent = [0.001, 0].map((perSecond) => visible({ rates: [{ spanMs: 10_000, perSecond }] }));
+  assert.equal(
+    visible({ ...later, rates: [{ spanMs: 10_000, overMs: 10_000, perSecond: 4.01 }] }),
+    before,
+  );
+  assert.notEqual(visible({ rates: [{ spanMs: 10_000, overMs: 10_000, perSecond: 3 }] }), before);
+  const silent = [0.001, 0].map((perSecond) =>
+    visible({ rates: [{ spanMs: 10_000, overMs: 10_000, perSecond }] }),
+  );
   assert.equal(silent[0], silent[1]);
   assert.notEqual(visible({ eventCount: 4 }), before);
   assert.notEqual(visible({ text: { ...TEXT, revision: 4 } }), before);

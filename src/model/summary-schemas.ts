@@ -107,6 +107,7 @@ export const SummarySchema = Type.Object(
     rates: Type.Array(
       Type.Object({
         spanMs: number("Time constant, milliseconds"),
+        overMs: number("What it is over: spanMs, or the age of the stream while that is less"),
         perSecond: number("Events a second, exponentially weighted"),
       }),
     ),

@@ -30,8 +30,15 @@ export type MetricSummary = {
   readonly quantiles: readonly Quantile[];
 };
 
-/** Events a second, exponentially weighted with the time constant `spanMs`. */
-export type Rate = { readonly spanMs: number; readonly perSecond: number };
+/**
+ * Events a second, exponentially weighted with the time constant `spanMs`; over `overMs`, which is
+ * the age of the stream while that is less, and 0 if nothing came yet.
+ */
+export type Rate = {
+  readonly spanMs: number;
+  readonly overMs: number;
+  readonly perSecond: number;
+};
 
 /** The true count lies in [countLow, countHigh], always. */
 export type TermCount = {

@@ -43,7 +43,7 @@ export function fakeSummary(
     weightSum: eventCount,
     userCount: users.size,
     userCountError: 0,
-    rates: RATES_MS.map((spanMs) => ({ spanMs, perSecond: eventCount / 60 })),
+    rates: RATES_MS.map((spanMs) => ({ spanMs, overMs: spanMs, perSecond: eventCount / 60 })),
     late: {
       count: 1,
       lateByMsMax: 90_000,

@@ -141,10 +141,15 @@ export const SPAN_ALL: u32 = 4;
 @unmanaged
 export class Rate {
   spanMs: f64;
+  /**
+   * What it is over: `span-ms`, or the age of the stream where that is younger, at least 1 s. 0:
+   * nothing came yet.
+   */
+  overMs: f64;
   perSecond: f64;
 }
 /** Bytes of one Rate, also in a list. Its alignment: 8. */
-export const RATE_BYTES: usize = 16;
+export const RATE_BYTES: usize = 24;
 
 @unmanaged
 export class LateExample {

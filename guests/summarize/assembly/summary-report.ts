@@ -52,6 +52,7 @@ function writeRates(answer: SummaryReport): void {
   for (let index: u32 = 0; index < RATE_COUNT; index++) {
     const rate = changetype<Rate>(list + <usize>index * RATE_BYTES);
     rate.spanMs = tauMs(index);
+    rate.overMs = rates().overMs(index, state().asOfMs);
     rate.perSecond = rates().perSecond(index, state().asOfMs);
   }
   answer.ratesPtr = <u32>list;

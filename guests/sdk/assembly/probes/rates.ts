@@ -21,6 +21,10 @@ export function perSecond(index: u32, asOfMs: f64): f64 {
   return changetype<Rates>(STATE_ADDRESS).perSecond(index, asOfMs);
 }
 
+export function overMs(index: u32, asOfMs: f64): f64 {
+  return changetype<Rates>(STATE_ADDRESS).overMs(index, asOfMs);
+}
+
 export function exponential(x: f64): f64 {
   return exponentialOf(x);
 }

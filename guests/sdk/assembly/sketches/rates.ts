@@ -4,6 +4,7 @@
 // whenever time moves; arrivals need not be regular. A steady stream of r a second tends to a mass
 // of r * tau; one that began `age` ago has r * tau * (1 - e^(-age / tau)), and the rate is the mass
 // divided by just that, so a stream that began 5 s ago shows its whole rate and not a sixth of it.
+// That is a rate over 5 s then, whatever its time constant: `overMs` says so.
 // The age is taken for at least a second: a single event is not more than one a second.
 //
 // Time is that of the events, in whole ms, and goes forward only. An event older than the newest
@@ -70,11 +71,25 @@ export class Rates {
     if (!this.isStarted) return 0;
     const newest = this.newestMs;
     const since = max<f64>(0, wholeMs(asOfMs) - newest);
-    const age = max<f64>(this.ageMs(newest) + since, AGE_LEAST_MS);
+    const age = this.toldAgeMs(newest, since);
     const tau = tauMs(index);
     const mass = index == 0 ? this.mass10 : index == 1 ? this.mass60 : this.mass300;
     const whole = (this.time & OLD) != 0 ? 1 : 1 - exponential(-age / tau);
     return (mass * exponential(-since / tau) * 1000) / (tau * whole);
+  }
+
+  /** What a rate at `asOfMs` is over: its time constant, or the stream's age while that is less. */
+  overMs(index: u32, asOfMs: f64): f64 {
+    if (!this.isStarted) return 0;
+    if ((this.time & OLD) != 0) return tauMs(index);
+    const newest = this.newestMs;
+    const since = max<f64>(0, wholeMs(asOfMs) - newest);
+    return min<f64>(this.toldAgeMs(newest, since), tauMs(index));
+  }
+
+  @inline
+  private toldAgeMs(newest: f64, since: f64): f64 {
+    return max<f64>(this.ageMs(newest) + since, AGE_LEAST_MS);
   }
 
   @inline
