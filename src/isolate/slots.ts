@@ -54,6 +54,11 @@ export class Slots<Instance extends HostedInstance = GuestInstance> {
     this.#options = options;
   }
 
+  /** All of them, for tests that look into their memories. */
+  get all(): readonly Slot<Instance>[] {
+    return this.#slots;
+  }
+
   /** Numbers components from 0, in order. */
   addComponent(component: AdmittedComponent): void {
     this.#bases.push(new BasePages(component, this.#options.instantiate));
