@@ -1,5 +1,5 @@
-// Writes what follows from wit/ (the entry of each guest, the host's descriptors) and from
-// bpf/aggregate.h.
+// Writes what follows from wit/ (the entry of each guest, the host's descriptors), from
+// bpf/aggregate.h, and from the lists of stop words (the table of languages).
 // `npm run generate` writes them, `npm run generate -- --check` only says which are out of date.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -7,6 +7,7 @@ import { guestImportsSource, guestSource } from "./generate-guest.ts";
 import { hostSource } from "./generate-host.ts";
 import { ENTRY_NAME, GUESTS, HOST_WORLDS, IMPORTS_NAME } from "./guests.ts";
 import { KERNEL_HEADER, kernelLayout } from "./kernel-layout.ts";
+import { LANGUAGE_TABLE_PATH, languageTable } from "./language-tables.ts";
 import { resolveWorld, type ResolvedWorld } from "./wit-world.ts";
 import { parseWit } from "./wit.ts";
 
@@ -25,6 +26,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   for (const { witPath, world, outputPath } of HOST_WORLDS) {
     files.set(outputPath, hostSource(loadWorld(witPath, world), witPath));
   }
+  files.set(LANGUAGE_TABLE_PATH, languageTable());
   const header = readFileSync(join(ROOT, KERNEL_HEADER), "utf8");
   for (const { path, text } of kernelLayout(header)) files.set(path, text);
   return files;

@@ -1,0 +1,188 @@
+// From scores to what is done.
+//
+// A score reaches a threshold, or it does not: the thresholds are the policy's, plus the leniency of
+// the author's role. The block list decides beside them; whoever is exempt is flagged by neither.
+// The category that the reason names is the one furthest over its threshold, of those that call for
+// the most; `toxicity` and `severeToxicity` only where no other does.
+//
+// Severity, 0 to 100, is how bad it is, not what the tenant makes of it: 100 times the highest of
+// score x weight, with the weights below, so a certain threat is 95 and a certain swear-word 35.
+// For what is 20 and more it rises by 4 for each earlier hostile turn of the author, up to 12, and
+// by 2 for each that was said to the author, up to 6. A word of the block list makes it 50 at
+// least, one that is blocked 80.
+import { alloc } from "../../sdk/assembly/arena";
+import { Context, rounded } from "./context";
+import { ListHit } from "./lists";
+import {
+  blockAt, flagAt, isExempt, isObserveOnly, leniency, roleNamed, THRESHOLD_OFF,
+} from "./policy";
+import { Request } from "./request";
+import { ACT_GROUP, ACT_YOU } from "./signals";
+import { MessageScore, ReplyScore } from "./score";
+import {
+  ACTION_ALLOW, ACTION_BLOCK, ACTION_FLAG, CATEGORY_HARMFUL_REPLY, CATEGORY_IDENTITY_ATTACK,
+  CATEGORY_INSULT, CATEGORY_PROFANITY, CATEGORY_SELF_HARM, CATEGORY_SEVERE_TOXICITY,
+  CATEGORY_SEXUAL, CATEGORY_THREAT, CATEGORY_TOXICITY,
+} from "./world.gen";
+
+export const CATEGORY_COUNT: u32 = 9;
+/** Of a word of another language's list, and what follows from an insult. */
+const LISTED_SCORE: f64 = 0.75;
+const LISTED_TOXICITY: f64 = 0.7;
+const FOREIGN_PROFANITY: u32 = 1;
+const FOREIGN_SEXUAL: u32 = 2;
+const FOREIGN_INSULT: u32 = 4;
+
+const WEIGHTS: usize = memory.data<f64>([0.7, 1, 0.65, 0.35, 0.95, 0.95, 0.6, 0.8, 0.6], 8);
+const SEVERITY_OF_FLAGGED_WORD: u32 = 50;
+const SEVERITY_OF_BLOCKED_WORD: u32 = 80;
+const SEVERITY_ESCALATING: u32 = 20;
+
+@unmanaged
+export class Decision {
+  toxicityAlone: f64;
+  action: u32;
+  proposedAction: u32;
+  flagged: u32;
+  severity: u32;
+  /** The category that the reason names. */
+  lead: u32;
+  /** Address of the author's role in the policy, 0: it is not known. */
+  role: u32;
+  /** f64 a category; and the address of each. */
+  scores: u32;
+  thresholds: u32;
+
+  @inline
+  score(category: u32): f64 {
+    return load<f64>(<usize>this.scores + (<usize>category << 3));
+  }
+
+  @inline
+  threshold(category: u32): f64 {
+    return load<f64>(<usize>this.thresholds + (<usize>category << 3));
+  }
+
+  @inline
+  setScore(category: u32, score: f64): void {
+    store<f64>(<usize>this.scores + (<usize>category << 3), rounded(score));
+  }
+
+  @inline
+  raise(category: u32, score: f64): void {
+    this.setScore(category, max(this.score(category), score));
+  }
+
+  @inline
+  isFlagged(category: u32): bool {
+    return ((this.flagged >> category) & 1) != 0;
+  }
+}
+
+export function openDecision(): Decision {
+  const decision = changetype<Decision>(alloc(offsetof<Decision>()));
+  decision.scores = <u32>alloc(CATEGORY_COUNT << 3);
+  decision.thresholds = <u32>alloc(CATEGORY_COUNT << 3);
+  return decision;
+}
+
+/** The scores of a message of a language that the classifier knows. */
+export function takeScores(decision: Decision, message: MessageScore, reply: ReplyScore): void {
+  const alone = <f64>message.score0;
+  const toxicity = <f64>reply.combined;
+  const insult = <f64>message.score2;
+  const threat = <f64>message.score4;
+  const identityAttack = <f64>message.score1;
+  decision.toxicityAlone = rounded(alone);
+  decision.setScore(CATEGORY_TOXICITY, toxicity);
+  // What the conversation takes from toxicity is banter or objection, and then no insult either.
+  const share = toxicity < alone ? toxicity / alone : 1;
+  decision.setScore(CATEGORY_INSULT, insult * share);
+  decision.setScore(CATEGORY_PROFANITY, <f64>message.score3);
+  decision.setScore(CATEGORY_THREAT, threat);
+  decision.setScore(CATEGORY_IDENTITY_ATTACK, identityAttack);
+  decision.setScore(CATEGORY_SEXUAL, <f64>message.score5);
+  decision.setScore(CATEGORY_SELF_HARM, <f64>message.score6);
+  decision.setScore(CATEGORY_HARMFUL_REPLY, <f64>reply.unsafe);
+  // Severe is what is toxic and a threat, an attack on who somebody is, or a slur at somebody.
+  const isAimed = message.slurCount != 0 && (message.acts & (ACT_YOU | ACT_GROUP)) != 0;
+  const worst = max(max(threat, identityAttack), isAimed ? insult : 0);
+  decision.setScore(CATEGORY_SEVERE_TOXICITY, min(toxicity, worst));
+}
+
+/** Of a language of which there is a list of words: these alone, and what follows from an insult. */
+export function takeListed(decision: Decision, foreign: u32): void {
+  if ((foreign & FOREIGN_PROFANITY) != 0) decision.raise(CATEGORY_PROFANITY, LISTED_SCORE);
+  if ((foreign & FOREIGN_SEXUAL) != 0) decision.raise(CATEGORY_SEXUAL, LISTED_SCORE);
+  if ((foreign & FOREIGN_INSULT) == 0) return;
+  decision.raise(CATEGORY_INSULT, LISTED_SCORE);
+  decision.raise(CATEGORY_TOXICITY, LISTED_TOXICITY);
+  decision.toxicityAlone = max(decision.toxicityAlone, LISTED_TOXICITY);
+}
+
+export function decide(decision: Decision, request: Request, hit: ListHit, context: Context): void {
+  const role = roleNamed(request.role, request.roleLen);
+  decision.role = <u32>role;
+  const lenient = leniency(role);
+  const exempt = isExempt(role);
+  let action = ACTION_ALLOW;
+  for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
+    const flag = exempt ? THRESHOLD_OFF : effective(flagAt(category), lenient);
+    const block = exempt ? THRESHOLD_OFF : effective(blockAt(category), lenient);
+    store<f64>(<usize>decision.thresholds + (<usize>category << 3), flag);
+    const score = decision.score(category);
+    if (score < flag && score < block) continue;
+    decision.flagged |= <u32>1 << category;
+    action = max(action, score >= block ? ACTION_BLOCK : ACTION_FLAG);
+  }
+  decision.lead = leadOf(decision, action, lenient);
+  if (!exempt) action = max(action, hit.action);
+  decision.proposedAction = action;
+  decision.action = isObserveOnly() ? ACTION_ALLOW : action;
+  decision.severity = severityOf(decision, exempt ? ACTION_ALLOW : hit.action, context);
+}
+
+/** Above 1: never. */
+@inline
+function effective(threshold: f64, lenient: f64): f64 {
+  if (threshold > 1) return THRESHOLD_OFF;
+  const sum = threshold + lenient;
+  return sum > 1 ? THRESHOLD_OFF : rounded(sum);
+}
+
+function leadOf(decision: Decision, action: u32, lenient: f64): u32 {
+  let lead: u32 = CATEGORY_TOXICITY;
+  let most: f64 = -1;
+  for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
+    const score = decision.score(category);
+    const threshold = decision.threshold(category);
+    let worth: f64 = 0;
+    if (decision.flagged == 0) {
+      worth = threshold > 1 ? score / 4 : score / max(threshold, 0.01);
+    } else {
+      if (!decision.isFlagged(category)) continue;
+      const blocks = score >= effective(blockAt(category), lenient);
+      if (action == ACTION_BLOCK && !blocks) continue;
+      const isGeneral = category == CATEGORY_TOXICITY || category == CATEGORY_SEVERE_TOXICITY;
+      worth = (isGeneral ? 0 : 2) + score - min(threshold, 1);
+    }
+    if (worth <= most) continue;
+    most = worth;
+    lead = category;
+  }
+  return lead;
+}
+
+function severityOf(decision: Decision, listed: u32, context: Context): u32 {
+  let most: f64 = 0;
+  for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
+    most = max(most, decision.score(category) * load<f64>(WEIGHTS + (<usize>category << 3)));
+  }
+  let severity = <u32>(most * 100 + 0.5);
+  if (listed == ACTION_FLAG) severity = max(severity, SEVERITY_OF_FLAGGED_WORD);
+  if (listed == ACTION_BLOCK) severity = max(severity, SEVERITY_OF_BLOCKED_WORD);
+  if (severity >= SEVERITY_ESCALATING) {
+    severity += min(4 * context.hostileBy, 12) + min(2 * context.hostileTo, 6);
+  }
+  return min(severity, 100);
+}

@@ -1,0 +1,361 @@
+// The tenant's own words: those that mean nothing here, and those that are not to be said.
+//
+// A list's entry is read as a message is (reading.ts), so it is met in whatever spelling a message
+// may have: with digits for letters, spaced, stretched, in other alphabets. It is met word by word:
+// "class" has no entry "ass" in it. Behind the policy lies an index of the entries, sorted by the
+// hash of their first word, the blocked ones before the allowed:
+//
+//   u32 hash of the first word | u32 hash of all | u16 place in the policy | u8 words | u8 0
+//
+// where entries of one word stand a second time, by their skeleton (spelling.ts), with 0 words;
+// then u64 hashes of the allowed entries of one word, which the scoring is told. Of an allowed entry
+// of several words the place in the message is blanked while it is scored. Punctuation in an entry
+// is passed over, and an entry of nothing else is never met.
+import { alloc, release } from "../../sdk/assembly/arena";
+import { mix32 } from "../../sdk/assembly/sketches/bytes";
+import { allowCount, blockCount, Entry, firstEntry } from "./policy";
+import { read } from "./reading";
+import { setAllowed, tokenAt, tokenCount } from "./score";
+import { indexAt, indexEntryBytes, INDEX_ENTRY_BYTES, POLICY, state } from "./state";
+import { LETTERS_MIN, readSkeleton, Skeleton } from "./spelling";
+import { KIND_MARK } from "./tokens";
+
+/** An entry of more words is met by its first so many. */
+const WORDS_MAX: u32 = 255;
+/** What is blanked of one message, at most; allowed phrases beyond it are scored as they are. */
+const BLANKS_MAX: u32 = 16;
+const BLANKED_BYTES_MAX: u32 = 1024;
+const SPACE: u8 = 0x20;
+/** Letters that stand alone, of one run. */
+const RUN_MAX: u32 = 32;
+
+@unmanaged
+class IndexEntry {
+  first: u32;
+  whole: u32;
+  place: u16;
+  words: u8;
+  _reserved: u8;
+}
+
+/** How many entries the index will have, and words that are allowed. */
+@unmanaged
+export class ListCounts {
+  blocked: u32;
+  allowed: u32;
+  allowedWords: u32;
+}
+
+/** What a message has of the lists. */
+@unmanaged
+export class ListHit {
+  /** Entry of the block list that weighs most, of the allow list that came first; 0: none. */
+  blocked: u32;
+  allowed: u32;
+  blankCount: u32;
+  /** BLANKS_MAX x { u32 address, u32 bytes, u32 where they are kept }. */
+  blanks: u32;
+  blankedBytes: u32;
+
+  block(found: IndexEntry): void {
+    const entry = POLICY + found.place;
+    if (this.blocked == 0 || <u32>changetype<Entry>(entry).action > this.action) {
+      this.blocked = <u32>entry;
+    }
+  }
+
+  @inline
+  get action(): u32 {
+    return this.blocked == 0 ? 0 : <u32>changetype<Entry>(<usize>this.blocked).action;
+  }
+}
+
+/** Counts what of a policy's lists the index will hold. */
+export function countLists(entry: Entry, allowed: u32, blocked: u32): ListCounts {
+  const counts = changetype<ListCounts>(alloc(offsetof<ListCounts>()));
+  const found = changetype<IndexEntry>(alloc(offsetof<IndexEntry>()));
+  for (let number: u32 = 0; number < allowed + blocked; number++) {
+    if (readWords(entry, found)) {
+      const isWord = found.words == 1;
+      if (number < allowed && isWord) counts.allowedWords += 1;
+      const entries: u32 = isWord && readSpelling(entry, found) ? 2 : 1;
+      if (number >= allowed) counts.blocked += entries;
+      else counts.allowed += entries;
+    }
+    entry = entry.next;
+  }
+  return counts;
+}
+
+/** Makes the index of the policy that is in place; the room for it is zeroed. */
+export function writeLists(counts: ListCounts): void {
+  state().blockIndexCount = counts.blocked;
+  state().allowIndexCount = counts.allowed;
+  state().allowWordCount = counts.allowedWords;
+  const found = changetype<IndexEntry>(alloc(offsetof<IndexEntry>()));
+  let words = allowWordsAt();
+  let allowedSoFar: u32 = 0;
+  let blockedSoFar: u32 = 0;
+  const allowed = allowCount();
+  let entry = firstEntry();
+  for (let number: u32 = 0; number < allowed + blockCount(); number++) {
+    found.place = <u16>(changetype<usize>(entry) - POLICY);
+    const isBlocked = number >= allowed;
+    let isMet = readWords(entry, found);
+    if (isMet && !isBlocked && found.words == 1) {
+      store<u64>(words, tokenAt(nextWord(0)).hash);
+      words += 8;
+    }
+    while (isMet) {
+      if (isBlocked) insert(found, 0, blockedSoFar++);
+      else insert(found, counts.blocked, allowedSoFar++);
+      isMet = found.words == 1 && readSpelling(entry, found);
+    }
+    entry = entry.next;
+  }
+}
+
+/**
+ * What the message has of the lists. Allowed words are told to the scoring, allowed phrases are
+ * blanked in the text until `unblank`.
+ */
+export function meetLists(text: usize, bytes: u32): ListHit {
+  const hit = changetype<ListHit>(alloc(offsetof<ListHit>()));
+  if (state().blockIndexCount + state().allowIndexCount == 0) return hit;
+  let from: u32 = 0;
+  do {
+    const next = read(text, bytes, from);
+    for (let at = nextWord(0); at < tokenCount(); at = nextWord(at + 1)) {
+      meetBlocked(hit, at);
+      meetAllowed(hit, text, at);
+    }
+    from = next;
+  } while (from < bytes);
+  meetSpellings(hit, text, bytes);
+  for (let index: u32 = 0; index < hit.blankCount; index++) {
+    const blank = <usize>hit.blanks + index * 12;
+    memory.fill(<usize>load<u32>(blank), SPACE, load<u32>(blank, 4));
+  }
+  allowWords();
+  return hit;
+}
+
+/** Tells the scoring which words mean nothing to this tenant. */
+export function allowWords(): void {
+  if (state().allowWordCount != 0) setAllowed(allowWordsAt(), state().allowWordCount);
+}
+
+/** The text as it came. */
+export function unblank(hit: ListHit): void {
+  // Phrases may overlap: the last one kept is put back first.
+  for (let index = hit.blankCount; index > 0; index--) {
+    const blank = <usize>hit.blanks + (index - 1) * 12;
+    memory.copy(<usize>load<u32>(blank), <usize>load<u32>(blank, 8), load<u32>(blank, 4));
+  }
+}
+
+function meetBlocked(hit: ListHit, at: u32): void {
+  const count = state().blockIndexCount;
+  const found = meet(at, 0, count);
+  if (found != null) hit.block(found);
+}
+
+function meetAllowed(hit: ListHit, text: usize, at: u32): void {
+  const found = meet(at, state().blockIndexCount, state().allowIndexCount);
+  if (found == null) return;
+  if (hit.allowed == 0) hit.allowed = <u32>(POLICY + found.place);
+  if (found.words == 1) return;
+  let last = at;
+  for (let word: u32 = 1; word < <u32>found.words; word++) last = nextWord(last + 1);
+  const start = tokenAt(at).start;
+  keepForBlank(hit, text + start, tokenAt(last).end - start);
+}
+
+/** What is a word of the lists once it is spelled as it is meant. */
+function meetSpellings(hit: ListHit, text: usize, bytes: u32): void {
+  const skeleton = changetype<Skeleton>(alloc(offsetof<Skeleton>()));
+  const run = changetype<Run>(alloc(offsetof<Run>()));
+  run.places = <u32>alloc(RUN_MAX << 2, 4);
+  const end = text + bytes;
+  let at = text;
+  while (at < end) {
+    const start = at;
+    while (at < end && load<u8>(at) > SPACE) at += 1;
+    if (at > start) {
+      readSkeleton(skeleton, start, at);
+      if (skeleton.letters == 1) run.add(<u32>start, <u32>at);
+      else if (skeleton.letters != 0) {
+        meetRun(hit, skeleton, run);
+        readSkeleton(skeleton, start, at);
+        if (skeleton.isDisguised) meetSkeleton(hit, skeleton, start, at);
+      }
+    }
+    at += 1;
+  }
+  meetRun(hit, skeleton, run);
+}
+
+/** Letters that stand alone, one behind the other. */
+@unmanaged
+class Run {
+  count: u32;
+  end: u32;
+  /** u32 address of each. */
+  places: u32;
+
+  add(start: u32, end: u32): void {
+    if (this.count == RUN_MAX) return;
+    store<u32>(<usize>this.places + (<usize>this.count << 2), start);
+    this.count += 1;
+    this.end = end;
+  }
+
+  /** Where the letter of that number ends. */
+  endOf(index: u32): usize {
+    if (index + 1 == this.count) return this.end;
+    let end = <usize>load<u32>(<usize>this.places + (<usize>(index + 1) << 2));
+    while (load<u8>(end - 1) <= SPACE) end -= 1;
+    return end;
+  }
+}
+
+/** Every stretch of three letters and more. */
+function meetRun(hit: ListHit, skeleton: Skeleton, run: Run): void {
+  const one = changetype<Skeleton>(changetype<usize>(alloc(offsetof<Skeleton>())));
+  for (let from: u32 = 0; from + LETTERS_MIN <= run.count; from++) {
+    skeleton.begin();
+    const start = <usize>load<u32>(<usize>run.places + (<usize>from << 2));
+    for (let index = from; index < run.count; index++) {
+      const at = <usize>load<u32>(<usize>run.places + (<usize>index << 2));
+      readSkeleton(one, at, run.endOf(index));
+      skeleton.add(one.last);
+      if (index >= from + 2) meetSkeleton(hit, skeleton, start, run.endOf(index));
+    }
+  }
+  run.count = 0;
+  release(changetype<usize>(one));
+}
+
+function meetSkeleton(hit: ListHit, skeleton: Skeleton, start: usize, end: usize): void {
+  if (skeleton.letters < LETTERS_MIN) return;
+  const blocked = spelled(skeleton, 0, state().blockIndexCount);
+  if (blocked != null) hit.block(blocked);
+  const allowed = spelled(skeleton, state().blockIndexCount, state().allowIndexCount);
+  if (allowed == null) return;
+  if (hit.allowed == 0) hit.allowed = <u32>(POLICY + allowed.place);
+  keepForBlank(hit, start, <u32>(end - start));
+}
+
+function spelled(skeleton: Skeleton, from: u32, count: u32): IndexEntry | null {
+  for (let at = lowest(skeleton.first, from, count); at < count; at++) {
+    const entry = indexed(from + at);
+    if (entry.first != skeleton.first) return null;
+    if (entry.words == 0 && entry.whole == skeleton.whole) return entry;
+  }
+  return null;
+}
+
+function keepForBlank(hit: ListHit, at: usize, bytes: u32): void {
+  if (hit.blankCount == BLANKS_MAX || hit.blankedBytes + bytes > BLANKED_BYTES_MAX) return;
+  if (hit.blanks == 0) hit.blanks = <u32>alloc(BLANKS_MAX * 12, 4);
+  const blank = <usize>hit.blanks + hit.blankCount * 12;
+  const kept = alloc(bytes, 1);
+  memory.copy(kept, at, bytes);
+  store<u32>(blank, <u32>at);
+  store<u32>(blank, bytes, 4);
+  store<u32>(blank, <u32>kept, 8);
+  hit.blankCount += 1;
+  hit.blankedBytes += bytes;
+}
+
+/** The entry of the most words that begins with the token, of `count` from number `from` on. */
+function meet(token: u32, from: u32, count: u32): IndexEntry | null {
+  const first = <u32>tokenAt(token).hash;
+  let best: IndexEntry | null = null;
+  for (let at = lowest(first, from, count); at < count; at++) {
+    const entry = indexed(from + at);
+    if (entry.first != first) break;
+    if (best != null && entry.words <= best.words) continue;
+    if (wholeHash(token, entry.words) == entry.whole) best = entry;
+  }
+  return best;
+}
+
+/** The first of the entries with that hash, or where it would be. */
+function lowest(first: u32, from: u32, count: u32): u32 {
+  let low: u32 = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (indexed(from + middle).first < first) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Of so many words from the token on; 0 if there are not so many. */
+function wholeHash(token: u32, words: u32): u32 {
+  let hash: u32 = words;
+  for (; words > 0; words--) {
+    if (token >= tokenCount()) return 0;
+    hash = mix(hash, tokenAt(token).hash);
+    token = nextWord(token + 1);
+  }
+  return hash;
+}
+
+@inline
+function mix(hash: u32, word: u64): u32 {
+  return max(mix32(hash ^ <u32>word ^ mix32(<u32>(word >> 32))), 1);
+}
+
+/** Reads an entry; false if there is no word in it. */
+function readWords(entry: Entry, into: IndexEntry): bool {
+  read(entry.text, entry.bytes, 0);
+  let words: u32 = 0;
+  for (let at = nextWord(0); at < tokenCount(); at = nextWord(at + 1)) words += 1;
+  if (words == 0) return false;
+  const first = nextWord(0);
+  into.words = <u8>min(words, WORDS_MAX);
+  into.first = <u32>tokenAt(first).hash;
+  into.whole = wholeHash(first, into.words);
+  return true;
+}
+
+/** The skeleton of an entry; false if it has too few letters. */
+function readSpelling(entry: Entry, into: IndexEntry): bool {
+  const skeleton = changetype<Skeleton>(alloc(offsetof<Skeleton>()));
+  readSkeleton(skeleton, entry.text, entry.text + entry.bytes);
+  into.words = 0;
+  into.first = skeleton.first;
+  into.whole = skeleton.whole;
+  const isLong = skeleton.letters >= LETTERS_MIN;
+  release(changetype<usize>(skeleton));
+  return isLong;
+}
+
+/** The first token from `at` on that is more than punctuation. */
+@inline
+function nextWord(at: u32): u32 {
+  while (at < tokenCount() && <u32>tokenAt(at).kind == KIND_MARK) at += 1;
+  return at;
+}
+
+/** Puts an entry where it belongs among `count` from number `from` on. */
+function insert(entry: IndexEntry, from: u32, count: u32): void {
+  let at = count;
+  while (at > 0 && indexed(from + at - 1).first > entry.first) at -= 1;
+  const place = changetype<usize>(indexed(from + at));
+  memory.copy(place + INDEX_ENTRY_BYTES, place, (count - at) * INDEX_ENTRY_BYTES);
+  memory.copy(place, changetype<usize>(entry), INDEX_ENTRY_BYTES);
+}
+
+@inline
+function indexed(number: u32): IndexEntry {
+  return changetype<IndexEntry>(indexAt() + <usize>number * INDEX_ENTRY_BYTES);
+}
+
+@inline
+function allowWordsAt(): usize {
+  return indexAt() + indexEntryBytes(state().blockIndexCount + state().allowIndexCount);
+}

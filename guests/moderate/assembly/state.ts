@@ -1,0 +1,137 @@
+// The state of a tenant: what lies where in its two pages of 64 KiB.
+//
+//   0x20000  header, 64 bytes: this struct
+//        40  conversations by last use, the one judged last first: u32 hashes, u16 places, 256 each
+//       640  the policy as it was configured, then the index of its lists (lists.ts)
+//         …  records of conversations, back to back (conversations.ts), up to 0x3ffff
+//
+// What is not used is zero, and a host keeps only the 4 KiB pages that are not: one or two for a
+// tenant with a few conversations. A tenant of the default policy that remembers nothing differs
+// from a new one in its counters alone.
+import { STATE_ADDRESS } from "../../sdk/assembly/arena";
+
+export const STATE_END: usize = STATE_ADDRESS + 0x20000;
+/** Of them, the places are the byte offset from the first record, in units of STEP. */
+export const CONVERSATION_COUNT_MAX: u32 = 256;
+export const STEP: u32 = 16;
+const HEAD_BYTES: u32 = 64;
+const HASHES: usize = STATE_ADDRESS + HEAD_BYTES;
+const PLACES: usize = HASHES + (CONVERSATION_COUNT_MAX << 2);
+/** The policy and the index behind it. */
+export const POLICY: usize = PLACES + (CONVERSATION_COUNT_MAX << 1);
+
+@unmanaged
+export class State {
+  /** 0: the default. */
+  policyBytes: u32;
+  /** Entries of the index of lists, which begins behind the policy. */
+  blockIndexCount: u32;
+  allowIndexCount: u32;
+  /** Words of it that are allowed on their own: u64 hashes, behind both. */
+  allowWordCount: u32;
+  /** Of all records. */
+  used: u32;
+  conversationCount: u32;
+  turnCount: u32;
+  _reserved: u32;
+  /** Since the tenant began. */
+  evictedCount: f64;
+  judgedCount: f64;
+}
+
+@inline
+export function state(): State {
+  return changetype<State>(STATE_ADDRESS);
+}
+
+@inline
+export function padded(bytes: u32, to: u32): u32 {
+  return (bytes + to - 1) & ~(to - 1);
+}
+
+/** One entry of the lists' index; see lists.ts. */
+export const INDEX_ENTRY_BYTES: u32 = 12;
+
+/** Where the index of the lists begins: blocked entries, then allowed ones, then allowed words. */
+@inline
+export function indexAt(): usize {
+  return POLICY + padded(state().policyBytes, STEP);
+}
+
+@inline
+export function indexBytes(): u32 {
+  return (
+    indexEntryBytes(state().blockIndexCount + state().allowIndexCount) +
+    padded(state().allowWordCount << 3, STEP)
+  );
+}
+
+@inline
+export function indexEntryBytes(entries: u32): u32 {
+  return padded(entries * INDEX_ENTRY_BYTES, STEP);
+}
+
+/** Where the first record begins. */
+@inline
+export function recordsAt(): usize {
+  return indexAt() + indexBytes();
+}
+
+/** Bytes that records may take. */
+@inline
+export function recordRoom(): u32 {
+  return <u32>(STATE_END - recordsAt());
+}
+
+/** All that is in use: of the counters, the policy and the records. */
+export function usedBytes(): u32 {
+  return <u32>(recordsAt() - STATE_ADDRESS) + state().used;
+}
+
+@inline
+export function hashOf(index: u32): u32 {
+  return load<u32>(HASHES + (<usize>index << 2));
+}
+
+/** From the first record on. */
+@inline
+export function placeOf(index: u32): u32 {
+  return <u32>load<u16>(PLACES + (<usize>index << 1)) * STEP;
+}
+
+@inline
+export function setEntry(index: u32, hash: u32, place: u32): void {
+  store<u32>(HASHES + (<usize>index << 2), hash);
+  store<u16>(PLACES + (<usize>index << 1), <u16>(place / STEP));
+}
+
+/** Index of the first of the conversations with this hash from `from` on, or how many there are. */
+export function findHash(hash: u32, from: u32): u32 {
+  const count = state().conversationCount;
+  let index = from;
+  const wanted = i32x4.splat(hash);
+  // What is behind the last is zero or is not: it is memory of the table, and cut off below.
+  while (index < count) {
+    const lanes = v128.load(HASHES + (<usize>index << 2));
+    const found = <u32>i32x4.bitmask(i32x4.eq(lanes, wanted));
+    if (found != 0) return min(index + ctz(found), count);
+    index += 4;
+  }
+  return count;
+}
+
+/** Moves the first `count` entries back by one; the first is to be set anew. */
+export function shiftEntries(count: u32): void {
+  memory.copy(HASHES + 4, HASHES, <usize>count << 2);
+  memory.copy(PLACES + 2, PLACES, <usize>count << 1);
+}
+
+/** Takes an entry out. */
+export function removeEntry(index: u32): void {
+  const last = state().conversationCount - 1;
+  const behind = <usize>(last - index);
+  memory.copy(HASHES + (<usize>index << 2), HASHES + (<usize>(index + 1) << 2), behind << 2);
+  memory.copy(PLACES + (<usize>index << 1), PLACES + (<usize>(index + 1) << 1), behind << 1);
+  setEntry(last, 0, 0);
+  state().conversationCount = last;
+}
