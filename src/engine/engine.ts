@@ -78,12 +78,7 @@ type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
   const [component, moderator, classifier] = await Promise.all([
     settings.component ?? readFile(COMPONENT),
-    settings.moderator ??
-      readFile(MODERATOR).catch(() =>
-        readFile(
-          new URL(import.meta.resolve("../../guests/dist/hostile-moderator.component.wasm")),
-        ),
-      ),
+    settings.moderator ?? readFile(MODERATOR),
     settings.classifier ?? loadClassifier(),
   ]);
   const trust = {
