@@ -125,7 +125,7 @@ export class Engine implements EngineDoor {
         {
           waiting: this.#waiting,
           policies: () => this.#moderation.policiesOf(isOfShard),
-          takeEvents: (events) => this.#moderation.takeEvents(events),
+          takeEvents: (json) => this.#moderation.takeEvents(json),
         },
       );
     });

@@ -93,9 +93,9 @@ export class Moderation {
   }
 
   /** A shard has judged events that came by other doors. */
-  takeEvents(events: readonly JudgedEvent[]): void {
+  takeEvents(json: string): void {
     if (this.#listeners.size === 0) return;
-    for (const event of events) {
+    for (const event of JSON.parse(json) as readonly JudgedEvent[]) {
       const { tenant, messageId: id, conversation, user, text } = event;
       this.#tell(this.#verdictOf(tenant, event, { id, conversation, user }), text);
     }
@@ -135,7 +135,8 @@ export class Moderation {
   /** Once some of a batch were judged, the others have their problem each. */
   async #judge(tenant: string, slice: Slice, isFirst: boolean): Promise<readonly Judged[]> {
     try {
-      return (await this.#parts.send(tenant, RECORD_MESSAGES, slice.body)) as readonly Judged[];
+      const json = (await this.#parts.send(tenant, RECORD_MESSAGES, slice.body)) as string;
+      return JSON.parse(json) as readonly Judged[];
     } catch (error) {
       if (isFirst || !(error instanceof Problem)) throw error;
       const { code, message: detail } = error;

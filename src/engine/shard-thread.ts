@@ -9,7 +9,6 @@ import { OUTCOMES } from "#model/outcome.ts";
 import { Problem } from "#model/problem.ts";
 import {
   FLAG_LAST,
-  type JudgedEvent,
   recordBytes,
   ShardCounters,
   type ShardMessage,
@@ -43,7 +42,8 @@ export type ShardThreadParts = {
   readonly waiting: Waiting;
   /** Policies of this shard's tenants: each thread of it begins with them. */
   readonly policies: () => ReadonlyMap<string, Uint8Array>;
-  readonly takeEvents: (events: readonly JudgedEvent[]) => void;
+  /** JSON of the shard's JudgedEvents. */
+  readonly takeEvents: (json: string) => void;
 };
 
 export class ShardThread {
@@ -177,7 +177,7 @@ export class ShardThread {
         this.#requests.delete(answer.request);
         this.#waiting.settle(answer);
       }
-    } else if (message.type === "verdicts") this.#parts.takeEvents(message.verdicts);
+    } else if (message.type === "verdicts") this.#parts.takeEvents(message.json);
     else if (message.type === "ready") {
       this.ready = true;
       this.#startedWith.resolve();

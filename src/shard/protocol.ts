@@ -23,7 +23,10 @@ import { OUTCOMES } from "#model/outcome.ts";
 export const RECORD_LINES = 1;
 export const RECORD_ELEMENTS = 2;
 export const RECORD_QUESTION = 3;
-/** Messages to judge, of the record's tenant: { u32 bytes, request (model/request-bytes.ts) }. */
+/**
+ * Messages to judge, of the record's tenant: { u32 bytes, request (model/request-bytes.ts) }. The
+ * answer is a JSON text: Judged, one a message.
+ */
 export const RECORD_MESSAGES = 4;
 /** The policy of the record's tenant (model/policy-bytes.ts). */
 export const RECORD_POLICY = 5;
@@ -104,7 +107,10 @@ export type Question =
   | { readonly type: "moderatorUsage"; tenant: string }
   | MergeQuestion;
 
-/** What became of one message of a record. */
+/**
+ * What became of one message of a record. These cross as JSON: read by a structured clone, objects
+ * with so many names take three times as long.
+ */
 export type Judged = JudgedMessage | { readonly code: ProblemCode; readonly detail: string };
 
 export type JudgedMessage = {
@@ -171,7 +177,7 @@ export type Answer =
 export type ShardMessage =
   | { readonly type: "ready" }
   | { readonly type: "answers"; readonly answers: readonly Answer[] }
-  | { readonly type: "verdicts"; readonly verdicts: readonly JudgedEvent[] }
+  | { readonly type: "verdicts"; readonly json: string }
   | { readonly type: "stopped" };
 
 /** What a shard's thread is started with. */

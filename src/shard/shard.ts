@@ -214,8 +214,8 @@ export class Shard {
     const { bytes } = this.parts.ring;
     const { request, bodyOffset, bodyBytes } = this.#record;
     const name = this.parts.batcher.tenantName(tenant);
-    const value = moderation.judgeAll(tenant, name, bytes, bodyOffset, bodyBytes, this.#nowMs);
-    this.#answers.push({ type: "value", request, value });
+    const judged = moderation.judgeAll(tenant, name, bytes, bodyOffset, bodyBytes, this.#nowMs);
+    this.#answers.push({ type: "value", request, value: JSON.stringify(judged) });
   }
 
   #policyRecord(): void {
