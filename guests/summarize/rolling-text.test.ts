@@ -50,6 +50,9 @@ test("a thread reads as what was said, what is open and what was settled", () =>
   assert.equal(ids(text.decisions), "5");
 });
 
+/** More people than among whom any yes is for whoever asked last. */
+const CROWD = [1, 2, 3, 4, 5, 6].map((n) => `crowd${n}: good morning number${n}`).join("\n");
+
 /** Conversations, and the ids of the questions that are open in the end, the newest first. */
 const QUESTIONS: readonly (readonly [name: string, lines: string, open: string])[] = [
   ["asked and not answered", "ann: where do I find the crash logs?", "1"],
@@ -65,6 +68,21 @@ const QUESTIONS: readonly (readonly [name: string, lines: string, open: string])
   ],
   ["not by a shrug", "ann: where are the crash logs?\nbob: ann: no idea", "1"],
   ["thanks: it is over", "ann: where are the crash logs?\nann: never mind, found it", ""],
+  [
+    "yes, right behind it, among many",
+    `${CROWD}\nann: does the installer need admin rights?\nbob: yes`,
+    "",
+  ],
+  [
+    "not by a yes that is for somebody else",
+    `${CROWD}\nann: does the installer need admin rights?\neve: hello all\nbob: yes`,
+    "7",
+  ],
+  [
+    "not by a yes to something else, among many",
+    `${CROWD}\nann: does the installer need admin rights?\nbob: yes, lunch tastes great today`,
+    "7",
+  ],
   ["yes, among few", "ann: does the installer need admin rights?\nbob: yes", ""],
   ["whoever was asked speaks", "ann: bob: which kernel is it?\nbob: 5.15 from backports", ""],
   ["asked again", "ann: where are the crash logs?\nann: so where are the crash logs?", "2"],

@@ -5,12 +5,13 @@
 // that is missed least, if the lines are then clearly worth more: see choice.ts.
 //
 // Questions stay open until somebody else speaks to the asker by name at the start of a message,
-// or soon says something with words of the question; or the one who was asked speaks next, or a yes
-// or no comes next where few speak; or the asker says thanks, or that it works. A question back is
-// no answer, nor is "no idea"; "have you tried …?" is one. After OPEN_EVENTS_MAX events a question
-// goes in any case, and so does a decision. On the annotated logs of #ubuntu and #linux 9 of 10
-// messages that closed a question belonged to its thread, and of the questions that a thread left
-// open 3 of 4 had no reply; rolling-text.test.ts reads them.
+// or soon says something with words of the question; or the one who was asked speaks next; or a yes
+// or no comes next where few speak, or right behind it and alone; or the asker says thanks, or that
+// it works. A question back is no answer, nor is "no idea"; "have you tried …?" is one. After
+// OPEN_EVENTS_MAX events a question goes in any case, and so does a decision. On the annotated logs
+// of #ubuntu and #linux 9 of 10 messages that closed a question belonged to its thread (of the yes
+// and no right behind one, 12 of 14), and of the questions that a thread left open 3 of 4 had no
+// reply; rolling-text.test.ts reads them.
 //
 // Nothing is allocated.
 import { choose, fadeWorth } from "./choice";
@@ -127,7 +128,9 @@ function answers(question: Line, age: u32, message: Message, isSmall: bool): boo
   const shared = question.sharedTags(message);
   const isAsked = question.to != 0 && question.to == userNameHash(message);
   if (isAsked && (shared != 0 || age <= NEXT_EVENTS_MAX)) return true;
-  if ((acts & ACT_YES_NO) != 0 && age <= NEXT_EVENTS_MAX && isSmall) return true;
+  if ((acts & ACT_YES_NO) != 0 && age <= NEXT_EVENTS_MAX) {
+    if (isSmall || (age == 1 && message.tagCount == 0)) return true;
+  }
   return shared >= 2 || (shared == 1 && question.tagCount <= 3);
 }
 
