@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { compileFeatures } from "../../guests/moderate/testing/probe.ts";
+import { type FeatureProbe, openProbe } from "../../guests/moderate/testing/probe.ts";
 import type { Sample } from "./sample.ts";
 import type { Examples } from "./trainer.ts";
 import {
@@ -16,7 +16,6 @@ import {
 
 const CLASSIFIER = join(import.meta.dirname, "..", "..", "classifier", "dist", "classifier.wasm");
 const CLASSIFIER_PAGES = 97;
-const INTERFACE = "nexuscore:tenant/classifier@0.1.0";
 const TEXT_BYTES_MAX = 16 * 1024;
 const TURNS_MAX = 6;
 
@@ -25,20 +24,6 @@ const RELATION_REPLIED_TO = 2;
 const RELATION_SAME_AUTHOR = 4;
 
 export const COMBINED_INPUTS = 14;
-
-type Probe = {
-  memory: WebAssembly.Memory;
-  textAt(): number;
-  listAt(): number;
-  messageFeatures(bytes: number): number;
-  contextFeatures(bytes: number): number;
-  traceTo(slot: number, bytes: number): void;
-  setRelation(slot: number, bits: number): void;
-  replyFeatures(bytes: number, slots: number, flags: number): number;
-  scoreMessage(bytes: number): number;
-  scoreReply(bytes: number, slots: number, flags: number): number;
-  combinedInputs(): number;
-};
 
 export type MessageScore = {
   /** Before calibration, one a lane. */
@@ -54,7 +39,7 @@ export type ReplyScore = {
 };
 
 export class Features {
-  readonly #probe: Probe;
+  readonly #probe: FeatureProbe;
   readonly #weights: Uint8Array;
   readonly #encoder = new TextEncoder();
 
@@ -68,12 +53,12 @@ export class Features {
     const classifier = new WebAssembly.Module(readFileSync(CLASSIFIER));
     const { exports } = new WebAssembly.Instance(classifier, { env: { memory } });
     const { messageRow, replyRow, parameter } = exports as Record<string, WebAssembly.ExportValue>;
-    const imports = { "message-row": messageRow!, "reply-row": replyRow!, parameter: parameter! };
-    const probe = new WebAssembly.Instance(await compileFeatures(), { [INTERFACE]: imports });
-    return new Features(probe.exports as unknown as Probe, new Uint8Array(memory.buffer));
+    const rows = { "message-row": messageRow!, "reply-row": replyRow!, parameter: parameter! };
+    const probe = await openProbe(rows as unknown as WebAssembly.Exports);
+    return new Features(probe, new Uint8Array(memory.buffer));
   }
 
-  private constructor(probe: Probe, weights: Uint8Array) {
+  private constructor(probe: FeatureProbe, weights: Uint8Array) {
     this.#probe = probe;
     this.#weights = weights;
   }
@@ -84,7 +69,7 @@ export class Features {
 
   /** Adds the features of a message to the row that is being written. */
   message(text: string, examples: Examples, scales: readonly number[]): void {
-    const count = this.#probe.messageFeatures(this.#write(text));
+    const count = this.#probe.messageFeatureList(this.#write(text));
     this.#add(count, examples, scales, 2 ** MESSAGE_LOG2 - 1);
   }
 
@@ -101,17 +86,17 @@ export class Features {
     const probe = this.#probe;
     const mask = 2 ** REPLY_LOG2 - 1;
     const text = hides === "answer" ? "" : sample.text;
-    this.#add(probe.messageFeatures(this.#write(text)), examples, scales, mask);
+    this.#add(probe.messageFeatureList(this.#write(text)), examples, scales, mask);
     if (hides === "context" || sample.context.length === 0) return;
-    const answered = sample.context.at(sample.replyTo ?? -1)!;
-    this.#add(probe.contextFeatures(this.#write(answered.text)), examples, scales, mask);
+    const answered = answeredBy(sample);
+    this.#add(probe.contextFeatureList(this.#write(answered.text)), examples, scales, mask);
     const slots = this.#turns(sample);
-    const count = probe.replyFeatures(this.#write(text), slots, 0);
+    const count = probe.replyFeatureList(this.#write(text), slots, 0);
     this.#add(count, examples, scales, mask);
   }
 
   score(text: string): MessageScore {
-    const at = this.#probe.scoreMessage(this.#write(text));
+    const at = this.#probe.scoreMessage(this.#write(text), 0);
     const view = new DataView(this.#probe.memory.buffer, at, 64);
     const numbers = Array.from({ length: 16 }, (_, index) => view.getFloat32(index * 4, true));
     return { raw: numbers.slice(0, 8), scores: numbers.slice(8) };
@@ -136,7 +121,7 @@ export class Features {
 
   /** Traces of what was said before, the newest first; how many. */
   #turns(sample: Sample): number {
-    const { context, replyTo = context.length - 1 } = sample;
+    const { context, replyTo } = sample;
     const newest = context.map((turn, index) => ({ turn, index })).toReversed();
     const read = newest.slice(0, TURNS_MAX);
     for (const [slot, { turn, index }] of read.entries()) {
@@ -144,7 +129,7 @@ export class Features {
       const isSame = turn.author === sample.author;
       const relation =
         (slot === 0 ? RELATION_PREVIOUS : 0) +
-        (index === replyTo && sample.replyTo !== undefined ? RELATION_REPLIED_TO : 0) +
+        (index === replyTo ? RELATION_REPLIED_TO : 0) +
         (isSame ? RELATION_SAME_AUTHOR : 0);
       this.#probe.setRelation(slot, relation);
     }
@@ -169,3 +154,9 @@ export class Features {
   }
 }
 
+
+/** The turn that is replied to, else the newest of somebody else: as `parentOf` of score.ts. */
+function answeredBy({ context, author, replyTo }: Sample): Sample["context"][number] {
+  if (replyTo !== undefined) return context[replyTo]!;
+  return context.findLast((turn) => turn.author !== author) ?? context.at(-1)!;
+}

@@ -9,12 +9,13 @@
  */
 import assert from "node:assert/strict";
 import { Random } from "#std/random.ts";
+import { disguise } from "./disguise.ts";
 import { EXCHANGES } from "./frames-context.ts";
 import { FRAMES_HARM } from "./frames-harm.ts";
 import { FRAMES_HARMLESS } from "./frames-harmless.ts";
 import { FRAMES_OTHER } from "./frames-other.ts";
 import { PHRASES } from "./phrases.ts";
-import { type Head, hashText, type Sample } from "./sample.ts";
+import { CLEAN, type Head, hashText, type Sample } from "./sample.ts";
 import { PEOPLE } from "./vocabulary-people.ts";
 import { SLURS } from "./vocabulary-slurs.ts";
 import { WORDS } from "./vocabulary-words.ts";
@@ -42,14 +43,25 @@ const DEPTH_MAX = 6;
 
 const LISTS = readLists({ ...PEOPLE, ...WORDS, ...SLURS });
 
+/** Words whose disguise is meant to get past a list. */
+const HARMFUL: ReadonlySet<string> = new Set(
+  ["insult", "bad", "slander", "dehuman", "swear", "slur", "slurs", "harm"].flatMap((name) => {
+    const { train, held } = LISTS.get(name)!;
+    return [...train, ...held].flatMap((entry) => entry.split(" "));
+  }),
+);
+
 /** Fills frames; the same seed gives the same sentences. */
 export class Writer {
   readonly #random: Random;
   readonly #isHeld: boolean;
+  readonly #said: readonly string[];
 
-  constructor(seed: number, isHeld: boolean) {
+  /** `said`: abuse as it was found, which stands in for ours now and then. */
+  constructor(seed: number, isHeld: boolean, said: readonly string[] = []) {
     this.#random = new Random(seed);
     this.#isHeld = isHeld;
+    this.#said = said;
   }
 
   below(limit: number): number {
@@ -96,6 +108,9 @@ export class Writer {
   }
 
   #slot(name: string, depth: number): string {
+    if (name === "abuse" && this.#said.length > 0 && this.#random.below(2) === 0) {
+      return this.pick(this.#said);
+    }
     const phrases = PHRASES[name];
     if (phrases !== undefined) return this.#fill(this.pick(phrases), depth + 1);
     const list = LISTS.get(name);
@@ -105,8 +120,13 @@ export class Writer {
 }
 
 /** `count` sentences of each behaviour. */
-export function writeBehaviours(seed: number, count: number, part: Part): Sample[] {
-  const writer = new Writer(seed, part === "words");
+export function writeBehaviours(
+  seed: number,
+  count: number,
+  part: Part,
+  said: readonly string[] = [],
+): Sample[] {
+  const writer = new Writer(seed, part === "words", said);
   return BEHAVIOURS.flatMap((behaviour) => {
     const frames = behaviour.frames.filter((frame) => isHeldFrame(frame) === (part === "frames"));
     if (frames.length === 0) return [];
@@ -127,9 +147,47 @@ export function writeBehaviours(seed: number, count: number, part: Part): Sample
   });
 }
 
-/** `count` conversations of each kind; the last turn is judged. */
-export function writeExchanges(seed: number, count: number, part: Part): Sample[] {
+/** Abuse in disguise, and harmless words in the same disguises; `count` of each. */
+export function writeDisguises(
+  seed: number,
+  count: number,
+  part: Part,
+  plain: readonly string[],
+): Sample[] {
   const writer = new Writer(seed, part === "words");
+  const abuses = [...PHRASES["abuse"]!, "{groups} are {bad}", "i will {harm} you"];
+  return Array.from({ length: count * 2 }, (_, index): Sample => {
+    const isAbuse = index % 2 === 0;
+    const said = isAbuse ? writer.fill(writer.pick(abuses)) : writer.pick(plain);
+    return {
+      source: "grammar",
+      text: disguise(said, writer, isAbuse ? (word) => HARMFUL.has(word) : undefined),
+      author: "a",
+      context: [],
+      labels: isAbuse ? { toxic: 1, sexual: 0, selfHarm: 0 } : CLEAN,
+      unsafe: undefined,
+      kind: undefined,
+      weight: 0.8,
+      split: part === "train" ? "train" : "held",
+      group: isAbuse ? "disguised abuse" : "disguised harmless",
+    };
+  });
+}
+
+/** Ordinary lines. */
+export function writePlain(seed: number, count: number): string[] {
+  const writer = new Writer(seed, false);
+  return Array.from({ length: count }, () => dress(writer.fill("{calm}"), writer));
+}
+
+/** `count` conversations of each kind; the last turn is judged. */
+export function writeExchanges(
+  seed: number,
+  count: number,
+  part: Part,
+  said: readonly string[] = [],
+): Sample[] {
+  const writer = new Writer(seed, part === "words", said);
   return EXCHANGES.flatMap(({ name, unsafe, before, answers, replyTo }) => {
     const frames = answers.filter((frame) => isHeldFrame(frame) === (part === "frames"));
     if (frames.length === 0) return [];

@@ -1,0 +1,1 @@
+export async function writeCard(_: unknown): Promise<void> {}
