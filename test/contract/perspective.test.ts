@@ -1,93 +1,18 @@
 // The doors in Perspective's form, asked over a socket with what its clients are known to send.
 import { tenantOfCommunity } from "#api/perspective.ts";
-import { assembleServer } from "#cli/application.ts";
-import type { Feedback } from "#model/feedback.ts";
-import { TEXT_BYTES_MAX } from "#model/limits.ts";
-import type { LanguageSource, LanguageSupport, ModerationRequest } from "#model/moderation.ts";
-import { ATTRIBUTE_NAMES, ATTRIBUTES_NOT_SCORED } from "#model/perspective.ts";
-import { MemoryPolicyStore, MemoryVerdictHistory } from "#model/policy-store.ts";
-import { Problem } from "#model/problem.ts";
+import { ATTRIBUTE_NAMES } from "#model/perspective.ts";
 import { isTenantId } from "#model/tenant.ts";
-import { openLog } from "#observe/log.ts";
-import { FakeEngine } from "#testing/fake-engine.ts";
+import {
+  ANALYZE,
+  type Answer,
+  idiot,
+  openPerspective as open,
+  type Score,
+  SUGGEST,
+} from "#testing/perspective-server.ts";
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 
-const KEY = "AIzaSyNotAKeyButNotToBeLoggedEither";
-const ANALYZE = `/v1alpha1/comments:analyze?key=${KEY}`;
-const SUGGEST = `/v1alpha1/comments:suggestscore?key=${KEY}`;
-
-type Score = { value: number; type: string };
-type Scores = {
-  summaryScore: Score;
-  spanScores: { begin: number; end: number; score: Score }[];
-};
-type Answer = {
-  attributeScores?: Record<string, Scores>;
-  languages: string[];
-  detectedLanguages: string[];
-  clientToken?: string;
-};
-type Detail = {
-  "@type": string;
-  errorType: string;
-  languageNotSupportedByAttributeError?: Record<string, unknown>;
-};
-type Failure = { error: { code: number; message: string; status: string; details?: Detail[] } };
-
-/** As `engine`, in any language. */
-class SpokenEngine extends FakeEngine {
-  readonly asked: { tenant: string; request: ModerationRequest }[] = [];
-  language: { tag: string; source: LanguageSource; support: LanguageSupport } | undefined;
-  bug: Error | undefined;
-
-  override async moderate(tenant: string, requests: readonly ModerationRequest[]) {
-    if (this.bug !== undefined) throw this.bug;
-    this.asked.push(...requests.map((request) => ({ tenant, request })));
-    const outcomes = await super.moderate(tenant, requests);
-    const { language } = this;
-    if (language === undefined) return outcomes;
-    return outcomes.map((outcome) => {
-      return "verdict" in outcome ? { verdict: { ...outcome.verdict, language } } : outcome;
-    });
-  }
-}
-
-async function open(t: TestContext) {
-  const engine = new SpokenEngine();
-  const logged: string[] = [];
-  const labels: Feedback[] = [];
-  const log = openLog("trace", { write: (line: string) => void logged.push(line) });
-  const { server } = await assembleServer(engine, log, undefined, undefined, {
-    policies: new MemoryPolicyStore(),
-    history: new MemoryVerdictHistory(),
-    onFeedback: (feedback) => void labels.push(feedback),
-  });
-  t.after(async () => server.close());
-  const url = await server.listen({ host: "127.0.0.1", port: 0 });
-  const post = async (
-    body: unknown,
-    path = ANALYZE,
-    headers: Record<string, string> = { "content-type": "application/json" },
-  ): Promise<Response> => {
-    const text = typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
-    return fetch(`${url}${path}`, { method: "POST", body: text, headers });
-  };
-  const analyze = async (body: unknown, path = ANALYZE): Promise<Answer> => {
-    const response = await post(body, path);
-    assert.equal(response.status, 200, await response.clone().text());
-    return (await response.json()) as Answer;
-  };
-  const refused = async (body: unknown, path = ANALYZE): Promise<Failure["error"]> => {
-    const response = await post(body, path);
-    const { error } = (await response.json()) as Failure;
-    assert.equal(response.status, error.code);
-    return error;
-  };
-  return { engine, logged, labels, post, analyze, refused };
-}
-
-const idiot = { comment: { text: "you idiot" }, requestedAttributes: { TOXICITY: {} } };
 const score = (value: number): Score => ({ value, type: "PROBABILITY" });
 
 test("perspective: what most clients send and read", async (t) => {
@@ -353,151 +278,6 @@ test("perspective: an attribute that a language has nothing for is refused, befo
   engine.language = { tag: "de", source: "given", support: "lists" };
   const dropped = await analyze({ ...all, languages: ["de"], dropUnsupportedAttributes: true });
   assert.deepEqual(Object.keys(dropped.attributeScores ?? {}), ["TOXICITY", "PROFANITY"]);
-});
-
-const TEXT = { text: "hello" };
-const failures: [name: string, body: unknown, type: string | undefined, message: RegExp][] = [
-  ["no comment", { requestedAttributes: { TOXICITY: {} } }, "COMMENT_EMPTY", /non-empty/],
-  ["an empty one", { ...idiot, comment: { text: "" } }, "COMMENT_EMPTY", /non-empty/],
-  ["a null one", { ...idiot, comment: { text: null } }, "COMMENT_EMPTY", /non-empty/],
-  [
-    "markup alone",
-    { ...idiot, comment: { text: "<p></p>", type: "HTML" } },
-    "COMMENT_EMPTY",
-    /markup/,
-  ],
-  [
-    "a long one",
-    { ...idiot, comment: { text: "x".repeat(TEXT_BYTES_MAX + 1) } },
-    "COMMENT_TOO_LONG",
-    /over 16384 bytes/,
-  ],
-  [
-    "1 MB",
-    { ...idiot, comment: { text: "x".repeat(1_048_576) } },
-    "COMMENT_TOO_LONG",
-    /over 1048576 bytes/,
-  ],
-  [
-    "a number",
-    { ...idiot, comment: { text: 3 } },
-    "INVALID_REQUEST",
-    /'text': it must be a string/,
-  ],
-  ["half a pair", { ...idiot, comment: { text: "\uD83D" } }, "INVALID_REQUEST", /surrogate/],
-  [
-    "an unknown type",
-    { ...idiot, comment: { ...TEXT, type: "PDF" } },
-    "INVALID_REQUEST",
-    /text type/,
-  ],
-  ["no attributes", { comment: TEXT }, "NO_REQUESTED_ATTRIBUTES", /Missing requested_attributes/],
-  [
-    "an empty map of them",
-    { comment: TEXT, requestedAttributes: {} },
-    "NO_REQUESTED_ATTRIBUTES",
-    /Missing/,
-  ],
-  [
-    "an unknown one",
-    { comment: TEXT, requestedAttributes: { TOXICTY: {} } },
-    "INVALID_REQUEST",
-    /Unknown requested attribute: TOXICTY; there are TOXICITY, /,
-  ],
-  [
-    "one that is not scored",
-    { comment: TEXT, requestedAttributes: { FLIRTATION: {} } },
-    "INVALID_REQUEST",
-    /FLIRTATION is not scored here/,
-  ],
-  [
-    "a prototype",
-    '{"comment":{"text":"x"},"requestedAttributes":{"__proto__":{},"constructor":{}}}',
-    "INVALID_REQUEST",
-    /Unknown requested attribute: __proto__/,
-  ],
-  [
-    "another kind of score",
-    { comment: TEXT, requestedAttributes: { TOXICITY: { scoreType: "PERCENTILE" } } },
-    "INVALID_REQUEST",
-    /score type PERCENTILE is not supported by attribute TOXICITY/,
-  ],
-  [
-    "a threshold in words",
-    { comment: TEXT, requestedAttributes: { TOXICITY: { scoreThreshold: "high" } } },
-    "INVALID_REQUEST",
-    /score_threshold of attribute TOXICITY/,
-  ],
-  ["languages of no array", { ...idiot, languages: "en" }, "INVALID_REQUEST", /'languages'/],
-  ["a language of no code", { ...idiot, languages: ["en", "!"] }, "INVALID_REQUEST", /'languages'/],
-  [
-    "two kinds of context",
-    { ...idiot, context: { entries: [TEXT], articleAndParentComment: { article: TEXT } } },
-    "INVALID_REQUEST",
-    /both fields were populated/,
-  ],
-  ["context of no array", { ...idiot, context: { entries: 3 } }, "INVALID_REQUEST", /an array/],
-  ["a flag in words", { ...idiot, doNotStore: "yes" }, "INVALID_REQUEST", /'do_not_store'/],
-  ["a token of a number", { ...idiot, clientToken: 3 }, "INVALID_REQUEST", /'client_token'/],
-  ["a huge token", { ...idiot, clientToken: "x".repeat(5_000) }, "INVALID_REQUEST", /4096 bytes/],
-  ["no JSON", "{", undefined, /not valid JSON/],
-  ["no object", "[]", "INVALID_REQUEST", /root must be an object/],
-  ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), undefined, /not valid UTF-8/],
-  ["nothing", "", undefined, /empty/],
-];
-
-for (const [name, body, type, message] of failures) {
-  test(`perspective: ${name} is refused in Google's form`, async (t) => {
-    const { engine, refused } = await open(t);
-    const error = await refused(body);
-    assert.equal(error.status, "INVALID_ARGUMENT");
-    assert.match(error.message, message);
-    assert.equal(error.details?.[0]?.errorType, type);
-    assert.deepEqual(
-      error.details?.map((detail) => detail["@type"]),
-      type && ["type.googleapis.com/google.commentanalyzer.v1alpha1.Error"],
-    );
-    assert.equal(engine.asked.length, 0);
-  });
-}
-
-test("perspective: attributes of theirs that are not scored can be dropped, typos cannot", async (t) => {
-  const { analyze, refused } = await open(t);
-  const others = Object.fromEntries([...ATTRIBUTES_NOT_SCORED].map((name) => [name, {}]));
-  const body = { comment: TEXT, dropUnsupportedAttributes: true };
-  const answer = await analyze({ ...body, requestedAttributes: { ...others, INSULT: {} } });
-  assert.deepEqual(Object.keys(answer.attributeScores ?? {}), ["INSULT"]);
-  const error = await refused({ ...body, requestedAttributes: { INSLT: {} } });
-  assert.match(error.message, /INSLT/);
-});
-
-test("perspective: a server that is behind says RESOURCE_EXHAUSTED, and when to come back", async (t) => {
-  const { engine, post } = await open(t);
-  for (const [code, status, word] of [
-    ["busy", 429, "RESOURCE_EXHAUSTED"],
-    ["shardRestarting", 503, "UNAVAILABLE"],
-    ["guestFailed", 500, "INTERNAL"],
-  ] as const) {
-    engine.failNext(new Problem(code, "Later.", { retryAfterSeconds: 4 }));
-    const response = await post(idiot);
-    assert.equal(response.status, status);
-    assert.equal(response.headers.get("retry-after"), status === 500 ? null : "4");
-    assert.deepEqual(await response.json(), {
-      error: { code: status, message: "Later.", status: word },
-    });
-  }
-});
-
-test("perspective: neither key nor text nor token reaches the log or an error", async (t) => {
-  const { engine, logged, post } = await open(t);
-  const body = { ...idiot, comment: { text: "a secret text" }, clientToken: "a token" };
-  engine.bug = new Error("a bug of ours");
-  const bug = await post(body);
-  assert.equal(bug.status, 500);
-  await post({ ...body, languages: 3 });
-  await post("{ a secret text");
-  assert.match(logged.join(""), /a bug of ours/, "bugs are logged");
-  assert.doesNotMatch(`${logged.join("")}${await bug.text()}`, /AIza|secret|a token/);
 });
 
 test("perspective: tenants of communities and of the path", async (t) => {
