@@ -26,18 +26,8 @@ const US = 1e-6;
 export function shardFamilies(shards: readonly ShardStats[]): Family[] {
   const by = (value: (shard: ShardStats) => number): Sample[] =>
     shards.map((shard) => ({ labels: { shard: `${shard.shard}` }, value: value(shard) }));
-  const outcomes = shards.flatMap(({ shard, outcomes: counts }) =>
-    Object.entries(counts).map(([outcome, value]) => {
-      return { labels: { shard: `${shard}`, outcome }, value };
-    }),
-  );
-  const quantiles = shards.flatMap(({ shard, turnUs }) =>
-    [
-      ["0.5", turnUs.p50] as const,
-      ["0.99", turnUs.p99] as const,
-      ["0.999", turnUs.p999] as const,
-    ].map(([quantile, value]) => ({ labels: { shard: `${shard}`, quantile }, value: value * US })),
-  );
+  const outcomes = shards.flatMap((each) => outcomesOf(each.shard, each.outcomes));
+  const quantiles = shards.flatMap((each) => quantilesOf(each.shard, each.turnUs));
   return [
     gauge(
       "nexuscore_shard_tenants",
@@ -81,7 +71,57 @@ export function shardFamilies(shards: readonly ShardStats[]): Family[] {
     ),
     counter("nexuscore_shard_outcomes_total", "Turns by how they ended.", outcomes),
     gauge("nexuscore_shard_turn_seconds", "Quantiles of turns since the start.", quantiles),
+    ...moderationFamilies(shards),
   ];
+}
+
+/** Actions are those of verdicts: `allow` is what neither flags nor blocks. */
+function moderationFamilies(shards: readonly ShardStats[]): Family[] {
+  const by = (value: (stats: ShardStats["moderation"]) => number): Sample[] =>
+    shards.map(({ shard, moderation }) => {
+      return { labels: { shard: `${shard}` }, value: value(moderation) };
+    });
+  const actions = shards.flatMap(({ shard, moderation }) => {
+    const { judgedCount, flaggedCount: flag, blockedCount: block } = moderation;
+    return Object.entries({ allow: judgedCount - flag - block, flag, block }).map(
+      ([action, value]) => ({ labels: { shard: `${shard}`, action }, value }),
+    );
+  });
+  const outcomes = shards.flatMap((each) => outcomesOf(each.shard, each.moderation.outcomes));
+  const quantiles = shards.flatMap((each) => quantilesOf(each.shard, each.moderation.judgeUs));
+  return [
+    counter("nexuscore_moderation_messages_total", "Messages judged, by action.", actions),
+    counter("nexuscore_moderation_outcomes_total", "Moderators' turns by their end.", outcomes),
+    counter(
+      "nexuscore_moderation_slot_hits_total",
+      "Turns of a warm moderator.",
+      by((s) => s.slotHitCount),
+    ),
+    counter(
+      "nexuscore_moderation_slot_misses_total",
+      "Turns after a fetch.",
+      by((s) => s.slotMissCount),
+    ),
+    gauge(
+      "nexuscore_moderation_image_bytes",
+      "Bytes of moderators at rest.",
+      by((s) => s.imageBytes),
+    ),
+    gauge("nexuscore_moderation_judge_seconds", "Quantiles since the start.", quantiles),
+  ];
+}
+
+function outcomesOf(shard: number, counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([outcome, value]) => {
+    return { labels: { shard: `${shard}`, outcome }, value };
+  });
+}
+
+function quantilesOf(shard: number, { p50, p99, p999 }: ShardStats["turnUs"]): Sample[] {
+  return Object.entries({ "0.5": p50, "0.99": p99, "0.999": p999 }).map(([quantile, value]) => ({
+    labels: { shard: `${shard}`, quantile },
+    value: value * US,
+  }));
 }
 
 export function stageFamilies(stats: StageStats | undefined): Family[] {

@@ -53,6 +53,7 @@ const TELEMETRY: KernelTelemetry = {
 async function read(telemetry: KernelTelemetry): Promise<{ metrics: string; kernel: object }> {
   const engine = new FakeEngine();
   await engine.offer({ tenant: "a-tenant", body: Buffer.from('{"text":"x"}'), format: "json" });
+  await engine.moderate("a-tenant", [{ text: "hello" }, { text: "idiot" }, { text: "vermin" }]);
   const { server } = await assembleServer(engine, openLog("silent"), "off", () => telemetry);
   const metrics = await server.inject({ method: "GET", url: "/metrics" });
   const kernel = await server.inject({ method: "GET", url: "/v1/system/kernel" });
@@ -97,6 +98,10 @@ test("metrics: process, engine and kernel, in the format of Prometheus", async (
     assert(types.has(name), name);
   }
   assert.equal(types.get("nexuscore_shard_events_total"), "counter");
+  for (const action of ["allow", "flag", "block"]) {
+    const name = `nexuscore_moderation_messages_total{shard="0",action="${action}"}`;
+    assert.equal(samples.get(name), 1);
+  }
   assert.equal(samples.get('nexuscore_kernel_program_running{program="scheduler"}'), 1);
   assert.equal(samples.get('nexuscore_kernel_program_running{program="tlbFlushes"}'), 0);
   assert.equal(samples.get('nexuscore_thread_cpu_seconds_total{thread="shard-1"}'), 2);

@@ -3,14 +3,21 @@ import { readFile } from "node:fs/promises";
 import test, { type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { loadClassifier } from "#classifier/classifier.ts";
+import { policyBytes } from "#model/policy-bytes.ts";
+import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import { Problem } from "#model/problem.ts";
-import { RECORD_ELEMENTS, RECORD_LINES, tenantsTakenBytes } from "#shard/protocol.ts";
+import { RequestBytes } from "#model/request-bytes.ts";
+import {
+  RECORD_ELEMENTS,
+  RECORD_LINES,
+  RECORD_MESSAGES,
+  tenantsTakenBytes,
+} from "#shard/protocol.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
 
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
 const MODERATOR = new URL("../../guests/dist/hostile-moderator.component.wasm", import.meta.url);
-const NO_TENANT = new Uint8Array(0);
 /** Says that 99 bytes follow, and none do: no client can bring about such a record. */
 const TORN = new Uint8Array(new Uint32Array([0, 99]).buffer);
 const DEATHS_MAX = 6;
@@ -29,6 +36,21 @@ test("a shard that dies tells who waits, comes back empty, and frees its places"
   const after = send(shard, waiting, RECORD_LINES, line);
   assert.equal(((await after) as { accepted: number }).accepted, 1);
   assert.equal(waiting.count, 0);
+});
+
+test("a shard that comes back has the policies of its tenants", async (t) => {
+  const { shard, waiting, policies } = await start(t);
+  const policy = policyBytes({ ...POLICY_RECORD_DEFAULT, version: 7 })!;
+  policies.set("acme", policy);
+  await assert.rejects(send(shard, waiting, RECORD_ELEMENTS, TORN), isRestarting);
+  await untilReady(shard);
+  const bytes = new RequestBytes();
+  const byteCount = bytes.write({ text: "hello" }, 0) as number;
+  const body = Buffer.concat([new Uint8Array(4), bytes.bytes.subarray(0, byteCount)]);
+  body.writeUInt32LE(byteCount);
+  const json = await send(shard, waiting, RECORD_MESSAGES, body, "acme");
+  const [judged] = JSON.parse(json as string) as { report: { policyVersion: number } }[];
+  assert.equal(judged?.report.policyVersion, 7);
 });
 
 test("a shard that only dies stays down, says so, and does not hold up the stop", async (t) => {
@@ -67,10 +89,16 @@ async function start(t: TestContext) {
   return { shard, waiting, policies, taken: () => new Int32Array(tenantsTaken)[0] };
 }
 
-async function send(shard: ShardThread, waiting: Waiting, kind: number, body: Uint8Array) {
+async function send(
+  shard: ShardThread,
+  waiting: Waiting,
+  kind: number,
+  body: Uint8Array,
+  tenant = "",
+) {
   shard.checkRoom(1, body.length, body.length);
   const { request, answer } = waiting.open(1);
-  shard.write({ kind, request, last: true, tenant: NO_TENANT }, body);
+  shard.write({ kind, request, last: true, tenant: Buffer.from(tenant) }, body);
   return answer;
 }
 

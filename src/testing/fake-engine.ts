@@ -81,6 +81,7 @@ export class FakeEngine implements EngineDoor {
   #problem: Problem | undefined;
   readonly #moderators = new Map<string, FakeModerator>();
   readonly #listeners = new Set<VerdictListener>();
+  readonly #actions = { allow: 0, flag: 0, block: 0 };
   /** The time of verdicts whose messages have none. */
   nowMs = 1_700_000_000_000;
   /** A message with this text fails, as if the tenant's moderator had. */
@@ -240,6 +241,7 @@ export class FakeEngine implements EngineDoor {
         return { problem: { code: "guestFailed", detail: `The moderator of ${tenant} failed.` } };
       }
       const verdict = moderator.judge(tenant, request, this.nowMs);
+      this.#actions[verdict.action] += 1;
       const isStored = request.doNotStore !== true && !moderator.record.policy.doNotStore;
       for (const listener of this.#listeners)
         listener(verdict, isStored ? request.text : undefined);
@@ -289,9 +291,9 @@ export class FakeEngine implements EngineDoor {
         outcomes: { ok: 0 },
         turnUs: { p50: 0, p99: 0, p999: 0 },
         moderation: {
-          judgedCount: 0,
-          flaggedCount: 0,
-          blockedCount: 0,
+          judgedCount: this.#actions.allow + this.#actions.flag + this.#actions.block,
+          flaggedCount: this.#actions.flag,
+          blockedCount: this.#actions.block,
           slotHitCount: 0,
           slotMissCount: 0,
           imageBytes: 0,
