@@ -80,7 +80,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   const program = new Command("nexuscore")
     .description("Live trends and summaries of many tenants, in one process.")
     .version(VERSION, "-V, --version", "print the version")
-    .configureHelp({ helpWidth: COLUMNS, showGlobalOptions: false })
+    .configureHelp({ helpWidth: COLUMNS, showGlobalOptions: false, subcommandTerm })
     .helpOption("-h, --help", "explain")
     .helpCommand("help [command]", "explain a command")
     .exitOverride()
@@ -90,6 +90,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addReplay(program);
   addTap(program);
   addSummary(program);
+  addModerate(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
   addConfig(program);
@@ -98,6 +99,15 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
     "after",
     example("nexuscore demo", "nexuscore serve --http-port 8080"),
   );
+}
+
+/** Without `[options]`, which all have: there is room for the sentence then. */
+function subcommandTerm(command: Command): string {
+  const names = command.registeredArguments.map((argument) => {
+    const name = argument.variadic ? `${argument.name()}...` : argument.name();
+    return argument.required ? ` <${name}>` : ` [${name}]`;
+  });
+  return command.name() + names.join("");
 }
 
 function addServe(program: Command): void {
@@ -247,6 +257,51 @@ function addSummary(program: Command): void {
       const url = options.url ?? (await addressOf(configOf(options)));
       const format = csv === true ? "csv" : json === true ? "json" : "text";
       await summary({ url, tenant, window, limit, format });
+    });
+  withConfig(command, ["httpHost", "httpPort"]);
+}
+
+type ModerateFlags = ConfigFlags & {
+  url?: string;
+  conversation?: string;
+  user?: string;
+  role?: string;
+  language?: string;
+  store: boolean;
+  json?: boolean;
+};
+
+function addModerate(program: Command): void {
+  const command = program
+    .command("moderate")
+    .argument("<tenant>", "its id", parseTenant)
+    .argument("[text...]", "what is said; without one, each line of stdin is a message")
+    .summary("judge a text, or lines of text")
+    .description("Asks for verdicts on a text, or on each line of standard input.")
+    .option("--url <url>", "of the server, if not the configured one", parseUrl)
+    .option("--conversation <id>", "read and remember what is said in it")
+    .option("--user <name>", "who says it")
+    .option("--role <name>", "the user's role, as the tenant's policy names it")
+    .option("--language <tag>", "such as en (default: detected)")
+    .option("--no-store", "leave no trace of it")
+    .option("--json", "one JSON object a message")
+    .addHelpText(
+      "after",
+      example("nexuscore moderate acme you are great", "nexuscore moderate acme < chat.txt"),
+    )
+    .action(async (tenant: string, words: string[], options: ModerateFlags) => {
+      const { moderate } = await import("./moderate.ts");
+      const { conversation, user, role, language, store, json } = options;
+      const url = options.url ?? (await addressOf(configOf(options)));
+      const message = {
+        conversation,
+        user,
+        role,
+        language,
+        ...(store ? {} : { doNotStore: true }),
+      };
+      const text = words.join(" ");
+      await moderate({ url, tenant, text, message, json: json === true, input: process.stdin });
     });
   withConfig(command, ["httpHost", "httpPort"]);
 }

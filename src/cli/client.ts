@@ -1,8 +1,9 @@
-/** A client of a running server: what replay, tap, summary, demo and doctor ask of it. */
+/** A client of a running server: what replay, tap, summary, moderate, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
 import type { SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
+import type { VerdictAnswer, VerdictsAnswer } from "#model/verdict-answer.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CliError } from "./terminal.ts";
 
@@ -76,6 +77,19 @@ export class Client {
   async postEvents(tenant: string, body: string): Promise<OfferAnswer> {
     const headers = { "content-type": "application/x-ndjson" };
     return (await this.#ask(tenant, "/events", { method: "POST", body, headers })) as OfferAnswer;
+  }
+
+  async moderate(tenant: string, message: object): Promise<VerdictAnswer> {
+    return (await this.#post(tenant, "/moderate", message)) as VerdictAnswer;
+  }
+
+  async moderateAll(tenant: string, messages: readonly object[]): Promise<VerdictsAnswer> {
+    return (await this.#post(tenant, "/moderate", { messages })) as VerdictsAnswer;
+  }
+
+  async #post(tenant: string, path: string, value: object): Promise<unknown> {
+    const headers = { "content-type": "application/json" };
+    return this.#ask(tenant, path, { method: "POST", body: JSON.stringify(value), headers });
   }
 
   async #ask(tenant: string, path: string, init: RequestInit): Promise<unknown> {

@@ -41,6 +41,7 @@ const COMMANDS = [
   "replay",
   "tap",
   "summary",
+  "moderate",
   "doctor",
   "bench",
   "config",
