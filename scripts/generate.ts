@@ -7,6 +7,7 @@ import { guestImportsSource, guestSource } from "./generate-guest.ts";
 import { hostSource } from "./generate-host.ts";
 import { ENTRY_NAME, GUESTS, HOST_WORLDS, IMPORTS_NAME } from "./guests.ts";
 import { KERNEL_HEADER, kernelLayout } from "./kernel-layout.ts";
+import { LEXICON_TABLES, lexiconTables } from "./lexicon.ts";
 import { LANGUAGE_TABLE_PATH, languageTable } from "./language-tables.ts";
 import { resolveWorld, type ResolvedWorld } from "./wit-world.ts";
 import { parseWit } from "./wit.ts";
@@ -29,6 +30,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   files.set(LANGUAGE_TABLE_PATH, languageTable());
   const header = readFileSync(join(ROOT, KERNEL_HEADER), "utf8");
   for (const { path, text } of kernelLayout(header)) files.set(path, text);
+  files.set(LEXICON_TABLES, lexiconTables());
   return files;
 }
 

@@ -1,5 +1,5 @@
-// Writes the static table of the words that the moderator knows: of guests/moderate/lexicon/*.txt it
-// makes guests/moderate/assembly/lexicon.gen.ts.
+// The static table of the words that the moderator knows: of guests/moderate/lexicon/*.txt `npm run
+// generate` makes guests/moderate/assembly/lexicon.gen.ts.
 //
 // A list file has parts; each begins with a line "= CLASS ... [+v] [+n] [+a]" and goes on with
 // entries, separated by commas: words, emoji, phrases of up to four words. "+v" adds the forms of a
@@ -12,11 +12,12 @@
 //   spelled  SPELLED: the letters of short abusive words, for what has stars in place of letters.
 //   letters  BASE_LETTERS: letters with marks to the letter; LOOKALIKES: letters that are drawn like
 //            an ASCII letter.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { hash64 } from "./text-tables.ts";
 
 const LISTS = new URL("../guests/moderate/lexicon/", import.meta.url);
-const TABLES = new URL("../guests/moderate/assembly/lexicon.gen.ts", import.meta.url);
+/** From the root of the project. */
+export const LEXICON_TABLES = "guests/moderate/assembly/lexicon.gen.ts";
 
 /**
  * Bit n of a mask is class n. The order is the one in which a word's classes count: the first of
@@ -123,7 +124,8 @@ function verbForms(verb: string): string[] {
   return [third, continuous, continuous.replace(/g$/, ""), ...(irregular ?? [past])];
 }
 
-const DOUBLING = new Set(["expel", "deport", "admit", "regret"].filter((verb) => verb !== "deport"));
+/** Verbs of two syllables that double their last letter. */
+const DOUBLING = new Set(["expel", "admit", "regret"]);
 const IRREGULAR: Readonly<Record<string, readonly string[]>> = {
   hang: ["hung", "hanged"], shoot: ["shot"], beat: ["beaten"], hurt: [], cut: [], burn: ["burned", "burnt"],
   break: ["broke", "broken"], say: ["said"], tell: ["told"], think: ["thought"], write: ["wrote", "written"],
@@ -217,7 +219,8 @@ const LOOKALIKES =
   "αa βb γy δd εe ζz ηn ιi κk λl μu νv οo πn ρp σo ςs τt υu φo χx ωw ϲc ϳj " +
   "ɑa ɡg ɩi ɪi ıi ʟl łl øo đd ħh ŧt ƒf ʀr ɴn ʙb ɢg ʜh ʏy ᴀa ᴄc ᴅd ᴇe ꜰf ᴊj ᴋk ᴍm ᴏo ᴘp ǫq ꜱs ᴛt ᴜu ᴠv ᴡw ᴢz " +
   "ɐa ǝe ɔc ɟf ɥh ɹr ʇt ʌv ʍw ʎy ßs æa œo ðd þp ɓb ɗd ɠg ɦh ɨi ɲn ɵo ʂs ʈt ʋv ʐz ᵃa ᵇb ᶜc ᵈd ᵉe ᶠf ᵍg ʰh ⁱi ʲj ᵏk ˡl " +
-  "ᵐm ⁿn ᵒo ᵖp ʳr ˢs ᵗt ᵘu ᵛv ʷw ˣx ʸy ᶻz օo ոn սu հh ցg զq գq աw տs ԍg ꮪs ꭺa ꮯc ꭼe ꮋh ꮮl ꮇm ꭲt";
+  "ᵐm ⁿn ᵒo ᵖp ʳr ˢs ᵗt ᵘu ᵛv ʷw ˣx ʸy ᶻz օo ոn սu հh ցg զq գq աw տs ԍg ꮪs ꭺa ꮯc ꭼe ꮋh ꮮl ꮇm ꭲt " +
+  "ℴo ℯe ℊg ℎh ℬb ℰe ℱf ℋh ℐi ℒl ℳm ℛr ℂc ℍh ℕn ℙp ℚq ℝr ℤz ℭc ℌh ℑi ℜr ℨz ℓl ℹi";
 
 function letterTables(): string[] {
   const base = (from: number, to: number): number[] =>
@@ -254,14 +257,4 @@ function data(
   }
   const align = Number(type.slice(1)) / 8;
   return `export const ${name}: usize = memory.data<${type}>([\n${lines.join("\n")}\n], ${align});`;
-}
-
-if (import.meta.main) {
-  const text = lexiconTables();
-  if (process.argv.includes("--check")) {
-    if (readFileSync(TABLES, "utf8") !== text) {
-      process.stderr.write("lexicon.gen.ts is out of date: run scripts/lexicon.ts\n");
-      process.exitCode = 1;
-    }
-  } else writeFileSync(TABLES, text);
 }

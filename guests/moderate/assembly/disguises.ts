@@ -5,7 +5,7 @@
 import { decode, encode } from "../../sdk/assembly/text/unicode";
 import { hashFolded } from "../../sdk/assembly/text/hash";
 import { isForeign, lookalike } from "./letters";
-import { HIDDEN, HIDDEN_OR_TARGET, classesOf, spelledLike } from "./lexicon";
+import { ABROAD, HIDDEN, HIDDEN_OR_TARGET, classesOf, spelledLike } from "./lexicon";
 import { HOT, PHRASE_START, TELLING } from "./lexicon.gen";
 import { FORM_TOP, isAllowed, longestListed, setForm, TEXT_START, TRIAL } from "./reading";
 import { FLAG_DISGUISED, FLAG_DRAWN_OUT, Token } from "./tokens";
@@ -42,13 +42,13 @@ export function resolve(
   }
   if (digits == 0 && (symbols & 2) == 0) {
     if ((symbols & 1) != 0) token.flags |= <u8>FLAG_DISGUISED;
-    if (token.classes == 0) tryLetters(token, bytes, raw);
+    if ((token.classes & ~ABROAD) == 0) tryLetters(token, bytes, raw);
     return SOFT_NONE;
   }
   if (letters > 0 && trySigns(token, bytes, raw)) return SOFT_NONE;
   const cutAt = cutSoft(token, softAt, softForm);
   if (cutAt != SOFT_NONE) {
-    if (token.classes == 0) tryLetters(token, token.formBytes, raw);
+    if ((token.classes & ~ABROAD) == 0) tryLetters(token, token.formBytes, raw);
   } else if ((symbols & 2) != 0) dropDollars(token);
   return cutAt;
 }

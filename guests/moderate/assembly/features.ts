@@ -1,7 +1,7 @@
 // What the classifier sees of a message, as hashed features. Three groups, each summed by itself:
 //
 //   words      one, two in a row, two with one between; each word with its subject ("you:stupid")
-//   letters    2 to 5 in a row inside words, with the scope of the word
+//   letters    3 to 5 in a row inside words of 4 and more, with the scope of the word
 //   structure  the sequence of the words' classes (GROUP COPULA TRAIT_BAD, FUTURE HARM SECOND),
 //              which knows words that no training text had; and conjunctions of class, scope, target
 //
@@ -34,6 +34,8 @@ const SALT_EMOJI: u64 = 0x5be0cd19137e2179;
 const SALT_RAW: u64 = 0xcbbb9d5dc1059ed8;
 
 const LETTERS_OF_FORM_MAX: u32 = 24;
+/** The word itself says what is to say of a shorter one. */
+const LETTERS_OF_FORM_MIN: u32 = 4;
 /** Emoji are paired with every word of a message of at most so many tokens. */
 const EMOJI_TOKENS_MAX: u32 = 24;
 const EMOJI_MAX: u32 = 6;
@@ -113,16 +115,15 @@ function letters(count: u32): void {
   for (let index: u32 = 0; index < count; index++) {
     const token = tokenAt(index);
     if (token.kind != KIND_WORD || (token.classes & (GROUP | SLUR)) == GROUP) continue;
+    if (token.formBytes < LETTERS_OF_FORM_MIN) continue;
     const tag = SALT_LETTERS ^ tagOf(token.scope);
     const bytes = min<u32>(token.formBytes, LETTERS_OF_FORM_MAX);
-    // What follows the form may have been written over since: it is ended anew.
     let p = <usize>token.formAt - 1;
     const end = <usize>token.formAt + bytes + 1;
-    for (; p + 1 < end; p++) {
+    for (; p + 2 < end; p++) {
       const left = <u32>(end - p);
       const eight = load<u64>(p);
-      emitLetters(eight & 0xffff, tag);
-      if (left > 2) emitLetters(eight & 0xffffff, tag);
+      emitLetters(eight & 0xffffff, tag);
       if (left > 3) emitLetters(eight & 0xffffffff, tag);
       if (left > 4) emitLetters(eight & 0xffffffffff, tag);
     }

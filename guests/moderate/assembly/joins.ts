@@ -4,6 +4,7 @@
 // single letters only.
 import { hashFolded } from "../../sdk/assembly/text/hash";
 import { HIDDEN, HIDDEN_OR_TARGET, classesOf } from "./lexicon";
+import { TELLING } from "./lexicon.gen";
 import {
   COUNT, FORM_TOP, HUNG_COUNT, isAllowed, isHanger, longestListed, setForm, TRIAL,
 } from "./reading";
@@ -66,11 +67,17 @@ function joinLetters(from: u32, count: u32, to: u32): u32 {
   let next = from;
   let last = from;
   let firstEnd: u32 = 0;
+  let gap: u32 = 0;
   while (next < count && letters < LETTERS_MAX) {
     const token = tokenAt(next);
     if (isAlone(token)) {
-      if (letters > 0 && token.start - tokenAt(last).end > 1 && next == last + 1 && firstEnd == 0) {
-        firstEnd = letters;
+      if (letters > 0) {
+        // Spaces or marks: the one that parts the first two letters parts them all.
+        const found = next - last;
+        if (gap != 0 && found != gap) break;
+        gap = found;
+        const isWide = found == 1 && token.start - tokenAt(last).end > 1;
+        if (isWide && firstEnd == 0) firstEnd = letters;
       }
       const byte: u32 = load<u8>(token.formAt);
       store<u8>(TRIAL + letters, byte - 0x30 < 10 ? <u32>load<u8>(LEET + byte - 0x30) : byte);
@@ -95,7 +102,7 @@ function joinLetters(from: u32, count: u32, to: u32): u32 {
 
 /** How many letters at TRIAL are the first word. */
 function listedSize(letters: u32): u32 {
-  if (isHiddenAt(letters)) return letters;
+  if ((classesOf(hashFolded(TRIAL, letters)) & TELLING) != 0) return letters;
   for (let size = letters - 1; size > 2; size--) if (isHiddenAt(size)) return size;
   if (letters < LETTERS_ALONE_MIN) return 0;
   const listed = <u32>longestListed(TRIAL, letters);
@@ -103,12 +110,8 @@ function listedSize(letters: u32): u32 {
 }
 
 function isHiddenAt(size: u32): bool {
-  const hash = hashOfTrial(size);
+  const hash = hashFolded(TRIAL, size);
   return (classesOf(hash) & HIDDEN_OR_TARGET) != 0 && !isAllowed(hash);
-}
-
-function hashOfTrial(size: u32): u64 {
-  return hashFolded(TRIAL, size);
 }
 
 /** Pieces with a mark between them and no space: joined if that is a hidden word. */

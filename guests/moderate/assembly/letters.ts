@@ -81,6 +81,10 @@ export function undressed(codePoint: u32): u32 {
     return letter != 0 ? letter : codePoint;
   }
   if (codePoint < 0x2500) {
+    if (codePoint >= 0x2100 && codePoint < 0x2150) {
+      const letter = lookalike(codePoint);
+      return letter != 0 ? letter : codePoint;
+    }
     if (codePoint >= 0x249c && codePoint <= 0x24b5) return codePoint - 0x249c + 0x61;
     if (codePoint >= 0x24b6 && codePoint <= 0x24e9) return ((codePoint - 0x24b6) % 26) + 0x61;
   } else if (codePoint >= 0x1f130 && codePoint <= 0x1f189) {

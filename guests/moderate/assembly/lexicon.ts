@@ -4,11 +4,12 @@ import {
   INSULT, LEXICON, LEXICON_STARTS, PROFANITY, SELF_HARM, SEXUAL, SLUR, SPELLED, SPELLED_STARTS,
 } from "./lexicon.gen";
 
+/** Of the lists of other languages: in English text such a word may be anything. */
+export const ABROAD: u64 = FOREIGN_PROFANITY | FOREIGN_SEXUAL | FOREIGN_INSULT;
 /** What a word written in disguise may turn out to be. */
-export const HIDDEN: u64 = HOT | SLUR | PROFANITY | INSULT | SEXUAL | HARM | SELF_HARM |
-  FOREIGN_PROFANITY | FOREIGN_SEXUAL | FOREIGN_INSULT;
-/** What a word with digits in place of letters may turn out to be. */
-export const HIDDEN_OR_TARGET: u64 = HIDDEN | GROUP | DISTRESS;
+export const HIDDEN: u64 = HOT | SLUR | PROFANITY | INSULT | SEXUAL | HARM | SELF_HARM;
+/** What a word with digits or signs in place of letters may turn out to be. */
+export const HIDDEN_OR_TARGET: u64 = HIDDEN | GROUP | DISTRESS | ABROAD;
 
 /** The classes of a word or phrase; 0 where it is not listed. Hot. */
 @inline

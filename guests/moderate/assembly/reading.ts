@@ -14,7 +14,7 @@ import { classOf, encode } from "../../sdk/assembly/text/unicode";
 import { resolve, SOFT_NONE } from "./disguises";
 import { joinTokens } from "./joins";
 import { characterAt, isInvisible, small, undressed } from "./letters";
-import { classesOf, phraseHash } from "./lexicon";
+import { ABROAD, classesOf, phraseHash } from "./lexicon";
 import { GROUP, HOT, PHRASE_START, SECOND } from "./lexicon.gen";
 import { FORMS, FORMS_BYTES, READER } from "./scratch";
 import {
@@ -231,11 +231,12 @@ export function word(p: usize, end: usize, flags: u32): usize {
   if (letters == 0 && (symbols & 2) == 0) return number(start, stop, form, bytes, flags);
   const token = add(start, stop, form, bytes, KIND_WORD, flags);
   if (bytes == 1) store<u32>(ALONE_COUNT, load<u32>(ALONE_COUNT) + 1);
-  if (token.classes != 0 && foreign == 0 && (symbols & 2) == 0) {
+  const isKnown = (token.classes & ~ABROAD) != 0;
+  if (isKnown && foreign == 0 && (symbols & 2) == 0) {
     if ((symbols & 1) != 0) token.flags |= <u8>FLAG_DISGUISED;
     return stop;
   }
-  if (digits != 0 || symbols != 0 || foreign != 0 || token.classes == 0) {
+  if (digits != 0 || symbols != 0 || foreign != 0 || !isKnown) {
     const cutAt = resolve(token, letters, digits, foreign, symbols, softAt, softForm);
     // A sign in the word was just a sign: the text goes on there.
     if (cutAt != SOFT_NONE) return cutAt;
@@ -413,7 +414,9 @@ function link(p: usize, end: usize): usize {
 /** @name is somebody who is addressed; "@ss" is a word. */
 function mention(p: usize, after: usize, end: usize): usize {
   const next: u32 = after < end ? <u32>load<u8>(after) : 0x20;
-  if ((next | 0x20) - 0x61 >= 26 && next != 0x5f) return mark(p, after, end, 0x40);
+  const isInside = (load<u32>(NEXT_FLAGS) & FLAG_SPACED) == 0 &&
+    tokenAt(load<u32>(COUNT) - 1).kind != KIND_MARK;
+  if (((next | 0x20) - 0x61 >= 26 && next != 0x5f) || isInside) return mark(p, after, end, 0x40);
   let q = after;
   while (q < end && isNameByte(load<u8>(q))) q++;
   const bytes = q - after;

@@ -1,12 +1,12 @@
-// Where one judgement keeps its scratch: the upper half of the arena's page, which no allocation
+// Where one judgement keeps its scratch: the 32 KiB behind the arena, which no allocation
 // reaches. `clearScratch` zeroes what was used, so that the page equals its base between calls.
 
 export const TOKEN_BYTES: u32 = 48;
 /** A longer text is judged in stretches of so many, which overlap. */
 export const TOKEN_COUNT_MAX: u32 = 256;
 
-export const SCRATCH_ADDRESS: usize = 0x18000;
-export const SCRATCH_END: usize = 0x20000;
+export const SCRATCH_ADDRESS: usize = 0x1a000;
+export const SCRATCH_END: usize = 0x22000;
 
 /** What is being read and what was found, see `Reader` and `Sums`. */
 export const READER: usize = SCRATCH_ADDRESS;
