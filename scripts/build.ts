@@ -8,7 +8,14 @@ import { dirname, join, resolve } from "node:path";
 import { guestExportNames } from "./generate-guest.ts";
 import { generate, loadWorld } from "./generate.ts";
 import { renameExports } from "./guest-transform.mjs";
-import { CORE_MODULES, ENTRY_NAME, GUESTS, guestOptions, type Guest } from "./guests.ts";
+import {
+  checkStatics,
+  CORE_MODULES,
+  ENTRY_NAME,
+  GUESTS,
+  guestOptions,
+  type Guest,
+} from "./guests.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 
@@ -63,6 +70,7 @@ async function component(guest: Guest): Promise<Uint8Array> {
   const entry = `${guest.folder}/${ENTRY_NAME}`;
   const transforms = [renameExports(guestExportNames(world))];
   const binary = await compile([entry, ...guestOptions(guest)], transforms);
+  checkStatics(guest, binary);
   const embedded = await componentEmbed({
     binary,
     witSource: readFileSync(join(ROOT, guest.witPath), "utf8"),

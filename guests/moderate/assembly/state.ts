@@ -1,6 +1,6 @@
-// The state of a tenant: what lies where in its two pages of 64 KiB.
+// The state of a tenant: what lies where in its 120 KiB.
 //
-//   0x20000  header, 64 bytes: this struct
+//   0x22000  header, 64 bytes: this struct
 //        40  conversations by last use, the one judged last first: u32 hashes, u16 places, 256 each
 //       640  the policy as it was configured, then the index of its lists (lists.ts)
 //         …  records of conversations, back to back (conversations.ts), up to 0x3ffff
@@ -10,7 +10,7 @@
 // from a new one in its counters alone.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
 
-export const STATE_END: usize = STATE_ADDRESS + 0x20000;
+export const STATE_END: usize = 0x40000;
 /** Of them, the places are the byte offset from the first record, in units of STEP. */
 export const CONVERSATION_COUNT_MAX: u32 = 256;
 export const STEP: u32 = 16;

@@ -10,9 +10,9 @@ import type { Policy } from "#model/policy.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import { RequestBytes } from "#model/request-bytes.ts";
 import { loadWorld } from "../../../scripts/generate.ts";
-import { GUESTS, guestOptions } from "../../../scripts/guests.ts";
+import { checkStatics, GUESTS, guestOptions } from "../../../scripts/guests.ts";
 
-export const STATE_ADDRESS = 0x20000;
+export const STATE_ADDRESS = 0x22000;
 const PAGE_BYTES = 4096;
 const ROOT = resolve(import.meta.dirname, "../../..");
 const FOLDER = "guests/moderate/assembly";
@@ -79,6 +79,7 @@ async function compile(scoring: string): Promise<Uint8Array> {
   if (error !== null || binary === undefined) {
     throw new Error(`The moderator does not compile.\n${stderr.toString()}${error ?? ""}`);
   }
+  checkStatics(guest, binary);
   return binary;
 }
 
