@@ -14,10 +14,19 @@ import {
   type Span,
   type SummaryReport,
 } from "#model/summary.ts";
+import type { Category, ModeratorUsage, Relation, Turn, VerdictReport } from "#model/moderation.ts";
+import { policyBytes } from "#model/policy-bytes.ts";
+import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import type { TrendingReport } from "#model/trending.ts";
 import { ALL_SPANS } from "#model/window.ts";
 import { Random } from "#std/random.ts";
 import { randomBatch } from "#testing/hostile-guest.ts";
+import {
+  CLASSIFIER,
+  GlassModeratorHost,
+  moderatorComponent,
+  requestBytes,
+} from "#testing/moderating.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const CALLS = 6000;
@@ -37,12 +46,20 @@ type Summarize = {
   sketch(span: string): Uint8Array;
 };
 
-type Instantiate = (
-  compile: (path: string) => WebAssembly.Module,
-  imports: object,
-) => { summarize: Summarize };
+/** The world of moderators, in the same way. */
+type Moderate = {
+  configure(policy: Uint8Array): void;
+  judge(request: Uint8Array): VerdictReport;
+  conversation(id: string): Turn[];
+  forget(id: string): boolean;
+  usage(): ModeratorUsage;
+  advance(nowMs: number): void;
+};
 
-async function openOracle(name: string, component: Uint8Array): Promise<Summarize> {
+type Exports = { summarize: Summarize; moderate: Moderate };
+type Instantiate = (compile: (path: string) => WebAssembly.Module, imports: object) => Exports;
+
+async function openOracle(name: string, component: Uint8Array): Promise<Exports> {
   const output = resolve(ROOT, "build/abi-oracle", name);
   const { files } = await transpile(component, { name: "guest", instantiation: "sync" });
   const cores = new Map<string, Uint8Array>();
@@ -56,7 +73,7 @@ async function openOracle(name: string, component: Uint8Array): Promise<Summariz
     instantiate: Instantiate;
   };
   const compile = (path: string) => new WebAssembly.Module(Uint8Array.from(cores.get(path)!));
-  return instantiate(compile, {}).summarize;
+  return instantiate(compile, { "nexuscore:tenant/classifier": CLASSIFIER });
 }
 
 for (const name of ["hostile", "summarize"]) {
@@ -67,7 +84,7 @@ async function compare(name: string): Promise<void> {
   const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
   const random = new Random(seed);
   const component = readFileSync(resolve(ROOT, `guests/dist/${name}.component.wasm`));
-  const oracle = await openOracle(name, component);
+  const { summarize: oracle } = await openOracle(name, component);
   const host = new IsolateHost({ slotCount: 1, imageBytesMax: 1 << 22, tenantCountMax: 2 });
   const number = host.admit(component);
   assert.equal(host.open(0, number, { clock: "wall", spans: ALL_SPANS }), "ok");
@@ -126,3 +143,91 @@ function asModel(report: SummaryReport, span: Span): SummaryReport {
 }
 
 const IDS = ["", "c", "c1", "general", "naïve ☕", "🎉🎉🎉", "a\0b", "x".repeat(128)];
+
+for (const name of ["hostile-moderator", "moderate"] as const) {
+  test(`messages by chance to ${name} are answered as jco's host code does`, () => judge(name));
+}
+
+async function judge(name: "hostile-moderator" | "moderate"): Promise<void> {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
+  const random = new Random(seed);
+  const component = moderatorComponent(name);
+  const { moderate: oracle } = await openOracle(name, component);
+  const host = new GlassModeratorHost({ slotCount: 1, tenantCountMax: 2 });
+  const number = host.admit(component);
+  const policy = policyBytes(POLICY_RECORD_DEFAULT)!;
+  for (const tenant of [0, 1]) assert.equal(host.open(tenant, number, policy), "ok");
+  oracle.configure(policy);
+  for (let call = 0; call < MODERATOR_CALLS; call++) {
+    const label = `SEED=${seed} call ${call}`;
+    if (random.chance(1, 10)) host.say(1, { text: "the other takes the only slot" });
+    const id = IDS[random.below(IDS.length)]!;
+    const nowMs = 1_700_000_000_000 + 1_000 * call;
+    const [answer, expected] = random.chance(5, 6)
+      ? judgeBoth(host, oracle, random, nowMs)
+      : askBoth(host, oracle, [random.below(4), id, nowMs]);
+    assert.equal(answer.outcome, "ok", label);
+    assert.deepEqual(answer.report, expected, label);
+  }
+}
+
+function judgeBoth(
+  host: GlassModeratorHost,
+  oracle: Moderate,
+  random: Random,
+  tsMs: number,
+): [Answer<unknown>, unknown] {
+  const pick = (texts: readonly string[]): string => texts[random.below(texts.length)]!;
+  const maybe = (texts: readonly string[]) => (random.chance(1, 2) ? pick(texts) : undefined);
+  const request = {
+    id: maybe(["1", "2", "3"]),
+    conversation: maybe(IDS),
+    user: maybe(["ann", "bob", "\u{1f389}"]),
+    role: maybe(["guest"]),
+    replyTo: maybe(["1", "2"]),
+    text: pick(SAID),
+    doNotStore: random.chance(1, 8),
+    tsMs,
+  };
+  const bytes = requestBytes(request);
+  return [host.judge(0, bytes, 0, bytes.length), verdictOfOracle(oracle.judge(bytes))];
+}
+
+function askBoth(
+  host: GlassModeratorHost,
+  oracle: Moderate,
+  [question, id, nowMs]: readonly [question: number, id: string, nowMs: number],
+): [Answer<unknown>, unknown] {
+  if (question === 0) return [host.conversation(0, id), oracle.conversation(id)];
+  if (question === 1) return [host.forget(0, id), oracle.forget(id)];
+  if (question === 2) return [host.usage(0), oracle.usage()];
+  return [{ outcome: host.advance(0, nowMs), report: undefined }, oracle.advance(nowMs)];
+}
+
+/** What jco spells another way. */
+function verdictOfOracle(verdict: VerdictReport): VerdictReport {
+  const camel = (kebab: string): string =>
+    kebab.replace(/-([a-z])/g, (_, c: string) => c.toUpperCase());
+  return {
+    ...verdict,
+    scores: [...verdict.scores],
+    thresholds: [...verdict.thresholds],
+    spans: verdict.spans.map((span) => ({ ...span, category: camel(span.category) as Category })),
+    contextUsed: verdict.contextUsed.map((turn) => {
+      return { ...turn, relation: camel(turn.relation) as Relation };
+    }),
+  };
+}
+
+const MODERATOR_CALLS = 1000;
+const SAID = [
+  "",
+  " ",
+  "hello there",
+  "you are an idiot, and that is all",
+  "naïve ☕ über 漢字 🎉🎉",
+  "a\0b",
+  "\u{202e}backwards",
+  "x".repeat(3000),
+  "i d i o t and !d1ot",
+];

@@ -2,7 +2,7 @@
 // classifier's rows, so that any disturbance of its memory shows; and it remembers what was said, so
 // that one tenant's words in another's memory would show, too. A text `!spin`, `!trap`, `!grow`,
 // `!deep`, `!hog`, `!lie0` to `!lie9` makes it misbehave.
-import { alloc, mark, STATE_ADDRESS } from "../../sdk/assembly/arena";
+import { alloc, STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { messageRow, parameter, replyRow } from "./imports.gen";
 import { CONTEXT_TURN_BYTES, ContextTurn, TEXT_SPAN_BYTES, TextSpan, TURN_BYTES, Turn } from "./world.gen";
 import { MODERATOR_USAGE_BYTES, ModeratorUsage, VERDICT_BYTES, Verdict } from "./world.gen";
@@ -111,7 +111,9 @@ function contextOf(verdict: Verdict, found: usize): void {
     const kept = keptAt(found, load<u32>(found, 8) - 1 - index);
     const turn = changetype<ContextTurn>(<usize>verdict.contextUsedPtr + index * CONTEXT_TURN_BYTES);
     turn.idLen = load<u16>(kept);
-    turn.idPtr = <u32>(kept + KEPT_HEAD_BYTES);
+    // The turn may be the one whose place the message takes.
+    turn.idPtr = <u32>alloc(turn.idLen, 1);
+    memory.copy(turn.idPtr, kept + KEPT_HEAD_BYTES, turn.idLen);
     turn.idSome = turn.idLen > 0 ? 1 : 0;
     turn.ageMs = load<f64>(kept, 8);
     turn.relation = <u8>(load<u32>(kept, 16) & 3);
