@@ -75,6 +75,9 @@ function joinLetters(from: u32, count: u32, to: u32): u32 {
         // Spaces or marks: the one that parts the first two letters parts them all.
         const found = next - last;
         if (gap != 0 && found != gap) break;
+        // "e.g. this": a mark with space behind it alone ends something.
+        const marked = found > 1 ? tokenAt(next - 1).flags & FLAG_SPACED : token.flags & FLAG_SPACED;
+        if ((token.flags & FLAG_SPACED) != marked) break;
         gap = found;
         const isWide = found == 1 && token.start - tokenAt(last).end > 1;
         if (isWide && firstEnd == 0) firstEnd = letters;

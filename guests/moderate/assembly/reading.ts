@@ -8,7 +8,7 @@
 // underscores, and each token knows the bytes of the text that it came from.
 import { hashFolded } from "../../sdk/assembly/text/hash";
 import {
-  ASCII_CLASSES, DIGIT, EMOJI, EMOJI_TEXT, HAN, IGNORED, MARK, SPACE,
+  ASCII_CLASSES, DIGIT, EMOJI, EMOJI_TEXT, HAN, IGNORED, MARK,
 } from "../../sdk/assembly/text/tables.gen";
 import { classOf, encode } from "../../sdk/assembly/text/unicode";
 import { resolve, SOFT_NONE } from "./disguises";
@@ -117,11 +117,19 @@ function piece(p: usize, end: usize): usize {
   if (codePoint == 0x5f) return mark(p, after, end, codePoint);
   if (kind == EMOJI || kind == EMOJI_TEXT) return emoji(p, end);
   if (kind >= DIGIT || kind >= HAN) return word(p, end, 0);
-  if (kind == SPACE || kind == MARK || kind == IGNORED) {
-    if (kind == SPACE) store<u32>(NEXT_FLAGS, load<u32>(NEXT_FLAGS) | FLAG_SPACED);
+  if (isSpace(codePoint)) {
+    store<u32>(NEXT_FLAGS, load<u32>(NEXT_FLAGS) | FLAG_SPACED);
     return after;
   }
+  if (kind == MARK || kind == IGNORED) return after;
   return mark(p, after, end, codePoint);
+}
+
+/** From U+0080 on. */
+function isSpace(codePoint: u32): bool {
+  return codePoint == 0xa0 || codePoint == 0x85 || codePoint == 0x1680 || codePoint == 0x3000 ||
+    (codePoint >= 0x2000 && codePoint <= 0x200a) || (codePoint >= 0x2028 && codePoint <= 0x2029) ||
+    codePoint == 0x202f || codePoint == 0x205f;
 }
 
 /** Whether a letter or digit comes at `p`. */

@@ -84,7 +84,8 @@ function markQuotes(count: u32): void {
       index = markQuote(index, count, 0x27);
     } else if (isMark(token, 0x3e) && (token.flags & FLAG_LINE) != 0) {
       while (index + 1 < count && (tokenAt(index + 1).flags & FLAG_LINE) == 0) {
-        tokenAt(++index).scope |= <u8>SCOPE_QUOTED;
+        index++;
+        tokenAt(index).scope |= <u8>SCOPE_QUOTED;
       }
     }
   }

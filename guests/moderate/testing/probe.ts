@@ -53,9 +53,9 @@ export const NO_WEIGHTS: ClassifierRows = {
 };
 
 export async function openProbe(
-  rows: ClassifierRows | WebAssembly.Exports = NO_WEIGHTS,
+  rows: ClassifierRows = NO_WEIGHTS,
 ): Promise<FeatureProbe> {
-  const imports = { "nexuscore:tenant/classifier@0.1.0": rows as WebAssembly.ModuleImports };
+  const imports = { "nexuscore:tenant/classifier@0.1.0": rows };
   return new WebAssembly.Instance(await compileProbe(), imports).exports as unknown as FeatureProbe;
 }
 
