@@ -70,7 +70,7 @@ function readGiven(context: Context, request: Request, most: u32, score: Message
     if (isRepliedTo(request, given.id, given.idLen)) relations |= IS_REPLIED_TO;
     const told = add(context, trace, relations);
     told.relation = <u8>RELATION_GIVEN;
-    told.toxicity = <f64>score.score0;
+    told.toxicity = rounded(<f64>score.score0);
     told.idSome = given.idLen != 0 ? 1 : 0;
     told.idPtr = <u32>given.id;
     told.idLen = given.idLen;

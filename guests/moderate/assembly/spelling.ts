@@ -27,6 +27,7 @@ export class Skeleton {
   letters: u32;
   real: u32;
   last: u32;
+  repeats: u32;
   /** Something was undone. */
   isDisguised: bool;
 
@@ -35,13 +36,20 @@ export class Skeleton {
     this.letters = 0;
     this.real = 0;
     this.last = 0;
+    this.repeats = 0;
     this.isDisguised = false;
   }
 
   @inline
   add(letter: u32): void {
     this.letters += 1;
-    if (letter == this.last) return;
+    if (letter == this.last) {
+      this.repeats += 1;
+      // No word has a letter three times in a row.
+      if (this.repeats == 2) this.isDisguised = true;
+      return;
+    }
+    this.repeats = 0;
     this.last = letter;
     const product = (this.hash ^ <u64>letter) * STEP;
     this.hash = product ^ (product >> 29);

@@ -1,0 +1,203 @@
+// The whole moderator with the committed weights, whatever they are: it never traps, its verdicts
+// hold together, and every call leaves the low pages as they were (Moderator checks that).
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { ModerationRequest, VerdictReport } from "#model/moderation.ts";
+import { CATEGORIES } from "#model/moderation.ts";
+import { Random } from "#std/random.ts";
+import { loadClassifier } from "./testing/classifier.ts";
+import { compileModerator, Moderator } from "./testing/moderator.ts";
+
+const module = await compileModerator("real");
+const classifier = loadClassifier();
+const SEED = Number(process.env["SEED"] ?? 1);
+const TEXT_BYTES_MAX = 16_384;
+const REQUEST_BYTES_MAX = 24_576;
+
+const LISTS = {
+  allowList: [{ term: "allowed" }, { term: "an allowed phrase" }],
+  blockList: [{ term: "badword", action: "block" }, { term: "two words" }],
+} as const;
+
+function open(): Moderator {
+  return new Moderator(module, classifier);
+}
+
+/** Whatever is said, what a verdict must be. */
+function check(verdict: VerdictReport, text: string): void {
+  assert.equal(verdict.scores.length, CATEGORIES.length);
+  for (const score of [...verdict.scores, verdict.toxicityAlone]) {
+    assert.ok(score >= 0 && score <= 1, `${score}`);
+  }
+  assert.ok(verdict.severity >= 0 && verdict.severity <= 100);
+  assert.match(verdict.reason, /^(Allowed|Flagged|Blocked)[:, ].*\.$/s);
+  assert.ok(!/[\n\r]/.test(verdict.reason), verdict.reason);
+  const points = [...text].length;
+  for (const { start, end, startCodePoint, endCodePoint, score } of verdict.spans) {
+    assert.ok(0 <= start && start < end && end <= text.length, `${start} to ${end}`);
+    assert.ok(startCodePoint < endCodePoint && endCodePoint <= points);
+    assert.equal([...text.slice(0, start)].length, startCodePoint);
+    assert.equal([...text.slice(0, end)].length, endCodePoint);
+    assert.ok(score >= 0 && score <= 1);
+  }
+  for (const [category, score] of verdict.scores.entries()) {
+    const isOver = score >= verdict.thresholds[category]!;
+    if (isOver) assert.ok((verdict.flagged >> category) & 1, CATEGORIES[category]);
+  }
+}
+
+const PIECES = [
+  "you ",
+  "are ",
+  "an ",
+  "idiot ",
+  "i d i o t ",
+  "k.i.l.l ",
+  "sh!t ",
+  "f**k ",
+  "I will ",
+  "hurt ",
+  "them ",
+  '"',
+  "“",
+  "”",
+  "> ",
+  "\n",
+  "not ",
+  "&amp;",
+  "&#x41;",
+  "&",
+  "#HashTagWord ",
+  "@name ",
+  "https://a.b/c?d=e ",
+  "👋🏽",
+  "👨‍👩‍👧",
+  "🏳️‍🌈",
+  "🇩🇪",
+  "😀",
+  "\u200b",
+  "\u202e",
+  "\u0000",
+  "é",
+  "e\u0301",
+  "ａｂｃ",
+  "𝔞𝔟𝔠",
+  "а",
+  "ß",
+  "ﷺ",
+  "שלום ",
+  "سلام ",
+  "日本語",
+  "한국어 ",
+  "ไทย",
+  "\ufffd",
+  "!!!???",
+  "aaaaaaaa",
+  "1337 ",
+  "allowed ",
+  "an allowed phrase ",
+  "badword ",
+  "b a d w o r d ",
+  "two words ",
+  "it is wrong to say ",
+  "he said that ",
+  "don't ",
+  "NEVER ",
+] as const;
+
+function randomText(random: Random, pieces: number): string {
+  return Array.from({ length: pieces }, () => PIECES[random.below(PIECES.length)]).join("");
+}
+
+test("whatever is said in whatever conversation, verdicts hold together and repeat", () => {
+  const random = new Random(SEED);
+  const [left, right] = [open(), open()];
+  for (const moderator of [left, right]) moderator.configure(LISTS);
+  for (let step = 0; step < 600; step++) {
+    const request: ModerationRequest = {
+      text: randomText(random, random.below(30)),
+      id: `m${random.below(400)}`,
+      conversation: `c${random.below(9)}`,
+      user: `u${random.below(4)}`,
+      replyTo: random.chance(1, 3) ? `m${random.below(400)}` : undefined,
+      tsMs: step * 1_000,
+      context: random.chance(1, 8)
+        ? [{ text: randomText(random, 8), user: "u1" }, { text: randomText(random, 8) }]
+        : undefined,
+    };
+    const verdict = left.judge(request);
+    check(verdict, request.text);
+    assert.deepEqual(right.judge(request), verdict, `seed ${SEED}, step ${step}`);
+  }
+  assert.ok(Buffer.from(left.image).equals(right.image));
+});
+
+test("bytes that are no text are judged as well", () => {
+  const random = new Random(SEED);
+  const moderator = open();
+  moderator.configure(LISTS);
+  for (let step = 0; step < 400; step++) {
+    const bytes = moderator.encode({ text: "x".repeat(1 + random.below(200)), conversation: "c" });
+    for (let at = 32; at < bytes.length; at++) {
+      if (random.chance(2, 3)) bytes[at] = random.below(256);
+    }
+    const verdict = moderator.judgeBytes(bytes);
+    assert.equal(verdict.scores.length, CATEGORIES.length, `seed ${SEED}, step ${step}`);
+  }
+});
+
+const LONGEST: readonly (readonly [string, string])[] = [
+  ["one letter", "a"],
+  ["letters that stand alone", "a "],
+  ["words", "you are an idiot and I hate that "],
+  ["signs", "!?.,*_"],
+  ["emoji", "👨‍👩‍👧"],
+  ["spaces", " "],
+  ["zero-width", "\u200b"],
+  ["a listed word", "badword "],
+  ["an allowed phrase", "an allowed phrase "],
+  ["entities", "&#65;"],
+  ["quotes", "\"'“>"],
+  ["stars", "f*** "],
+  ["dots", "k.i.l.l."],
+  ["right to left", "שלום \u202e"],
+];
+
+for (const [name, piece] of LONGEST) {
+  test(`16 KiB of ${name}`, () => {
+    const moderator = open();
+    moderator.configure({ ...LISTS, context: { turnsMax: 32, bytesMax: 16_384, ageMsMax: 1e9 } });
+    const count = Math.floor(TEXT_BYTES_MAX / Buffer.byteLength(piece));
+    const text = piece.repeat(count);
+    check(moderator.judge({ text, conversation: "c", user: "u", id: "1", tsMs: 0 }), text);
+    check(moderator.judge({ text, conversation: "c", user: "v", id: "2", tsMs: 0 }), text);
+  });
+}
+
+test("the longest request of all, with everything that a verdict may hold, finds room", () => {
+  const moderator = open();
+  moderator.configure({ ...LISTS, context: { turnsMax: 32, bytesMax: 16_384, ageMsMax: 1e9 } });
+  const text = "you are all idiots, I will kill you an allowed phrase "
+    .repeat(300)
+    .slice(0, 16_384);
+  const context = Array.from({ length: 32 }, (_, index) => ({
+    id: `${index}`.padStart(64, "i"),
+    user: `${index}`.padStart(128, "u"),
+    text: "I hate you so much, you idiot. ".repeat(3),
+  }));
+  const names = { id: "i".repeat(64), conversation: "c".repeat(128), user: "u".repeat(128) };
+  const request = { ...names, role: "r".repeat(64), replyTo: "0".padStart(64, "i"), text, context };
+  for (let turn = 0; turn < 3; turn++) {
+    const bytes = moderator.encode({ ...request, tsMs: turn });
+    assert.ok(bytes.length > REQUEST_BYTES_MAX - 400, `${bytes.length} bytes`);
+    check(moderator.judgeBytes(bytes), text);
+  }
+  // And with as many remembered turns as are ever read, with the longest of names.
+  for (let turn = 0; turn < 70; turn++) {
+    const id = `${turn}`.padStart(64, "i");
+    const replyTo = `${Math.max(0, turn - 60)}`.padStart(64, "i");
+    const said = { ...request, context: undefined, id, replyTo, tsMs: turn };
+    const more = turn === 69 ? text : "I hate you";
+    check(moderator.judge({ ...said, text: more }), more);
+  }
+});

@@ -1,0 +1,18 @@
+/** The committed weights, as a host binds them to a moderator. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+
+const FOLDER = resolve(import.meta.dirname, "../../../classifier/dist");
+const PAGE_BYTES = 65_536;
+
+export function loadClassifier(): WebAssembly.ModuleImports {
+  const weights = readFileSync(resolve(FOLDER, "weights.bin"));
+  const pages = Math.ceil(weights.length / PAGE_BYTES);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  new Uint8Array(memory.buffer).set(weights);
+  const module = new WebAssembly.Module(readFileSync(resolve(FOLDER, "classifier.wasm")));
+  const { messageRow, replyRow, parameter } = new WebAssembly.Instance(module, {
+    env: { memory },
+  }).exports as Record<string, CallableFunction>;
+  return { "message-row": messageRow!, "reply-row": replyRow!, parameter: parameter! };
+}
