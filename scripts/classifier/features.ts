@@ -42,6 +42,7 @@ export class Features {
   readonly #probe: FeatureProbe;
   readonly #weights: Uint8Array;
   readonly #encoder = new TextEncoder();
+  replyLog2 = REPLY_LOG2;
 
   /** With weights of its own, which are zero until some are bound. */
   static async open(): Promise<Features> {
@@ -84,7 +85,7 @@ export class Features {
     hides: "nothing" | "context" | "answer" = "nothing",
   ): void {
     const probe = this.#probe;
-    const mask = 2 ** REPLY_LOG2 - 1;
+    const mask = 2 ** this.replyLog2 - 1;
     const text = hides === "answer" ? "" : sample.text;
     this.#add(probe.messageFeatureList(this.#write(text)), examples, scales, mask);
     if (hides === "context" || sample.context.length === 0) return;

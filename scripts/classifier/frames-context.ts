@@ -152,6 +152,34 @@ const TEASES = [
 ];
 
 export const EXCHANGES: readonly Exchange[] = [
+  {
+    name: "abuse out of the blue",
+    unsafe: 1,
+    before: [...CALM, ...SUCCESS, ...GAME],
+    answers: [
+      "{abuse}",
+      "{quietAbuse}",
+      "{groups} {claim}",
+      "i will {harm} (you|your family|them all)( for that|)",
+      "(shut up|get lost|fuck off),? (you |){bad} {insult}",
+      "{abuse}",
+      "(all|these) {groups} {quietClaim}",
+    ],
+  },
+  {
+    name: "harmless whatever was before",
+    unsafe: 0,
+    before: [...CALM, ...CLAIMS, ...ATTACKS, ...SUCCESS, ...FAILURE],
+    answers: [
+      "{everyday}",
+      "{kindTalk}",
+      "{groups} {kindClaim}",
+      "{thing} is {good}",
+      "{groups} are not {bad}",
+      "{swear} {item} (again|is late)",
+      "(saying|claiming) that {groups} {claim} is (wrong|hateful)",
+    ],
+  },
   { name: "agrees with abuse", unsafe: 1, before: CLAIMS, answers: AGREES },
   { name: "agrees with a friend", unsafe: 0, before: CALM, answers: AGREES },
   { name: "objects to abuse", unsafe: 0, before: [...CLAIMS, ...ATTACKS], answers: OBJECTS },
@@ -242,6 +270,8 @@ export const CALM_LINES = [
   "(good morning|hi all|hello|hey everyone)",
   "(we|they) (talked about|went to see) {thing} (yesterday|today)",
   "i am {state}",
+  "{everyday}",
+  "{everyday}",
   "(who|when) (is|starts) (on call|the meeting|the match|the party)",
   "(my dog|my cat|my son) (ate|broke|likes) {thing}",
 ];

@@ -14,6 +14,7 @@ import { EXCHANGES } from "./frames-context.ts";
 import { FRAMES_HARM } from "./frames-harm.ts";
 import { FRAMES_HARMLESS } from "./frames-harmless.ts";
 import { FRAMES_OTHER } from "./frames-other.ts";
+import { widen } from "./frames-wider.ts";
 import { PHRASES } from "./phrases.ts";
 import { CLEAN, type Head, hashText, type Sample } from "./sample.ts";
 import { PEOPLE } from "./vocabulary-people.ts";
@@ -31,11 +32,11 @@ export type Behaviour = {
 /** `train`: known words in known frames. `words`: words held back. `frames`: frames held back. */
 export type Part = "train" | "words" | "frames";
 
-export const BEHAVIOURS: readonly Behaviour[] = [
+export const BEHAVIOURS: readonly Behaviour[] = widen([
   ...FRAMES_HARM,
   ...FRAMES_HARMLESS,
   ...FRAMES_OTHER,
-];
+]);
 
 const HELD_WORDS_OF_TEN = 2;
 const HELD_FRAMES_OF_TEN = 1;

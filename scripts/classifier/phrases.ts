@@ -2,6 +2,7 @@
  * Phrases that the frames of the grammar are built of. `{name}` is filled from a list of words or of
  * phrases, `(a|b)` is one of both, and either may stand inside the other.
  */
+import { EVERYDAY } from "./frames-wider.ts";
 import { CALM_LINES, DISTRESS_LINES, GAME_NAMES, RISK_LINES } from "./frames-context.ts";
 
 /** What is said of a group, after its name: words of abuse among it. */
@@ -158,6 +159,7 @@ const self = ["i", "i", "i", "we"];
 const opener = ["", "", "", "", "ok,? ", "well,? ", "honestly,? ", "lol ", "hey ", "so ", "look,? ", "sorry but "];
 
 export const PHRASES: Readonly<Record<string, readonly string[]>> = {
+  ...EVERYDAY,
   calm: CALM_LINES,
   distress: DISTRESS_LINES,
   risk: RISK_LINES,

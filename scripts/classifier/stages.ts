@@ -23,6 +23,8 @@ import {
 export const MESSAGE_GROUP_SCALES = [1, 1, 1, 0, 0, 0, 0];
 export const REPLY_GROUP_SCALES = [1, 1, 1, 0.6, 0.4, 0.7, 0.8];
 
+/** Seeds of the models that the curves are fitted to. */
+const CALIBRATION_SEEDS = 2;
 const HEAD_REPLY = 8;
 const HEAD_COMBINED = 9;
 
@@ -33,8 +35,11 @@ export type Options = {
   readonly replySeeds: number;
 };
 
+/** What a source counts in the curves: most of what people say is harmless chat. */
+const FACTORS: Readonly<Record<string, number>> = { diasafety: 4, irc: 3, grammar: 1, alone: 1 };
+
 export const MESSAGE_SCHEDULE = { epochs: 6, rate: 0.3, decay: 2e-6, drop: 0.25 };
-export const REPLY_SCHEDULE = { epochs: 7, rate: 0.3, decay: 2e-6, drop: 0.4 };
+export const REPLY_SCHEDULE = { epochs: 12, rate: 0.15, decay: 2e-6, drop: 0.6 };
 
 export type Log = (line: string) => void;
 
@@ -59,7 +64,8 @@ export async function trainMessages(
   const trainer = new Trainer(module, examples, MESSAGE_LOG2, MESSAGE_LANES);
   const schedules = seeds(MESSAGE_SCHEDULE, options.seed, options.messageSeeds);
   const known = withoutAside(samples, rows.messagesAside);
-  weights.setTable(meanTable(schedules.map((schedule) => trainer.train(schedule, known))));
+  const first = schedules.slice(0, CALIBRATION_SEEDS);
+  weights.setTable(meanTable(first.map((schedule) => trainer.train(schedule, known))));
   features.bind(weights);
   calibrateMessages(features, weights, rows.messagesAside, log);
   weights.setTable(meanTable(schedules.map((schedule) => trainer.train(schedule))));
@@ -85,7 +91,8 @@ export async function trainReplies(
   const trainer = new Trainer(module, examples, REPLY_LOG2, REPLY_LANES);
   const schedules = seeds(REPLY_SCHEDULE, options.seed, options.replySeeds);
   const known = withoutAside(samples, rows.repliesAside);
-  weights.setTable(meanTable(schedules.map((schedule) => trainer.train(schedule, known))));
+  const first = schedules.slice(0, CALIBRATION_SEEDS);
+  weights.setTable(meanTable(first.map((schedule) => trainer.train(schedule, known))));
   features.bind(weights);
   calibrateReplies(features, weights, rows.repliesAside, log);
   weights.setTable(meanTable(schedules.map((schedule) => trainer.train(schedule))));
@@ -134,7 +141,10 @@ function calibrateMessages(
     const rows = aside.flatMap((sample, index) => {
       return sample.labels[head] === undefined ? [] : [{ sample, raw: scores[index]![lane]! }];
     });
-    const shares = balanced(rows.map(({ sample }) => sample));
+    const shares = balanced(
+      rows.map(({ sample }) => sample),
+      (source) => FACTORS[source] ?? 1,
+    );
     const rated = rows.map(({ sample, raw }, index): Rated => {
       return { inputs: [raw], label: sample.labels[head]!, weight: shares[index]! };
     });
@@ -144,8 +154,6 @@ function calibrateMessages(
   }
 }
 
-/** How much each source says about what context may do to a score. */
-const FACTORS: Readonly<Record<string, number>> = { diasafety: 1, irc: 2, grammar: 1, alone: 2 };
 
 function calibrateReplies(
   features: Features,
