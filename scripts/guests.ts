@@ -82,7 +82,10 @@ export function guestOptions({ memoryPages, arenaBounds, stateStart }: Guest): s
   }
   return [
     ..."--runtime stub --use abort= -O3 --noAssert --converge --enable simd".split(" "),
-    ...["--initialMemory", `${memoryPages}`, "--maximumMemory", `${memoryPages}`],
+    "--initialMemory",
+    `${memoryPages}`,
+    "--maximumMemory",
+    `${memoryPages}`,
     ...places.flatMap((place) => ["--use", place]),
   ];
 }

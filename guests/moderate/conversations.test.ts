@@ -51,7 +51,7 @@ function checkTwin(moderator: Moderator, twin: TurnsTwin, what: string): void {
   for (const { id, turns } of twin.conversations) {
     const told = moderator.conversation(id);
     assert.deepEqual(
-      told.map(({ toxicity: _, action: _action, ...turn }) => turn),
+      told.map(({ id: name, user, role, tsMs, text }) => ({ id: name, user, role, tsMs, text })),
       turns,
       `${what}: ${id}`,
     );

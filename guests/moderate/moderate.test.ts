@@ -32,18 +32,22 @@ function check(verdict: VerdictReport, text: string): void {
   assert.ok(verdict.severity >= 0 && verdict.severity <= 100);
   assert.match(verdict.reason, /^(Allowed|Flagged|Blocked)[:, ].*\.$/s);
   assert.ok(!/[\n\r]/.test(verdict.reason), verdict.reason);
-  const points = [...text].length;
+  const points = codePoints(text);
   for (const { start, end, startCodePoint, endCodePoint, score } of verdict.spans) {
     assert.ok(0 <= start && start < end && end <= text.length, `${start} to ${end}`);
     assert.ok(startCodePoint < endCodePoint && endCodePoint <= points);
-    assert.equal([...text.slice(0, start)].length, startCodePoint);
-    assert.equal([...text.slice(0, end)].length, endCodePoint);
+    assert.equal(codePoints(text.slice(0, start)), startCodePoint);
+    assert.equal(codePoints(text.slice(0, end)), endCodePoint);
     assert.ok(score >= 0 && score <= 1);
   }
   for (const [category, score] of verdict.scores.entries()) {
     const isOver = score >= verdict.thresholds[category]!;
-    if (isOver) assert.ok((verdict.flagged >> category) & 1, CATEGORIES[category]);
+    if (isOver) assert.equal((verdict.flagged >> category) & 1, 1, `${CATEGORIES[category]}`);
   }
+}
+
+function codePoints(text: string): number {
+  return Array.from(text).length;
 }
 
 const PIECES = [

@@ -83,8 +83,12 @@ async function compile(scoring: string): Promise<Uint8Array> {
   return binary;
 }
 
+export type ClassifierFunctions = Readonly<
+  Record<"message-row" | "reply-row" | "parameter", (...values: number[]) => number | bigint>
+>;
+
 /** The functions of the classifier, with weights that are all zero. */
-export const NO_WEIGHTS: WebAssembly.ModuleImports = {
+export const NO_WEIGHTS: ClassifierFunctions = {
   "message-row": () => 0n,
   "reply-row": () => 0n,
   parameter: () => 0,
@@ -97,7 +101,7 @@ export class Moderator {
   readonly #base: Uint8Array;
   readonly #requests = new RequestBytes();
 
-  constructor(module: WebAssembly.Module, classifier: WebAssembly.ModuleImports = NO_WEIGHTS) {
+  constructor(module: WebAssembly.Module, classifier: ClassifierFunctions = NO_WEIGHTS) {
     const instance = new WebAssembly.Instance(module, { [CLASSIFIER]: classifier });
     this.core = instance.exports as unknown as Core;
     this.#memory = new GuestMemory(this.core.memory);
