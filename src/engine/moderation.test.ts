@@ -191,7 +191,12 @@ test("events of a tenant that asks for it are judged as they come", async (t) =>
   ] as const;
   await engine.putPolicy("other", record(1, { moderateEvents: true, blockList }));
   const answer = await engine.offer({ ...offer, tenant: "other" });
-  assert.equal(answer.accepted, 5);
+  assert.deepEqual([answer.accepted, answer.duplicates], [5, 1]);
+  const words = (await engine.trending("other", { limit: 50, order: "count" })).items;
+  const counted = new Set(words.map(({ term }) => term));
+  assert.ok(counted.has("zyzzyva"), "what is flagged is counted");
+  assert.ok(!counted.has("quokkaword"), "what is blocked is not");
+  assert.equal((await engine.tenant("other")).eventCount, 3);
   assert.deepEqual(
     answer.warnings?.map(({ index, code }) => [index, code]),
     [

@@ -17,7 +17,7 @@ export const WARNINGS = [
   },
   {
     code: "messageBlocked",
-    message: "The tenant's policy blocks this message; do not show it. It was counted.",
+    message: "The tenant's policy blocks this message: it is not counted, and should not be shown.",
   },
 ] as const;
 

@@ -6,7 +6,7 @@
 import type { ModeratorHost } from "#isolate/moderator-host.ts";
 import type { Answer } from "#isolate/tenant-host.ts";
 import { BATCH_BYTES_MAX, JUDGE_SLICE_COUNT_MAX } from "#model/limits.ts";
-import type { VerdictReport } from "#model/moderation.ts";
+import type { Action, VerdictReport } from "#model/moderation.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import {
   contextAgeMsMax,
@@ -25,16 +25,6 @@ export type ModerationParts = {
   /** Number of the component that judges for all tenants. */
   readonly component: number;
   readonly ids: VerdictIds;
-};
-
-/** Events that a tenant was handed as one batch. */
-export type EventBatch = {
-  readonly memory: Uint8Array;
-  readonly byteOffset: number;
-  readonly eventCount: number;
-  /** The event was judged before. */
-  readonly skips: (event: number) => boolean;
-  readonly warn: (event: number, action: "flag" | "block") => void;
 };
 
 /** Tenants that are told the time in one step, if nothing of theirs was judged for long. */
@@ -61,6 +51,8 @@ export class Moderation {
   #judgedMs = new Float64Array(COUNT_INITIAL);
   #sweep = 0;
   readonly #requests = new EventRequests();
+  /** Of the batch at hand, by event. */
+  #held: (JudgedEvent | undefined)[] = [];
   #events: JudgedEvent[] = [];
   #judged = 0;
   #flagged = 0;
@@ -108,33 +100,50 @@ export class Moderation {
   }
 
   /**
-   * Judges the events of a batch that say something, but for those that `skips` names. `warn` is
-   * told of those that are not just allowed; the verdicts wait for `takeEvents`.
+   * Judges the events of a batch that say something. What is to be done with each follows from
+   * `actionOf`; their verdicts are told or forgotten with `tellEvents`.
    */
-  judgeEvents(tenant: number, name: string, batch: EventBatch, nowMs: number): void {
-    const { memory, eventCount } = batch;
+  judgeEvents(
+    tenant: number,
+    name: string,
+    memory: Uint8Array,
+    byteOffset: number,
+    nowMs: number,
+  ): void {
     const view = new DataView(memory.buffer, memory.byteOffset);
     const requests = this.#requests;
     requests.end = 0;
+    const eventCount = view.getUint32(byteOffset, true);
     const indexes: number[] = [];
-    let offset = batch.byteOffset + BATCH_HEAD_BYTES;
+    let offset = byteOffset + BATCH_HEAD_BYTES;
     for (let event = 0; event < eventCount; event++) {
-      if (!batch.skips(event) && requests.append(view, memory, offset)) indexes.push(event);
+      if (requests.append(view, memory, offset)) indexes.push(event);
       offset += view.getUint32(offset, true);
     }
     this.#run(tenant, requests.bytes, 0, requests.end);
     const policy = this.#policies.get(tenant);
     const isKept = policy === undefined || !storesNothing(policy);
+    this.#held = Array.from({ length: eventCount }, () => undefined);
     let at = 0;
     for (const [index, event] of indexes.entries()) {
       const judged = this.#enter(tenant, name, this.#answers[index]!, nowMs);
       const { text, ...names } = textsOf(requests.bytes, at + 4);
       at += 4 + readU32(requests.bytes, at);
+      // Of a moderator that fails nobody's message is held up.
       if ("code" in judged) continue;
-      this.#events.push({ ...judged, tenant: name, ...names, text: isKept ? text : undefined });
-      const { action } = judged.report;
-      if (action !== "allow") batch.warn(event, action);
+      this.#held[event] = { ...judged, tenant: name, ...names, text: isKept ? text : undefined };
     }
+  }
+
+  /** Of an event of the batch that was judged last. */
+  actionOf(event: number): Action {
+    return this.#held[event]?.report.action ?? "allow";
+  }
+
+  /** The event's verdict waits for `takeEvents`. */
+  tellEvent(event: number): void {
+    const judged = this.#held[event];
+    if (judged !== undefined) this.#events.push(judged);
   }
 
   /** Verdicts on events since the last call. */

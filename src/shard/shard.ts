@@ -11,13 +11,10 @@ import { eventErrorNumber } from "#model/event-error.ts";
 import { BATCH_BYTES_MAX, WINDOW_MS } from "#model/limits.ts";
 import type { SketchMerger } from "#model/merge.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
-import {
-  WARNING_MESSAGE_BLOCKED,
-  WARNING_MESSAGE_FLAGGED,
-  WARNING_METRIC_LIMIT,
-} from "#model/warning.ts";
+import { WARNING_METRIC_LIMIT } from "#model/warning.ts";
 import type { RingReader } from "#std/byte-ring.ts";
 import { Delivery } from "./delivery.ts";
+import { JudgedBatch } from "./judged-batch.ts";
 import { Moderation, type ModerationParts } from "./moderation.ts";
 import {
   type Answer,
@@ -102,6 +99,8 @@ export class Shard {
   #turnCount = 0;
   /** How the turn of the batch at hand ended, if that is still to be entered. */
   #unsettled: Outcome | undefined;
+  /** Of tenants whose events are judged. */
+  readonly #judged: JudgedBatch | undefined;
   #nowMs = 0;
   #sweep = 0;
   #events = 0;
@@ -120,6 +119,7 @@ export class Shard {
     const { drain, moderation, policies } = parts;
     if (moderation !== undefined) {
       this.moderation = new Moderation(moderation, parts.counters);
+      this.#judged = new JudgedBatch(this.moderation, parts.batcher);
       for (const [tenant, policy] of policies ?? []) this.#keepPolicy(tenant, policy);
     }
     if (drain === undefined) return;
@@ -326,7 +326,9 @@ export class Shard {
     this.#source = source;
     this.#batch = 0;
     this.#turnCount = host.stats.turns;
+    if (this.#judged !== undefined) this.#judged.batch = -1;
     while (this.#batch < this.#batchCount) {
+      if (source === this.parts.batcher) this.#judged?.judge(this.#batch, this.#nowMs);
       const end = host.runSlice(this.#slice);
       if (this.#unsettled !== undefined) this.#settle(this.#unsettled);
       else if (end === "timedOut") this.#settleTimeout();
@@ -347,12 +349,13 @@ export class Shard {
     const endMs = nowMs + SLICE_MS;
     while (this.#batch < this.#batchCount && nowMs < endMs) {
       const tenant = source.batchTenant(this.#batch);
+      const isJudged = this.#awaitsJudging(tenant);
+      if (isJudged && !this.#isJudged) return;
       const joined = source.batchJoinedCount(this.#batch);
       const outcome = this.#turn(tenant);
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
       nowMs = doneMs;
-      const isJudged = this.moderation !== undefined && this.moderation.judgesEventsOf(tenant);
       if (outcome !== "ok" || isJudged || report[1]! + report[2]! + report[4]! > 0) {
         this.#unsettled = outcome;
         return;
@@ -367,10 +370,20 @@ export class Shard {
     }
   }
 
+  #awaitsJudging(tenant: number): boolean {
+    const { moderation } = this;
+    if (moderation === undefined || this.#source !== this.parts.batcher) return false;
+    return moderation.judgesEventsOf(tenant);
+  }
+
   #turn(tenant: number): Outcome {
     const source = this.#source;
     const opened = this.open(tenant);
     if (opened !== "ok") return opened;
+    if (this.#isJudged) {
+      const { bytes, byteCount } = this.#judged!.kept;
+      return this.parts.host.ingest(tenant, bytes, 0, byteCount, this.#report, this.#fates);
+    }
     return this.parts.host.ingest(
       tenant,
       source.memory,
@@ -417,11 +430,19 @@ export class Shard {
     this.#events += counted + report[3]!;
     // What the kernel stage hands on belongs to no request.
     if (this.#source !== batcher) return;
-    if (this.moderation?.judgesEventsOf(tenant) === true) this.#judgeEvents(tenant);
-    const eventCount = batcher.batchEventCount(this.#batch);
-    for (let event = 0; event < eventCount; event++) {
-      const fate = this.#fates[event]!;
+    const isJudged = this.#isJudged;
+    if (isJudged) {
+      this.#judged!.settle(this.#fates, (event, warning) => {
+        const index = batcher.eventIndex(this.#batch, event);
+        this.#requests.warn(batcher.eventOrigin(this.#batch, event), index, warning);
+      });
+    }
+    const kept = isJudged ? this.#judged!.kept : undefined;
+    const eventCount = kept?.eventCount ?? batcher.batchEventCount(this.#batch);
+    for (let handed = 0; handed < eventCount; handed++) {
+      const fate = this.#fates[handed]!;
       if (fate === 0) continue;
+      const event = kept?.indexOf(handed) ?? handed;
       const origin = batcher.eventOrigin(this.#batch, event);
       const kind = fate & ~FATE_METRIC_REFUSED;
       if (kind === FATE_LATE) this.#requests.late(origin);
@@ -432,20 +453,9 @@ export class Shard {
     }
   }
 
-  #judgeEvents(tenant: number): void {
-    const { batcher } = this.parts;
-    const batch = {
-      memory: batcher.memory,
-      byteOffset: batcher.batchByteOffset(this.#batch),
-      eventCount: batcher.batchEventCount(this.#batch),
-      skips: (event: number) => (this.#fates[event]! & ~FATE_METRIC_REFUSED) === FATE_DUPLICATE,
-      warn: (event: number, action: "flag" | "block") => {
-        const warning = action === "flag" ? WARNING_MESSAGE_FLAGGED : WARNING_MESSAGE_BLOCKED;
-        const index = batcher.eventIndex(this.#batch, event);
-        this.#requests.warn(batcher.eventOrigin(this.#batch, event), index, warning);
-      },
-    };
-    this.moderation!.judgeEvents(tenant, batcher.tenantName(tenant), batch, this.#nowMs);
+  /** The batch at hand was judged, and its tenant is handed what was kept of it. */
+  get #isJudged(): boolean {
+    return this.#judged?.batch === this.#batch;
   }
 
   #settleFailure(tenant: number, outcome: Outcome): void {
