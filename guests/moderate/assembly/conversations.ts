@@ -44,11 +44,9 @@ export function conversationAt(index: u32): Conversation {
 
 /**
  * Remembers the message as a turn of its conversation, whose number is `index`; trace and scores
- * are left to be filled in. Null: the policy remembers nothing, or the message is an edit of one
- * that is too old to be kept.
+ * are left to be filled in. Null: the message is an edit of one that is too old to be kept.
  */
 export function remember(index: u32, request: Request, scratch: Draft): Turn | null {
-  if (turnsKept() == 0) return null;
   draft(scratch, request);
   if (index == state().conversationCount) {
     const size = conversationBytes(request.conversationLen) + scratch.bytes;

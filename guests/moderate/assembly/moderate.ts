@@ -26,7 +26,7 @@ import {
 import {
   indexEntryBytes, padded, POLICY, recordsAt, state, STATE_END, STEP, usedBytes,
 } from "./state";
-import { Draft, Turn } from "./turns";
+import { Draft, Turn, turnsKept } from "./turns";
 import { verdictOf } from "./verdict";
 import {
   LANGUAGE_SOURCE_UNKNOWN, LANGUAGE_SUPPORT_FULL, LANGUAGE_SUPPORT_LISTS, Turn as ToldTurn,
@@ -73,7 +73,7 @@ export function judge(at: usize, bytes: usize): usize {
   const verdict = verdictOf(request, decision, context, language, hit);
   if (!request.leavesNoTrace) {
     state().judgedCount += 1;
-    if (request.conversationLen != 0) keep(index, request, decision, context);
+    if (isKept(request)) keep(index, request, decision, context);
   }
   clearScratch();
   return changetype<usize>(verdict);
@@ -122,7 +122,7 @@ function score(
 ): void {
   const isFull = language.support == LANGUAGE_SUPPORT_FULL;
   const answers = isFull && context.count != 0;
-  const wants = (answers ? WANT_ANSWER : 0) | WANT_TRACE;
+  const wants = (answers ? WANT_ANSWER : 0) | (isKept(request) ? WANT_TRACE : 0);
   scoreMessage(request.text, request.textLen, wants, changetype<usize>(message));
   const isListed = language.support == LANGUAGE_SUPPORT_LISTS;
   if (!isFull) {
@@ -134,6 +134,12 @@ function score(
   takeScores(decision, message, reply);
   // A few words of nobody knows which language: whichever list they are on.
   if (language.source == LANGUAGE_SOURCE_UNKNOWN) takeListed(decision, message.foreign);
+}
+
+/** Whether the message becomes a turn of its conversation. */
+@inline
+function isKept(request: Request): bool {
+  return !request.leavesNoTrace && request.conversationLen != 0 && turnsKept() != 0;
 }
 
 /** Remembers the message; it is still the one that was scored last. */
