@@ -5,11 +5,11 @@
 // entries, separated by commas: words, emoji, phrases of up to four words. "+v" adds the forms of a
 // verb, "+n" the plural, "+a" the comparative forms. A word may stand in many parts: its classes add up.
 //
-//   words    LEXICON_STARTS has, by the highest 11 bits of a word's hash, its bucket; an entry is 22
+//   words    LEXICON_STARTS has, by the highest 10 bits of a word's hash, its bucket; an entry is 22
 //            more bits of the hash and the number of its set of classes. An unlisted word passes
 //            as listed once in a million. Phrases are entries of the mixed hashes of their words.
 //   sets     CLASS_SETS: the masks of classes that occur.
-//   spelled  SPELLED: the letters of short abusive words, for what has stars in place of letters.
+//   spelled  SPELLED: the letters of the words that people write with stars in place of letters.
 //   letters  BASE_LETTERS: letters with marks to the letter; LOOKALIKES: letters that are drawn like
 //            an ASCII letter.
 import { readdirSync, readFileSync } from "node:fs";
@@ -24,25 +24,77 @@ export const LEXICON_TABLES = "guests/moderate/assembly/lexicon.gen.ts";
  * them is what the sequence of classes is made of; from HOT on they only mark.
  */
 export const CLASSES = [
-  "SLUR", "SELF_HARM", "HARM", "VEILED", "EXCLUSION", "CONTEMPT", "HATE_VERB", "INFERIOR",
-  "CRIME", "DEHUMANIZING", "DISEASE", "INSULT", "SEXUAL", "PROFANITY", "TRAIT_BAD", "GROUP",
-  "REFLEXIVE", "SECOND", "NEGATOR", "FIRST", "THIRD", "LOVE_VERB", "TRAIT_GOOD", "REPORTER",
-  "REPROACH", "OBLIGATION", "WISH", "FUTURE", "COPULA", "CONDITION", "WEAPON", "BODY", "FAMILY",
-  "DISTRESS", "GAME", "THING", "ANIMAL", "PERSON", "PLACE", "PRAISE", "PROUD", "DISMISSAL",
-  "RIGHTS", "QUANTIFIER", "CARE", "THANKS", "LAUGH", "AGREEMENT", "DISSENT", "SOON", "GO",
-  "FEELING", "HARMLESS", "ASKING", "CLAUSE", "HOT", "AMBIGUOUS", "MIGRANT", "FOREIGN_PROFANITY",
-  "FOREIGN_SEXUAL", "FOREIGN_INSULT", "LISTED", "", "PHRASE_START",
+  "SLUR",
+  "SELF_HARM",
+  "HARM",
+  "VEILED",
+  "EXCLUSION",
+  "CONTEMPT",
+  "HATE_VERB",
+  "INFERIOR",
+  "CRIME",
+  "DEHUMANIZING",
+  "DISEASE",
+  "INSULT",
+  "SEXUAL",
+  "PROFANITY",
+  "TRAIT_BAD",
+  "GROUP",
+  "REFLEXIVE",
+  "SECOND",
+  "NEGATOR",
+  "FIRST",
+  "THIRD",
+  "LOVE_VERB",
+  "TRAIT_GOOD",
+  "REPORTER",
+  "REPROACH",
+  "OBLIGATION",
+  "WISH",
+  "FUTURE",
+  "COPULA",
+  "CONDITION",
+  "WEAPON",
+  "BODY",
+  "FAMILY",
+  "DISTRESS",
+  "GAME",
+  "THING",
+  "ANIMAL",
+  "PERSON",
+  "PLACE",
+  "PRAISE",
+  "PROUD",
+  "DISMISSAL",
+  "RIGHTS",
+  "QUANTIFIER",
+  "CARE",
+  "THANKS",
+  "LAUGH",
+  "AGREEMENT",
+  "DISSENT",
+  "SOON",
+  "GO",
+  "FEELING",
+  "HARMLESS",
+  "ASKING",
+  "CLAUSE",
+  "HOT",
+  "AMBIGUOUS",
+  "MIGRANT",
+  "FOREIGN_PROFANITY",
+  "FOREIGN_SEXUAL",
+  "FOREIGN_INSULT",
+  "LISTED",
+  "STARRED",
+  "PHRASE_START",
 ] as const;
 type ClassName = (typeof CLASSES)[number];
 
-const BUCKET_BITS = 11n;
+const BUCKET_BITS = 10n;
 const FINGERPRINT_BITS = 22n;
 const SET_BITS = 10;
 const PHRASE_WORDS_MAX = 4;
-/** Classes whose short words stand in SPELLED. */
-const SPELLED_CLASSES: readonly ClassName[] = ["SLUR", "PROFANITY", "INSULT", "SEXUAL"];
-const SPELLED_LETTERS_MIN = 3;
-const SPELLED_LETTERS_MAX = 10;
 
 /** Entries in normal form and their classes. */
 export function lexicon(): Map<string, bigint> {
@@ -59,7 +111,10 @@ export function lexicon(): Map<string, bigint> {
       if (line.startsWith("= ")) {
         const codes = line.slice(2).split(" ");
         forms = codes.filter((code) => code.startsWith("+")).join("");
-        classes = maskOf(codes.filter((code) => !code.startsWith("+")), name);
+        classes = maskOf(
+          codes.filter((code) => !code.startsWith("+")),
+          name,
+        );
         continue;
       }
       for (const part of line.split(",").map((each) => each.trim())) {
@@ -119,7 +174,11 @@ function verbForms(verb: string): string[] {
   const isShort = /^[^aeiou]*[aeiou][bdgkmnprt]$/.test(verb) || DOUBLING.has(verb);
   const stem = isShort ? verb + verb.at(-1)! : /[^eoy]e$/.test(verb) ? verb.slice(0, -1) : verb;
   const third = /[^aeiou]y$/.test(verb) ? `${verb.slice(0, -1)}ies` : plural(verb);
-  const past = /[^aeiou]y$/.test(verb) ? `${verb.slice(0, -1)}ied` : /e$/.test(verb) ? `${verb}d` : `${stem}ed`;
+  const past = /[^aeiou]y$/.test(verb)
+    ? `${verb.slice(0, -1)}ied`
+    : /e$/.test(verb)
+      ? `${verb}d`
+      : `${stem}ed`;
   const continuous = verb === "die" ? "dying" : verb === "lie" ? "lying" : `${stem}ing`;
   return [third, continuous, continuous.replace(/g$/, ""), ...(irregular ?? [past])];
 }
@@ -127,13 +186,43 @@ function verbForms(verb: string): string[] {
 /** Verbs of two syllables that double their last letter. */
 const DOUBLING = new Set(["expel", "admit", "regret"]);
 const IRREGULAR: Readonly<Record<string, readonly string[]>> = {
-  hang: ["hung", "hanged"], shoot: ["shot"], beat: ["beaten"], hurt: [], cut: [], burn: ["burned", "burnt"],
-  break: ["broke", "broken"], say: ["said"], tell: ["told"], think: ["thought"], write: ["wrote", "written"],
-  hear: ["heard"], read: [], speak: ["spoke", "spoken"], send: ["sent"], throw: ["threw", "thrown"],
-  drive: ["drove", "driven"], keep: ["kept"], leave: ["left"], strike: ["struck"], bite: ["bit", "bitten"],
-  tear: ["tore", "torn"], put: [], get: ["got"], go: ["went", "gone"], find: ["found"], feel: ["felt"],
-  fight: ["fought"], slay: ["slew", "slain"], stick: ["stuck"], take: ["took", "taken"], stink: ["stank"],
-  suck: ["sucked"], forbid: ["forbade", "forbidden"], shit: ["shat"], bleed: ["bled"], drown: ["drowned"],
+  hang: ["hung", "hanged"],
+  shoot: ["shot"],
+  beat: ["beaten"],
+  hurt: [],
+  cut: [],
+  burn: ["burned", "burnt"],
+  break: ["broke", "broken"],
+  say: ["said"],
+  tell: ["told"],
+  think: ["thought"],
+  write: ["wrote", "written"],
+  hear: ["heard"],
+  read: [],
+  speak: ["spoke", "spoken"],
+  send: ["sent"],
+  throw: ["threw", "thrown"],
+  drive: ["drove", "driven"],
+  keep: ["kept"],
+  leave: ["left"],
+  strike: ["struck"],
+  bite: ["bit", "bitten"],
+  tear: ["tore", "torn"],
+  put: [],
+  get: ["got"],
+  go: ["went", "gone"],
+  find: ["found"],
+  feel: ["felt"],
+  fight: ["fought"],
+  slay: ["slew", "slain"],
+  stick: ["stuck"],
+  take: ["took", "taken"],
+  stink: ["stank"],
+  suck: ["sucked"],
+  forbid: ["forbade", "forbidden"],
+  shit: ["shat"],
+  bleed: ["bled"],
+  drown: ["drowned"],
 };
 
 function plural(noun: string): string {
@@ -197,15 +286,13 @@ function entryHash(entry: string): bigint {
 
 /** By first letter: u8 letters, the letters; a list of a letter ends with 0. */
 function spelledWords(entries: ReadonlyMap<string, bigint>): string[] {
-  const wanted = maskOf(SPELLED_CLASSES, "scripts/lexicon.ts");
+  const wanted = maskOf(["STARRED"], "scripts/lexicon.ts");
   const bytes: number[] = [];
   const starts: number[] = [];
   for (let letter = 0; letter < 26; letter++) {
     starts.push(bytes.length);
     for (const [entry, classes] of entries) {
       if (entry.charCodeAt(0) - 97 !== letter || (classes & wanted) === 0n) continue;
-      if (!/^[a-z]+$/.test(entry) || entry.length < SPELLED_LETTERS_MIN) continue;
-      if (entry.length > SPELLED_LETTERS_MAX) continue;
       bytes.push(entry.length, ...Buffer.from(entry));
     }
     bytes.push(0);
@@ -239,8 +326,16 @@ function letterTables(): string[] {
     data("BASE_LETTERS", "u8", base(0xc0, 0x250)),
     data("BASE_LETTERS_MORE", "u8", base(0x1e00, 0x1f00)),
     `export const LOOKALIKE_COUNT: u32 = ${sorted.length};`,
-    data("LOOKALIKES", "u16", sorted.map(([from]) => from)),
-    data("LOOKALIKE_LETTERS", "u8", sorted.map(([, to]) => to)),
+    data(
+      "LOOKALIKES",
+      "u16",
+      sorted.map(([from]) => from),
+    ),
+    data(
+      "LOOKALIKE_LETTERS",
+      "u8",
+      sorted.map(([, to]) => to),
+    ),
   ];
 }
 

@@ -14,10 +14,10 @@ export const HIDDEN_OR_TARGET: u64 = HIDDEN | GROUP | DISTRESS | ABROAD;
 /** The classes of a word or phrase; 0 where it is not listed. Hot. */
 @inline
 export function classesOf(hash: u64): u64 {
-  const bucket = LEXICON_STARTS + (<usize>(hash >> 53) << 1);
+  const bucket = LEXICON_STARTS + (<usize>(hash >> 54) << 1);
   let at = LEXICON + (<usize>load<u16>(bucket) << 2);
   const end = LEXICON + (<usize>load<u16>(bucket, 2) << 2);
-  const fingerprint = <u32>(hash >> 31) & 0x3fffff;
+  const fingerprint = <u32>(hash >> 32) & 0x3fffff;
   for (; at < end; at += 4) {
     const entry = load<u32>(at);
     if (entry >> 10 == fingerprint) return load<u64>(CLASS_SETS + (<usize>(entry & 1023) << 3));

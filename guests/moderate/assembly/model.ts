@@ -21,7 +21,6 @@ export const REPLY_LANE_COUNT: u32 = 16;
 /** Buckets are the low bits of a feature's 24-bit hash. */
 export const MESSAGE_BUCKET_MASK: u32 = (1 << 19) - 1;
 export const REPLY_BUCKET_MASK: u32 = (1 << 17) - 1;
-export const FEATURE_HASH_MASK: u32 = 0xffffff;
 
 /** Groups of features. The rows of each are summed and scaled by the group's scale / sqrt(count). */
 export const GROUP_WORDS: u32 = 0;
@@ -52,5 +51,3 @@ export const REPLY_GROUP_SCALES: u32 = 264;
 /** Weights of the inputs of the combined toxicity, see `combine` in score.ts. */
 export const COMBINED_WEIGHTS: u32 = 272;
 export const COMBINED_INPUT_COUNT: u32 = 14;
-/** What a word must carry of a lane's logit, at least, to stand in a span; lanes 0 to 7. */
-export const SPAN_FLOORS: u32 = 288;

@@ -6,7 +6,7 @@
 // until it is full or their group ends. 16-bit lanes hold 256 rows of signed bytes.
 import { messageRow, parameter, replyRow } from "./imports.gen";
 import {
-  FEATURE_HASH_MASK, GROUP_BEFORE_WORDS, GROUP_LETTERS, GROUP_RELATIONS, GROUP_STRUCTURE,
+  GROUP_BEFORE_WORDS, GROUP_LETTERS, GROUP_RELATIONS, GROUP_STRUCTURE,
   MESSAGE_BUCKET_MASK, REPLY_BUCKET_MASK, REPLY_GROUP_SCALES,
 } from "./model";
 import { LIST, LIST_COUNT_MAX, SEEN, SEEN_BYTES, SUMS } from "./scratch";
@@ -78,10 +78,13 @@ export function drain(group: u32): void {
   store<u32>(LIST_COUNT, 0);
 }
 
-/** The same feature in the hash space of what was said before. */
+/**
+ * The same feature in the hash space of what was said before: its row is the neighbour of the
+ * feature's own, so that both come with one line of the cache.
+ */
 @inline
 export function beforeOf(feature: u32): u32 {
-  return (feature * 0x9e3779 + 0x5bd1e9) & FEATURE_HASH_MASK;
+  return feature ^ 1;
 }
 
 /** A lane of a message, of groups 0 to 2; `scale` is that of the group. */
