@@ -1,7 +1,7 @@
 /** Problems in the form that OpenAI's clients know, on the routes that speak their language. */
 import type { Log } from "#observe/log.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { withLimit } from "./json-body.ts";
 import { problemOf } from "./problems.ts";
 
@@ -50,6 +50,11 @@ export function answerAsOpenAi(
   server.setErrorHandler((error, _request, reply) => {
     sendOpenAiError(reply, problemOf(withLimit(error, bodyBytesMax), log));
   });
+}
+
+/** Their clients say of themselves what they are written in. */
+export function isOpenAiClient({ headers }: FastifyRequest): boolean {
+  return headers["x-stainless-lang"] !== undefined;
 }
 
 export function sendOpenAiError(reply: FastifyReply, problem: Problem): void {

@@ -9,6 +9,7 @@ import {
 import { Problem } from "#model/problem.ts";
 import { fastifySSE } from "@fastify/sse";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
+import { isOpenAiClient, sendOpenAiError } from "./openai-errors.ts";
 import { answerClientError, problemOf, sendProblem } from "./problems.ts";
 import { registerReference } from "./reference.ts";
 
@@ -47,7 +48,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   // The schemas document the answers and the tests hold us to them; none drops a field silently.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data));
   server.setErrorHandler((error, request, reply) => {
-    sendProblem(request, reply, problemOf(error, log));
+    const problem = problemOf(error, log);
+    // OpenAI's clients call more than we have, and read nothing but their own form.
+    if (isOpenAiClient(request)) sendOpenAiError(reply, problem);
+    else sendProblem(request, reply, problem);
   });
   refuseOtherSites(server);
   server.addHook("onRequest", async (request) => {

@@ -70,8 +70,11 @@ test("engine: a Perspective client gets the same scores, and spans in the HTML t
   const { INSULT, THREAT } = answer.attributeScores;
   assert.ok(INSULT!.summaryScore.value > 0.7);
   assert.ok(THREAT!.summaryScore.value < 0.3);
-  const { begin, end } = INSULT!.spanScores[0]!;
-  assert.equal(html.slice(begin, end), "id</b>iot");
+  const cuts = INSULT!.spanScores.map(({ begin, end }) => html.slice(begin, end));
+  assert.ok(
+    cuts.some((words) => words.includes("id</b>iot")),
+    cuts.join(" | "),
+  );
   assert.deepEqual(answer.languages, ["en"]);
   const plain = await ask<Verdict>("/v1/tenants/default/moderate", { text: "😀 you are an idiot" });
   assert.ok(Math.abs(plain.scores.insult - INSULT!.summaryScore.value) < 0.2);

@@ -15,6 +15,7 @@ import OpenAI, {
   BadRequestError,
   ConflictError,
   InternalServerError,
+  NotFoundError,
   RateLimitError,
 } from "openai";
 
@@ -254,6 +255,14 @@ test("openai client: what passes is tried again by the client, what lasts is not
   const failed = await failure(client.moderations.create({ input: ["hello", "fails"] }));
   assert.ok(failed instanceof InternalServerError, "no text of the request goes unjudged unseen");
   assert.deepEqual([failed.code, failed.type], ["guestFailed", "server_error"]);
+});
+
+test("openai client: what there is not is a NotFoundError that says so", async (t) => {
+  const { client } = await open(t);
+  const error = await failure(client.models.list());
+  assert.ok(error instanceof NotFoundError);
+  assert.deepEqual([error.code, error.type], ["notFound", "invalid_request_error"]);
+  assert.match(error.message, /There is no \/v1\/models/);
 });
 
 test("openai client: tenants by path, header or project, else the default", async (t) => {
