@@ -212,12 +212,14 @@ for (const name of NAMES) {
             checkCanaries(together.host);
             return answer;
           });
+          assert.equal(together.host.stats.replayFailures, 0);
           for (let owner = 0; owner < TENANTS; owner++) {
             const alone = new Player(component, 1);
             for (const [index, each] of steps.entries()) {
               if (each.tenant === owner) assert.deepEqual(alone.play(each), answers[index]);
             }
             assert.equal(alone.host.isOpen(owner), together.host.isOpen(owner));
+            assert.equal(alone.host.stats.replayFailures, 0);
             if (!alone.host.isOpen(owner)) continue;
             assert.equal(alone.host.stateHash(owner), together.host.stateHash(owner));
             assert.equal(alone.host.strikeCount(owner), together.host.strikeCount(owner));
