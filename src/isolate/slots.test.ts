@@ -11,6 +11,7 @@ import { GuestInstance } from "./guest-instance.ts";
 import type { Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
 import { NO_SLOT, TenantTable } from "./tenant-table.ts";
+import { NEWCOMERS_MAX } from "./victims.ts";
 import { SUMMARIZER } from "./world.gen.ts";
 
 const component = admitComponent(hostileComponent(), SUMMARIZER);
@@ -135,7 +136,7 @@ test("between tenants a slot's memory equals the base in every byte", () => {
 });
 
 test("who comes once, in a pass or not, leaves the others in their slots", () => {
-  const [slotCount, tenantCount, newcomers] = [64, 200, 8];
+  const [slotCount, tenantCount, newcomers] = [64, 200, NEWCOMERS_MAX];
   const [passed, undisturbed] = [new Bench(slotCount, tenantCount), new Bench(200, tenantCount)];
   const random = new Random(3);
   const turn = (tenant: number): void => {

@@ -17,8 +17,8 @@ import assert from "node:assert/strict";
 import type { GuestInstance } from "./guest-instance.ts";
 import type { HostedInstance, Slot } from "./slot.ts";
 
-/** Newcomers: 3 MiB of memories, of which turns touch a part. */
-export const NEWCOMERS_MAX = 16;
+/** Newcomers: their memories, 768 KiB, fit a core's own cache; every miss reads all of one. */
+export const NEWCOMERS_MAX = 4;
 /** At most this share of a component's slots. */
 const NEWCOMERS_SHARE = 1 / 8;
 
