@@ -151,17 +151,38 @@ export function wordOf(ranking: Ranking, pair: Row, first: bool): Row | null {
   return slot == NO_SLOT ? null : changetype<Row | null>(ranking.ofSlot(slot));
 }
 
-/** Insertion sort: at most 256 rows, on a question and not on an event. */
+/** Merges runs of 1, 2, 4 .. rows, from one list of addresses into the other. */
 function sort(ranking: Ranking, byTrend: bool): void {
-  for (let next: u32 = 1; next < ranking.count; next++) {
-    const row = ranking.at(next);
-    let at = next;
-    while (at > 0 && isBefore(row, ranking.at(at - 1), byTrend)) {
-      store<u32>(ranking.order + (at << 2), load<u32>(ranking.order + ((at - 1) << 2)));
-      at -= 1;
-    }
-    store<u32>(ranking.order + (at << 2), <u32>changetype<usize>(row));
+  const count = ranking.count;
+  let from: usize = ranking.order;
+  let to = alloc(count << 2);
+  for (let run: u32 = 1; run < count; run <<= 1) {
+    for (let first: u32 = 0; first < count; first += run << 1)
+      merge(from, to, first, min(first + run, count), min(first + (run << 1), count), byTrend);
+    const merged = to;
+    to = from;
+    from = merged;
   }
+  ranking.order = <u32>from;
+}
+
+/** The rows [first, middle) and [middle, end), both in order. */
+function merge(
+  from: usize, to: usize, first: u32, middle: u32, end: u32, byTrend: bool,
+): void {
+  let left = first;
+  let right = middle;
+  for (let next = first; next < end; next++) {
+    const takesRight =
+      left == middle || (right < end && isBefore(rowAt(from, right), rowAt(from, left), byTrend));
+    const row = takesRight ? right++ : left++;
+    store<u32>(to + (<usize>next << 2), load<u32>(from + (<usize>row << 2)));
+  }
+}
+
+@inline
+function rowAt(order: usize, rank: u32): Row {
+  return changetype<Row>(<usize>load<u32>(order + (<usize>rank << 2)));
 }
 
 function isBefore(left: Row, right: Row, byTrend: bool): bool {

@@ -27,8 +27,9 @@ export function report(limit: u32, order: u32): usize {
   if (it.version == 0) return changetype<usize>(answer);
   answer.lateCount = <u32>min<f64>(ledger().count, 4294967295);
   const pane = table().pane;
-  answer.userCount = <u32>min<f64>(nearest<f64>(users().count(SPAN_MINUTE, pane)), 4294967295);
-  answer.userCountError = users().error(SPAN_MINUTE, pane);
+  const userCount = users().count(SPAN_MINUTE, pane);
+  answer.userCount = <u32>min<f64>(nearest<f64>(userCount), 4294967295);
+  answer.userCountError = users().errorOf(SPAN_MINUTE, pane, userCount);
 
   const ranking = rankByTrend(answer.userCountError == 0 ? answer.userCount : 0xffffffff);
   const exhibits = findExhibits(ranking);

@@ -74,8 +74,7 @@ class Sections {
       this.binsMax = metricsBinsMax(metrics(), span, METRICS_BYTES_MAX);
       this.metricBytes = metricsEncodedBytes(metrics(), span, this.binsMax);
     }
-    const terms = termsOf(span);
-    terms.cut(TERMS_MAX);
+    const terms = termsOf(span, TERMS_MAX);
     this.terms = <u32>changetype<usize>(terms);
     this.termBytes = TERMS_HEADER_BYTES;
     for (let rank: u32 = 0; rank < terms.count; rank++)

@@ -33,8 +33,9 @@ export function summaryReport(span: u32, limit: u32): usize {
   const pane = table().pane;
   answer.eventCount = timeline().count(span);
   answer.weightSum = timeline().weight(span, weights());
-  answer.userCount = nearest<f64>(users().count(span, pane));
-  answer.userCountError = users().error(span, pane);
+  const userCount = users().count(span, pane);
+  answer.userCount = nearest<f64>(userCount);
+  answer.userCountError = users().errorOf(span, pane, userCount);
   answer.duplicateCount = <f64>it.duplicateCount;
   answer.repeatedCount = <f64>it.repeatedCount;
   answer.metricsRefused = metrics().refused + metrics().ignored;
@@ -130,8 +131,8 @@ function writeMetric(to: MetricSummary, from: MetricReport): void {
 }
 
 function writeTerms(answer: SummaryReport, span: u32, limit: u32): void {
-  const terms = termsOf(span);
-  const count = min(limit, terms.count);
+  const terms = termsOf(span, limit);
+  const count = terms.count;
   const list = alloc(<usize>count * TERM_COUNT_BYTES);
   for (let rank: u32 = 0; rank < count; rank++) {
     const term = terms.at(rank);

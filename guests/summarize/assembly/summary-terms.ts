@@ -28,12 +28,14 @@ export class SpanTerm {
   keyBytes: u32;
 }
 
-/** Terms of one window, most frequent first. Lies in the arena. */
+/** The most frequent terms of one window, in that order. Lies in the arena. */
 @unmanaged
 export class SpanTerms {
   /** At most this many events of any one term that is not listed. */
   untracked: f64;
   count: u32;
+  /** At most so many. */
+  room: u32;
   terms: u32;
 
   @inline
@@ -41,31 +43,45 @@ export class SpanTerms {
     return changetype<SpanTerm>(<usize>(this.terms + rank * <u32>offsetof<SpanTerm>()));
   }
 
-  /** Keeps the first ones. */
-  cut(count: u32): void {
-    for (let rank = count; rank < this.count; rank++)
-      this.untracked = max<f64>(this.untracked, this.at(rank).high);
-    this.count = min(this.count, count);
-  }
-
-  @inline
-  push(key: usize, keyBytes: u32, low: f64, high: f64): void {
-    const term = this.at(this.count++);
+  /** Lists a term, if it is one of them. Of equal ones the first that is offered comes first. */
+  offer(key: usize, keyBytes: u32, low: f64, high: f64): void {
+    let at = this.count;
+    if (at == this.room) {
+      if (at == 0) return this.leaveOut(high);
+      at -= 1;
+      const last = this.at(at);
+      if (!isBefore(low, high, last)) return this.leaveOut(high);
+      this.leaveOut(last.high);
+    } else {
+      this.count = at + 1;
+    }
+    for (; at > 0 && isBefore(low, high, this.at(at - 1)); at--) {
+      const from = changetype<usize>(this.at(at - 1));
+      const to = changetype<usize>(this.at(at));
+      v128.store(to, v128.load(from));
+      store<u64>(to, load<u64>(from, 16), 16);
+    }
+    const term = this.at(at);
     term.low = low;
     term.high = high;
     term.key = <u32>key;
     term.keyBytes = keyBytes;
   }
+
+  @inline
+  leaveOut(high: f64): void {
+    this.untracked = max<f64>(this.untracked, high);
+  }
 }
 
-export function termsOf(span: u32): SpanTerms {
+/** Those that are left out cost a comparison each. */
+export function termsOf(span: u32, room: u32): SpanTerms {
   const terms = changetype<SpanTerms>(alloc(offsetof<SpanTerms>()));
   const rows = readTermSpans();
-  const most = table().count + rows.count;
-  terms.terms = <u32>alloc(most * <u32>offsetof<SpanTerm>());
+  terms.terms = <u32>alloc(room * <u32>offsetof<SpanTerm>());
+  terms.room = room;
   if (span == SPAN_MINUTE) readWindow(terms);
   else readSpan(terms, rows, span);
-  sort(terms);
   return terms;
 }
 
@@ -76,7 +92,7 @@ function readWindow(terms: SpanTerms): void {
     const own = slots.ownOf(slot);
     if (own == 0) continue;
     const record = slots.record(slot);
-    terms.push(record.key, record.keyBytes, <f64>own, exactOf(slots.upper(slot)));
+    terms.offer(record.key, record.keyBytes, <f64>own, exactOf(slots.upper(slot)));
   }
 }
 
@@ -91,7 +107,7 @@ function readSpan(terms: SpanTerms, spans: TermSpans, span: u32): void {
     if (low == 0 || minute.isDone(slot)) continue;
     const record = slots.record(slot);
     const high = untracked + exactOf(minute.high(slot));
-    terms.push(record.key, record.keyBytes, <f64>low, high);
+    terms.offer(record.key, record.keyBytes, <f64>low, high);
   }
 }
 
@@ -105,27 +121,11 @@ function readRow(
   const missed = exactOf(spans.minuteMissed(index, table(), minute, slot));
   const high = spans.high(index, span) + own + missed;
   if (slot != NO_SLOT) minute.setDone(slot);
-  if (low > 0) terms.push(row.key, row.keyBytes, low, high);
-  else terms.untracked = max<f64>(terms.untracked, high);
-}
-
-/** Insertion sort: some 280 terms at most, on a question and not on an event. */
-function sort(terms: SpanTerms): void {
-  const bytes = offsetof<SpanTerm>();
-  const held = changetype<SpanTerm>(alloc(bytes));
-  for (let next: u32 = 1; next < terms.count; next++) {
-    memory.copy(changetype<usize>(held), changetype<usize>(terms.at(next)), bytes);
-    let at = next;
-    while (at > 0 && isBefore(held, terms.at(at - 1))) {
-      const behind = changetype<usize>(terms.at(at - 1));
-      memory.copy(changetype<usize>(terms.at(at)), behind, bytes);
-      at -= 1;
-    }
-    memory.copy(changetype<usize>(terms.at(at)), changetype<usize>(held), bytes);
-  }
+  if (low > 0) terms.offer(row.key, row.keyBytes, low, high);
+  else terms.leaveOut(high);
 }
 
 @inline
-function isBefore(left: SpanTerm, right: SpanTerm): bool {
-  return left.low != right.low ? left.low > right.low : left.high > right.high;
+function isBefore(low: f64, high: f64, other: SpanTerm): bool {
+  return low != other.low ? low > other.low : high > other.high;
 }

@@ -68,7 +68,7 @@ export function count(span: u32, current: u32): f64 {
 }
 
 export function error(span: u32, current: u32): f64 {
-  return users().error(span, current);
+  return users().errorOf(span, current, users().count(span, current));
 }
 
 export function encodedKind(span: u32, current: u32): u32 {

@@ -149,12 +149,11 @@ export class UserSpans {
     return this.estimate(span);
   }
 
-  /** Relative standard error of `count`, 0 if it is exact. */
-  error(span: u32, current: u32): f64 {
+  /** Relative standard error of `count`, which is given; 0 if it is exact. */
+  errorOf(span: u32, current: u32, count: f64): f64 {
     this.roll(current);
     if (this.isExact(span)) return 0;
-    if (this.isWhole(span)) return errorUltra(ULTRA_P);
-    return errorRanks(this.estimate(span));
+    return this.isWhole(span) ? errorUltra(ULTRA_P) : errorRanks(count);
   }
 
   /** Which section of the portable form holds the users of a span. */
