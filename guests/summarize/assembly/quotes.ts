@@ -11,6 +11,7 @@
 import { state, table } from "./state";
 import { expectedOf } from "../../sdk/assembly/sketches/trend";
 import { NO_SLOT } from "../../sdk/assembly/sketches/space-saving";
+import { putExcerpt } from "../../sdk/assembly/text/excerpt";
 
 export const QUOTE_BYTES: u32 = 256;
 /** Terms of a message by which its worth is judged anew. */
@@ -280,54 +281,9 @@ function write(quote: Quote, from: Candidate): void {
   quote.textLen = <u8>putText(quote.text, min(room, TEXT_BYTES_MAX), from.text, from.textLen);
 }
 
-/**
- * Copies UTF-8, white space and controls as one space each run; what is too long is cut at a word.
- */
+/** An excerpt of text, and zeros behind it. */
 function putText(to: usize, room: u32, from: usize, bytes: u32): u32 {
-  let length: u32 = 0;
-  let space: u32 = 0;
-  let at: u32 = 0;
-  while (at < bytes) {
-    const byte = load<u8>(from + at);
-    if (byte <= 0x20 || byte == 0x7f) {
-      if (length > 0 && load<u8>(to + length - 1) != 0x20) {
-        if (length == room) break;
-        space = length;
-        store<u8>(to + length++, 0x20);
-      }
-      at += 1;
-      continue;
-    }
-    const size = codePointBytes(byte);
-    if (length + size > room) break;
-    memory.copy(to + length, from + at, size);
-    length += size;
-    at += size;
-  }
-  if (length > 0 && load<u8>(to + length - 1) == 0x20) length -= 1;
-  if (at < bytes) length = ellipsize(to, length, space, room);
+  const length = putExcerpt(to, room, from, bytes);
   memory.fill(to + length, 0, room - length);
   return length;
-}
-
-/** Makes room for "…" behind the last word, or behind the last character of one endless word. */
-function ellipsize(to: usize, length: u32, space: u32, room: u32): u32 {
-  if (room < 3) return 0;
-  if (space * 2 > length && length + 3 > room) length = space;
-  while (length + 3 > room) {
-    length -= 1;
-    while (length > 0 && (load<u8>(to + length) & 0xc0) == 0x80) length -= 1;
-  }
-  while (length > 0 && load<u8>(to + length - 1) == 0x20) length -= 1;
-  store<u8>(to + length, 0xe2);
-  store<u8>(to + length, 0x80, 1);
-  store<u8>(to + length, 0xa6, 2);
-  return length + 3;
-}
-
-@inline
-function codePointBytes(first: u8): u32 {
-  if (first < 0x80) return 1;
-  if (first < 0xe0) return 2;
-  return first < 0xf0 ? 3 : 4;
 }

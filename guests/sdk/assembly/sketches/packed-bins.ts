@@ -65,7 +65,8 @@ class BinModel {
   // @ts-ignore: decorator
   @inline
   protected expected(least: u64): u64 {
-    const mean = <u64>(this.mean + 0.5);
+    // By way of i64, as below: no count comes near 2^63, and for u64 there is no instruction.
+    const mean = <u64><i64>(this.mean + 0.5);
     return mean - min(mean, least);
   }
 
@@ -74,7 +75,7 @@ class BinModel {
   protected learnCount(count: u64, expected: u64, least: u64): void {
     const distance = abs<i64>(<i64>(count - least) - <i64>expected);
     this.distance += (<f32>distance - this.distance) * 0.25;
-    this.mean += (<f32>count - this.mean) * 0.5;
+    this.mean += (<f32><i64>count - this.mean) * 0.5;
   }
 }
 
@@ -119,7 +120,7 @@ export class BinReader extends BinModel {
       count = this.learn(this.value(parameterOf(this.distance)), 1);
       this.last -= <i32>gap + 1;
     }
-    this.count = <f64>count;
+    this.count = <f64><i64>count;
     if (this.hasPairs) this.index = this.last << 1;
     else this.index = this.wantsPairs ? pairOf(this.last) : this.last;
     return true;
@@ -235,7 +236,7 @@ export class BinWriter extends BinModel {
       this.putBits(<u64>(index + INDEX_BIAS), FIRST_BITS);
       this.written = index + 1;
     }
-    const count = <u64>min<f64>(this.count, COUNT_MAX);
+    const count = <u64><i64>(this.count < COUNT_MAX ? this.count : COUNT_MAX);
     let gap = <u32>(this.written - index - 1);
     let isWritten = false;
     if (this.isDense) {
@@ -270,8 +271,7 @@ export class BinWriter extends BinModel {
     const quotient = value >> <u64>parameter;
     if (quotient < <u64>QUOTIENT_END) {
       const low = value & ((<u64>1 << <u64>parameter) - 1);
-      this.putBits(<u64>1 << quotient, <u32>quotient + 1);
-      this.putBits(low, parameter);
+      this.putBits((low << 1 | 1) << quotient, <u32>quotient + 1 + parameter);
     } else {
       const length = 64 - <u32>clz(value);
       this.putBits(<u64>(length - 1) << <u64>QUOTIENT_END, QUOTIENT_END + LENGTH_BITS);
@@ -280,7 +280,7 @@ export class BinWriter extends BinModel {
     }
   }
 
-  /** At most 40 bits. */
+  /** At most 57 bits. */
   // @ts-ignore: decorator
   @inline
   private putBits(bits: u64, count: u32): void {
