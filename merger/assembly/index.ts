@@ -15,7 +15,7 @@ import {
 import { INPUT, MERGED, OUTPUT, TERMS } from "./layout";
 import { MERGE_TERMS_MAX } from "./limits.gen";
 import {
-  COUNT_MAX, COUNT_METRICS_REFUSED, COUNT_WEIGHTS, COUNTS, COUNTS_BYTES, fnv1a, HEADER_BYTES,
+  checksumOf, COUNT_MAX, COUNT_METRICS_REFUSED, COUNT_WEIGHTS, COUNTS, COUNTS_BYTES, HEADER_BYTES,
   KIND_COUNTS, KIND_METRICS, KIND_TERMS, MAGIC, padded, SECTION_BYTES, VERSION,
 } from "./portable";
 import { writeReport } from "./report";
@@ -103,7 +103,7 @@ export function encode(): u32 {
   store<f64>(OUTPUT, it.startMs, 8);
   store<f64>(OUTPUT, it.endMs, 16);
   store<u32>(OUTPUT, payloadBytes, 24);
-  store<u32>(OUTPUT, fnv1a(OUTPUT + HEADER_BYTES, payloadBytes), 28);
+  store<u32>(OUTPUT, checksumOf(OUTPUT, payloadBytes), 28);
   return HEADER_BYTES + payloadBytes;
 }
 

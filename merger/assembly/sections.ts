@@ -19,9 +19,9 @@ import { isUtf8 } from "../../batcher/assembly/utf8";
 import { SEEN } from "./layout";
 import { MERGE_TERMS_MAX, SKETCH_USERS_LISTED_MAX } from "./limits.gen";
 import {
-  COUNT_MAX, COUNT_WEIGHTS, COUNTS, COUNTS_BYTES, fnv1a, HEADER_BYTES, isWhole, KIND_COUNTS,
-  KIND_METRICS, KIND_TERMS, KIND_USERS_BITMAP, KIND_USERS_EXACT, KIND_USERS_ULTRA, MAGIC, padded,
-  SECTION_BYTES, VERSION,
+  checksumOf, COUNT_MAX, COUNT_WEIGHTS, COUNTS, COUNTS_BYTES, fnv1a, HEADER_BYTES, isWhole,
+  KIND_COUNTS, KIND_METRICS, KIND_TERMS, KIND_USERS_BITMAP, KIND_USERS_EXACT, KIND_USERS_ULTRA,
+  MAGIC, padded, SECTION_BYTES, VERSION,
 } from "./portable";
 
 export const FINE: u32 = 0;
@@ -50,7 +50,7 @@ export function readSketch(at: usize, bytes: u32, span: u32): u32 {
   if (<u32>load<u8>(at, 6) > SPAN_ALL || load<u8>(at, 7) != 0) return CORRUPT;
   const payloadBytes = bytes - HEADER_BYTES;
   if (load<u32>(at, 24) != payloadBytes || (payloadBytes & 7) != 0) return CORRUPT;
-  if (load<u32>(at, 28) != fnv1a(at + HEADER_BYTES, payloadBytes)) return CORRUPT;
+  if (load<u32>(at, 28) != checksumOf(at, payloadBytes)) return CORRUPT;
   if (<u32>load<u8>(at, 6) != span) return OTHER_WINDOW;
   const startMs = load<f64>(at, 8);
   const endMs = load<f64>(at, 16);

@@ -48,7 +48,8 @@ export function reseal(sketch: Uint8Array): Uint8Array {
   const view = new DataView(sketch.buffer, sketch.byteOffset, sketch.byteLength);
   view.setUint32(24, sketch.length - HEADER_BYTES, true);
   let hash = 0x811c9dc5;
-  for (const byte of sketch.subarray(HEADER_BYTES)) hash = Math.imul(hash ^ byte, 0x01000193);
+  const covered = [sketch.subarray(8, 28), sketch.subarray(HEADER_BYTES)];
+  for (const part of covered) for (const byte of part) hash = Math.imul(hash ^ byte, 0x01000193);
   view.setUint32(28, hash >>> 0, true);
   return sketch;
 }

@@ -1,7 +1,7 @@
 // The answer of `sketch`: a window in the portable form, to be merged with others (merger/).
 //
 //    0 u32 magic "NXS1"     8 f64 epoch ms from     24 u32 bytes of the payload
-//    4 u16 version          16 f64 epoch ms to       28 u32 FNV-1a of the payload
+//    4 u16 version          16 f64 epoch ms to       28 u32 FNV-1a of 8 to 27 and the payload
 //    6 u8  span, u8 0       32 the payload: sections { u32 kind, u32 bytes, bytes padded to 8 }
 //
 //   1 counts   f64 events, weights, late, duplicates, repeated, metrics refused
@@ -23,6 +23,7 @@ import { SpanTerms, termsOf } from "./summary-terms";
 const MAGIC: u32 = 0x3153584e;
 const VERSION: u16 = 1;
 const HEADER_BYTES: u32 = 32;
+const FNV_START: u32 = 0x811c9dc5;
 const SECTION_HEADER_BYTES: u32 = 8;
 const KIND_COUNTS: u32 = 1;
 const KIND_METRICS: u32 = 5;
@@ -48,7 +49,7 @@ export function sketchOf(span: u32): usize {
   store<f64>(at, spanStartMs(span), 8);
   store<f64>(at, spanEndMs(span), 16);
   store<u32>(at, out.bytes, 24);
-  store<u32>(at, fnv1a(at + HEADER_BYTES, out.bytes), 28);
+  store<u32>(at, fnv1a(fnv1a(FNV_START, at + 8, 20), at + HEADER_BYTES, out.bytes), 28);
   store<u32>(list, <u32>at);
   store<u32>(list, HEADER_BYTES + out.bytes, 4);
   return list;
@@ -132,8 +133,7 @@ function padded(bytes: u32): u32 {
   return (bytes + 7) & ~7;
 }
 
-function fnv1a(from: usize, bytes: u32): u32 {
-  let hash: u32 = 0x811c9dc5;
+function fnv1a(hash: u32, from: usize, bytes: u32): u32 {
   for (let at: u32 = 0; at < bytes; at++) hash = (hash ^ <u32>load<u8>(from + at)) * 0x01000193;
   return hash;
 }
