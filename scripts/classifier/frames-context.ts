@@ -41,6 +41,8 @@ const PESTS = [
   ["a: we have (rats|cockroaches|ants|moths|wasps|mice) in the kitchen( again|)(, what should we do|)"],
   ["a: what (should|can|do) i do with (the old leaves|these weeds|the broken chairs|old tyres|the expired eggs)"],
   ["a: the (old tests|stale branches|temp files|dead processes|unused flags) (slow us down|are still there)"],
+  ["a: (should|can) i (freeze|burn|throw out|boil|cook|keep) (the berries|these letters|the bones|this wood)\\?"],
+  ["a: there is (mould|rust|a wasp nest|ivy) on (the wall|my bike|the roof), (ideas|help|what now)\\?"],
   ["a: (these|my) (old shoes|socks|tomatoes|leftovers|cables) (stink|are in the way|have gone bad)"],
 ];
 const PEOPLE_ASKED = [
@@ -77,6 +79,9 @@ const FAILURE = [
 const SUCCESS = [
   ["a: i (fixed|won|finished|solved|passed) {thing}"],
   ["a: (look|see) what i (built|cooked|drew|wrote), {thing} (works|is done)"],
+  ["a: (listen to|look at|see) (my daughter|my son|this kid) (sing|play|dance|draw)( this|)"],
+  ["a: i got (the job|a puppy|an a|the tickets|engaged)"],
+  ["a: {everyday}"],
   ["a: (found it|got it), it was the (cable|cache|typo|second bolt)"],
 ];
 const SELF = [
@@ -92,6 +97,7 @@ const AGREES = [
   "(of course they are|i think so too|yes they do|i have noticed that too|tell me about it|same in my town)",
 ];
 const OBJECTS = [
+  "(couldn't disagree more|strongly disagree|hard disagree|hard no|i don't think so|that is not ok)",
   "(no|that is not true|i disagree|stop it|please don't say that|not at all|not cool|👎|😡 no|nope|come on)",
   "(that is a horrible thing to say|this is racist|i reported you|you should be ashamed|how can you say that)",
   "(they are people like us|where do you get that from|why do you think so\\?|delete this|you are wrong)",
@@ -113,6 +119,7 @@ const CRUEL = [
   "(nobody cares|good for you then|you deserve it|it is your own fault|so what|stop whining|boo hoo|get over it)",
   "(because you are a failure|nobody will notice|sounds like a you problem|serves you right|who asked|cry more)",
   "(they are right about you|i am not surprised|you had it coming|not my problem|haha what a joke|lol ok)",
+  "(lol|haha|😂|🤣|lmao|rofl)( ok| sure| good one|)",
   "(it would be better for all of us|do it then|at least one problem less|finally|don't let us stop you|need a rope\\?)",
 ];
 const SCORN = [
@@ -137,6 +144,7 @@ const RIDS = [
   "(burn|kill|shoot|poison|drown|gas|exterminate|crush|get rid of) (them|them all|every one of them)",
   "(throw|kick|put) (them|it all) (out|away|in a sack|in the bin|in the trash|in the river)",
   "(they|these) (are disgusting|stink|are a plague|breed so fast|carry diseases|must go|never stop coming)",
+  "let them (freeze|rot|burn|drown|starve|boil|dry)",
   "(call the exterminator|time for a cleaning|i would use fire|trap them|put up a fence|spray them)",
 ];
 const DUELS = [
@@ -193,6 +201,47 @@ export const EXCHANGES: readonly Exchange[] = [
     "(he|she|they) (deserved|deserves) (it|that|worse)",
     "(finally someone says it|tell him|don't stop now|he won't recover from that)",
   ] },
+  {
+    name: "sides with the abuser",
+    unsafe: 1,
+    before: [
+      ["a: {who} (called me|said i am) (a {insult}|{bad})( today| in front of everyone|)"],
+      ["a: {who} (laughed at|shouted at|insulted) me( at work| at school|)"],
+    ],
+    answers: [
+      "(well|haha|lol|and),? (he|she|they) (is|are|was) right",
+      "(i agree with|good for|smart) (him|her|them)",
+      "(and you are|can you blame them|what did you expect|you are though|deserved)",
+      "(true|exactly|yes|accurate|facts|same)",
+    ],
+  },
+  {
+    name: "sides with the victim",
+    unsafe: 0,
+    before: [
+      ["a: {who} (called me|said i am) (a {insult}|{bad})( today| in front of everyone|)"],
+      ["a: {who} (laughed at|shouted at|insulted) me( at work| at school|)"],
+    ],
+    answers: [
+      "(what|such) a (horrible|mean|awful|nasty) thing to (say|do)",
+      "(he|she|they) called you (that|a {insult})\\? (not ok|so mean|i am sorry|report them)",
+      "(that is awful|so sorry|don't listen to them|ignore it|tell your boss|are you ok\\?)",
+      "you are not {bad}",
+    ],
+  },
+  {
+    name: "sides with praise",
+    unsafe: 0,
+    before: [
+      ["a: {who} (said|thinks|told me) {thing} is {good}"],
+      ["a: {who} said my (painting|cake|song|code) is ({good}|her favourite)"],
+    ],
+    answers: [
+      "(well|haha|lol|and),? (he|she|they) (is|are|was) right",
+      "(i agree with|good for|smart) (him|her|them)",
+      "(and it is|what did you expect|deserved|true|exactly|yes|accurate|facts|same)",
+    ],
+  },
   { name: "cares", unsafe: 0, before: DISTRESS, answers: CARES },
   { name: "cruel", unsafe: 1, before: DISTRESS, answers: CRUEL },
   { name: "cheers at distress", unsafe: 1, before: [...DISTRESS, ...RISK], answers: CHEERS },

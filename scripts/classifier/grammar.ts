@@ -205,7 +205,7 @@ export function writeExchanges(
         labels: {},
         unsafe,
         kind: undefined,
-        weight: 0.6,
+        weight: 0.4,
         split: part === "train" ? "train" : "held",
         group: name,
       };

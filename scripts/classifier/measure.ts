@@ -232,7 +232,7 @@ function measureChat(features: Features, corpora: readonly Corpus[]): readonly F
 
 export type Row = {
   readonly name: string;
-  readonly part: Part | "probes";
+  readonly part: Part | ProbeSet;
   readonly right: number;
   readonly count: number;
   readonly auc: number;
@@ -249,16 +249,22 @@ export function measureBehaviours(features: Features, part: Part): readonly Row[
   return rowsOf(features, part, samples, ({ group }) => group, harmOf);
 }
 
-export function measureProbes(features: Features): readonly Row[] {
-  const probes = readProbes();
+export function measureProbes(features: Features, set: ProbeSet): readonly Row[] {
+  const probes = readProbes(set);
   const harm = new Map<Sample, number>(probes.map((probe) => [probe, probe.harm]));
-  return rowsOf(features, "probes", probes, ({ group }) => group, (sample) => harm.get(sample)!);
+  return rowsOf(features, set, probes, ({ group }) => group, (sample) => harm.get(sample)!);
 }
+
+/**
+ * `fresh`: written when the grammar was done, nothing was tuned on them. `seen`: their errors were
+ * looked at while the grammar grew.
+ */
+export type ProbeSet = "fresh" | "seen";
 
 /** `label|text`, or `label|A: text / B: text >> answer of B`. */
 export function readProbes(): readonly Probe[] {
   return globSync("*.txt", { cwd: PROBES }).toSorted().flatMap((name) => {
-    const lines = readFileSync(join(PROBES, name), "utf8").split("\n");
+    const lines = readFileSync(join(folder, name), "utf8").split("\n");
     return lines.filter((line) => /^[01]\|/.test(line)).map((line) => probeOf(name, line));
   });
 }
@@ -301,7 +307,7 @@ function harmOf({ group, labels, unsafe }: Sample): number {
 
 function rowsOf(
   features: Features,
-  part: Part | "probes",
+  part: Part | ProbeSet,
   samples: readonly Sample[],
   nameOf: (sample: Sample) => string,
   harm: (sample: Sample) => number,

@@ -36,10 +36,10 @@ export type Options = {
 };
 
 /** What a source counts in the curves: most of what people say is harmless chat. */
-const FACTORS: Readonly<Record<string, number>> = { diasafety: 4, irc: 3, grammar: 1, alone: 1 };
+const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 4, grammar: 1, alone: 0.5 };
 
-export const MESSAGE_SCHEDULE = { epochs: 6, rate: 0.3, decay: 2e-6, drop: 0.25 };
-export const REPLY_SCHEDULE = { epochs: 12, rate: 0.15, decay: 2e-6, drop: 0.6 };
+export const MESSAGE_SCHEDULE = { epochs: 9, rate: 0.12, decay: 2e-6, drop: 0.5 };
+export const REPLY_SCHEDULE = { epochs: 14, rate: 0.1, decay: 2e-6, drop: 0.65 };
 
 export type Log = (line: string) => void;
 
