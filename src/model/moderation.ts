@@ -14,11 +14,21 @@ export const CATEGORIES = [
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
+/** Written out, so that it is one shape and quick. */
 export function eachCategory<Value>(
   of: (category: Category) => Value,
 ): Readonly<Record<Category, Value>> {
-  const entries = CATEGORIES.map((category) => [category, of(category)] as const);
-  return Object.fromEntries(entries) as Record<Category, Value>;
+  return {
+    toxicity: of("toxicity"),
+    severeToxicity: of("severeToxicity"),
+    insult: of("insult"),
+    profanity: of("profanity"),
+    threat: of("threat"),
+    identityAttack: of("identityAttack"),
+    sexual: of("sexual"),
+    selfHarm: of("selfHarm"),
+    harmfulReply: of("harmfulReply"),
+  };
 }
 
 export type Action = "allow" | "flag" | "block";

@@ -2,7 +2,7 @@
  * A verdict in the thirteen categories of OpenAI's moderations. What ours say that theirs have no
  * name for is in `nexuscore`; what theirs ask that ours do not judge is false, 0 and of no input.
  */
-import type { Category, Verdict } from "./moderation.ts";
+import { CATEGORIES, type Category, type Verdict } from "./moderation.ts";
 import { shownScore } from "./verdict-answer.ts";
 
 /** Of which of our scores a category of theirs is the greatest (`any`) or the least (`all`). */
@@ -52,16 +52,14 @@ export function openAiResult(verdict: Verdict): OpenAiResult {
     flagged,
     categories: each((mapping) => flagged && met(mapping, (category) => categories[category])),
     category_scores: each((mapping) => scoreOf(mapping, scores)),
-    category_applied_input_types: each((mapping) => (sourcesOf(mapping).length > 0 ? TEXT : NONE)),
+    category_applied_input_types: APPLIED,
     nexuscore: {
       id: verdict.id,
       action,
       proposedAction: verdict.proposedAction,
       reason: verdict.reason,
       severity: verdict.severity,
-      categories: Object.entries(categories).flatMap(([category, is]) => {
-        return is ? [category as Category] : [];
-      }),
+      categories: CATEGORIES.filter((category) => categories[category]),
       contextUsed: verdict.contextUsed,
       language: verdict.language,
       policyVersion: verdict.policy.version,
@@ -70,13 +68,15 @@ export function openAiResult(verdict: Verdict): OpenAiResult {
   };
 }
 
-const TEXT = ["text"] as const;
-const NONE = [] as const;
 const NAMES = Object.keys(OPENAI_CATEGORIES) as OpenAiCategory[];
+const APPLIED: OpenAiResult["category_applied_input_types"] = each((mapping) => {
+  return sourcesOf(mapping).length > 0 ? ["text"] : [];
+});
 
 function each<Value>(of: (mapping: Mapping) => Value): ByCategory<Value> {
-  const entries = NAMES.map((name) => [name, of(OPENAI_CATEGORIES[name])] as const);
-  return Object.fromEntries(entries) as Record<OpenAiCategory, Value>;
+  const values: Partial<Record<OpenAiCategory, Value>> = {};
+  for (const name of NAMES) values[name] = of(OPENAI_CATEGORIES[name]);
+  return values as Record<OpenAiCategory, Value>;
 }
 
 function sourcesOf(mapping: Mapping): readonly Category[] {
@@ -88,7 +88,12 @@ function met(mapping: Mapping, is: (category: Category) => boolean): boolean {
 }
 
 function scoreOf(mapping: Mapping, scores: Verdict["scores"]): number {
-  const sources = sourcesOf(mapping).map((category) => scores[category]);
+  const isAny = "any" in mapping;
+  const sources = sourcesOf(mapping);
   if (sources.length === 0) return 0;
-  return shownScore("any" in mapping ? Math.max(...sources) : Math.min(...sources));
+  let score = isAny ? 0 : 1;
+  for (const category of sources) {
+    score = isAny ? Math.max(score, scores[category]) : Math.min(score, scores[category]);
+  }
+  return shownScore(score);
 }

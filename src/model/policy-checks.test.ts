@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CONTEXT_TURNS_MAX, POLICY_TERM_BYTES_MAX } from "./limits.ts";
-import { CATEGORIES } from "./moderation.ts";
+import { CATEGORIES, eachCategory } from "./moderation.ts";
 import { checkPolicy } from "./policy-checks.ts";
 import { POLICY_DEFAULT } from "./policy-default.ts";
 import type { Policy } from "./policy.ts";
@@ -190,4 +190,9 @@ test("policy: a block without a flag flags, and roles and context that undo othe
     "roleNeverFlagged /roles/0/leniency",
   ]);
   assert.deepEqual(warningsOf({ context: { turnsMax: 0 } }), ["contextOff /context/turnsMax"]);
+});
+
+test("categories: each has its place in every map of them", () => {
+  assert.deepEqual(Object.keys(eachCategory((category) => category)), [...CATEGORIES]);
+  assert.deepEqual(Object.values(eachCategory((category) => category)), [...CATEGORIES]);
 });
