@@ -70,3 +70,20 @@ test("one foreign word or name does not change the language", () => {
   assert.equal(told("I was at the Straße in Köln and it was great"), "en detected full");
   assert.equal(told("they said Привет to all of us here"), "en detected full");
 });
+
+test("words of another language around English ones do not hide them", () => {
+  const score = (text: string, language?: string): number =>
+    moderator.judge({ text, language, tsMs: 0 }).scores[0]!;
+  const english = "you are what they said toxic90";
+  assert.equal(score(english), 0.9);
+  assert.equal(score(`que para los una esto pero porque ${english}`), 0.9);
+  assert.equal(score(`что это такое почему они говорят ${english}`), 0.9);
+  assert.equal(score("que para los una esto pero porque toxic90"), 0, "there is no English");
+  assert.equal(score(`${"que para los una esto pero porque ".repeat(9)}you hot1 toxic90`), 0.9);
+  assert.equal(score("что это такое почему они говорят hot1 toxic90"), 0.9);
+  assert.equal(score(english, "es"), 0, "a tag that is given is believed");
+  assert.equal(
+    told(`${"que para los una esto pero porque ".repeat(9)}you hot1`),
+    "es detected full",
+  );
+});

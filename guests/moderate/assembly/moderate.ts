@@ -15,7 +15,7 @@ import {
   conversationAt, crowd, findConversation, keepWithin, remember, removeConversation, tidy,
 } from "./conversations";
 import { decide, Decision, openDecision, takeListed, takeScores } from "./decision";
-import { Language, languageOf } from "./language";
+import { hasEnglish, Language, languageOf } from "./language";
 import { countLists, meetLists, writeLists } from "./lists";
 import { checkPolicy, Entry } from "./policy";
 import { readRequest, Request } from "./request";
@@ -29,8 +29,8 @@ import {
 import { Draft, Turn, turnsKept } from "./turns";
 import { verdictOf } from "./verdict";
 import {
-  LANGUAGE_SOURCE_UNKNOWN, LANGUAGE_SUPPORT_FULL, LANGUAGE_SUPPORT_LISTS, Turn as ToldTurn,
-  TURN_BYTES, ModeratorUsage, MODERATOR_USAGE_BYTES,
+  LANGUAGE_SOURCE_GIVEN, LANGUAGE_SOURCE_UNKNOWN, LANGUAGE_SUPPORT_FULL, LANGUAGE_SUPPORT_LISTS,
+  MODERATOR_USAGE_BYTES, ModeratorUsage, Turn as ToldTurn, TURN_BYTES,
 } from "./world.gen";
 
 export function configure(policy: usize, bytes: usize): void {
@@ -120,20 +120,23 @@ function score(
   decision: Decision, request: Request, language: Language, context: Context,
   message: MessageScore, reply: ReplyScore,
 ): void {
-  const isFull = language.support == LANGUAGE_SUPPORT_FULL;
-  const answers = isFull && context.count != 0;
+  const isGiven = language.source == LANGUAGE_SOURCE_GIVEN;
+  const isForeign = language.support != LANGUAGE_SUPPORT_FULL;
+  const answers = context.count != 0 && !(isForeign && isGiven);
   const wants = (answers ? WANT_ANSWER : 0) | (isKept(request) ? WANT_TRACE : 0);
   scoreMessage(request.text, request.textLen, wants, changetype<usize>(message));
   const isListed = language.support == LANGUAGE_SUPPORT_LISTS;
-  if (!isFull) {
+  if (isForeign && !hasEnglish(language, message.hotCount + message.slurCount)) {
     if (isListed) takeListed(decision, message.foreign);
     return;
   }
+  language.support = LANGUAGE_SUPPORT_FULL;
   const flags = context.isBanter ? FLAG_BANTER : 0;
   scoreReply(context.parents, answers ? context.count : 0, flags, changetype<usize>(reply));
   takeScores(decision, message, reply);
-  // A few words of nobody knows which language: whichever list they are on.
-  if (language.source == LANGUAGE_SOURCE_UNKNOWN) takeListed(decision, message.foreign);
+  // A few words of nobody knows which language, or of two: whichever list they are on.
+  const isOpen = language.source == LANGUAGE_SOURCE_UNKNOWN || isListed;
+  if (isOpen) takeListed(decision, message.foreign);
 }
 
 /** Whether the message becomes a turn of its conversation. */

@@ -2,6 +2,7 @@
 //
 //   toxic80 hate80 insult80 profane80 threat80 sexual80 selfharm80   .80 of that lane
 //   slur1, aimed1           a slur; said at somebody
+//   hot1                    a word that is abusive in English
 //   foreign1 foreign2 …     words of other languages' lists: the bits
 //   raise70                 .70 is the toxicity if there is context
 //   echo                    the toxicity is that of the newest turn of the context
@@ -69,6 +70,7 @@ class Said {
   slur: u32;
   aimed: u32;
   foreign: u32;
+  hot: u32;
   echo: bool;
   seen: bool;
   relation: bool;
@@ -100,6 +102,7 @@ export function scoreMessage(text: usize, bytes: u32, wants: u32, into: usize): 
   score.slurCount = said().slur;
   score.acts = said().aimed != 0 ? ACT_YOU : 0;
   score.foreign = said().foreign;
+  score.hotCount = said().hot;
 }
 
 export function traceOf(into: usize): void {
@@ -181,6 +184,7 @@ function takeWord(at: usize, bytes: u32): void {
   if (starts(at, bytes, "slur")) said().slur = value;
   if (starts(at, bytes, "aimed")) said().aimed = value;
   if (starts(at, bytes, "foreign")) said().foreign |= value;
+  if (starts(at, bytes, "hot")) said().hot = value;
   if (starts(at, bytes, "echo")) said().echo = true;
   if (starts(at, bytes, "seen")) said().seen = true;
   if (starts(at, bytes, "relation")) said().relation = true;
