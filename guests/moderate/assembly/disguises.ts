@@ -7,7 +7,8 @@ import { hashFolded } from "../../sdk/assembly/text/hash";
 import { isForeign, lookalike } from "./letters";
 import { ABROAD, HIDDEN, HIDDEN_OR_TARGET, classesOf, spelledLike } from "./lexicon";
 import { HOT, PHRASE_START, TELLING } from "./lexicon.gen";
-import { FORM_TOP, isAllowed, longestListed, setForm, TEXT_START, TRIAL } from "./reading";
+import { FORM_TOP, isAllowed, setForm, TEXT_START, TRIAL } from "./reading";
+import { longestListed } from "./tags";
 import { FLAG_DISGUISED, FLAG_DRAWN_OUT, Token } from "./tokens";
 
 export const SOFT_NONE: usize = 0;
@@ -22,9 +23,9 @@ const LEET: usize = memory.data<u8>([
 ]);
 
 /**
- * Finds the best reading of a word. `symbols`: bit 0 letters in another dress, bit 1 signs among the
- * letters. Returns where the text goes on if a sign in the word (the first at `softAt` of the text,
- * `softForm` of the form) turned out to be no letter of it, else SOFT_NONE.
+ * Finds the best reading of a word. `symbols`: bit 0 letters in another dress, bit 1 signs among
+ * the letters. Returns where the text goes on if a sign in the word (the first at `softAt` of the
+ * text, `softForm` of the form) turned out to be no letter of it, else SOFT_NONE.
  */
 export function resolve(
   token: Token, letters: u32, digits: u32, foreign: u32, symbols: u32, softAt: usize,
@@ -64,8 +65,8 @@ function cutSoft(token: Token, softAt: usize, softForm: usize): usize {
 }
 
 /**
- * The word in ASCII at TRIAL, if every letter of another alphabet looks like one; its bytes, else 0.
- * A word of that alphabet alone must be a hidden one: it may well be of its language.
+ * The word in ASCII at TRIAL, if every letter of another alphabet looks like one; its bytes, else
+ * 0. A word of that alphabet alone must be a hidden one: it may well be of its language.
  */
 function mapLookalikes(form: usize, bytes: u32, isMixed: bool): u32 {
   const end = form + bytes;

@@ -3,14 +3,14 @@
 //   words      one, two in a row, two with one between; each word with its subject ("you:stupid")
 //   letters    3 to 5 in a row inside words of 4 and more, with the scope of the word
 //   structure  the sequence of the words' classes (GROUP COPULA TRAIT_BAD, FUTURE HARM SECOND),
-//              which knows words that no training text had; and conjunctions of class, scope, target
+//              which knows words that no training text had; class with scope, object, subject
 //
 // A word in a scope is another word (scopes.ts), and all identity words are one word.
 import {
-  AMBIGUOUS, AGREEMENT, BODY, CONTEMPT, COPULA, CRIME, DEHUMANIZING, DISEASE, EXCLUSION, FAMILY,
-  FIRST, FUTURE, GAME, GROUP, HARM, HATE_VERB, HOT, INFERIOR, INSULT, LOVE_VERB, NEGATOR, OBLIGATION,
-  PERSON, PRAISE, PROFANITY, PROUD, QUANTIFIER, REFLEXIVE, RIGHTS, SECOND, SELF_HARM, SEXUAL, SLUR,
-  TELLING, THING, THIRD, TRAIT_BAD, TRAIT_GOOD, VEILED, WEAPON, WISH, MIGRANT,
+  AGREEMENT, AMBIGUOUS, BODY, CONTEMPT, COPULA, CRIME, DEHUMANIZING, DISEASE, EXCLUSION, FAMILY,
+  FIRST, FUTURE, GAME, GROUP, HARM, HATE_VERB, HOT, INFERIOR, INSULT, LOVE_VERB, MIGRANT, NEGATOR,
+  OBLIGATION, PERSON, PRAISE, PROFANITY, PROUD, QUANTIFIER, REFLEXIVE, RIGHTS, SECOND, SELF_HARM,
+  SEXUAL, SLUR, TELLING, THING, THIRD, TRAIT_BAD, TRAIT_GOOD, VEILED, WEAPON, WISH,
 } from "./lexicon.gen";
 import { GROUP_LETTERS, GROUP_STRUCTURE, GROUP_WORDS } from "./model";
 import { tokenCount } from "./reading";
@@ -41,8 +41,9 @@ const EMOJI_TOKENS_MAX: u32 = 24;
 const EMOJI_MAX: u32 = 6;
 
 /** What a message can be about whom. */
-const CONTENT: u64 = SLUR | SELF_HARM | HARM | VEILED | EXCLUSION | CONTEMPT | HATE_VERB | INFERIOR |
-  CRIME | DEHUMANIZING | DISEASE | INSULT | SEXUAL | PROFANITY | TRAIT_BAD | LOVE_VERB | TRAIT_GOOD |
+const CONTENT: u64 = SLUR | SELF_HARM | HARM | VEILED | EXCLUSION | CONTEMPT | HATE_VERB |
+  INFERIOR | CRIME | DEHUMANIZING | DISEASE | INSULT | SEXUAL | PROFANITY | TRAIT_BAD |
+  LOVE_VERB | TRAIT_GOOD |
   RIGHTS | PRAISE | WEAPON;
 const TARGETS: u64 = SECOND | FIRST | THIRD | GROUP | PERSON | FAMILY | THING | GAME | REFLEXIVE;
 
@@ -285,7 +286,8 @@ function sentences(count: u32): void {
   let targets: u64 = 0;
   let modal: u64 = 0;
   for (let index: u32 = 0; index <= count; index++) {
-    const isEnd = index == count || isStop(tokenAt(index)) || (tokenAt(index).flags & FLAG_LINE) != 0;
+    const isEnd = index == count || isStop(tokenAt(index)) ||
+      (tokenAt(index).flags & FLAG_LINE) != 0;
     if (isEnd) {
       company(content & ~scoped, targets, 0);
       company(scoped, targets, 1);

@@ -6,9 +6,10 @@ import { hashFolded } from "../../sdk/assembly/text/hash";
 import { HIDDEN, HIDDEN_OR_TARGET, classesOf } from "./lexicon";
 import { TELLING } from "./lexicon.gen";
 import {
-  COUNT, FORM_TOP, HUNG_COUNT, isAllowed, isHanger, longestListed, setForm, TRIAL,
+  COUNT, FORM_TOP, HUNG_COUNT, isAllowed, isHanger, setForm, TRIAL,
 } from "./reading";
 import { FORMS, FORMS_BYTES } from "./scratch";
+import { longestListed } from "./tags";
 import {
   FLAG_DISGUISED, FLAG_SPACED, KIND_MARK, KIND_WORD, TOKEN_BYTES, Token, tokenAt,
 } from "./tokens";
@@ -59,8 +60,8 @@ function isPart(token: Token): bool {
 }
 
 /**
- * Letters that stand alone from token `from` on. Returns the tokens used << 16 | the tokens made, 0
- * if they make no word.
+ * Letters that stand alone from token `from` on. Returns the tokens used << 16 | the tokens made,
+ * 0 if they make no word.
  */
 function joinLetters(from: u32, count: u32, to: u32): u32 {
   let letters: u32 = 0;
@@ -76,8 +77,8 @@ function joinLetters(from: u32, count: u32, to: u32): u32 {
         const found = next - last;
         if (gap != 0 && found != gap) break;
         // "e.g. this": a mark with space behind it alone ends something.
-        const marked = found > 1 ? tokenAt(next - 1).flags & FLAG_SPACED : token.flags & FLAG_SPACED;
-        if ((token.flags & FLAG_SPACED) != marked) break;
+        const mark = found > 1 ? tokenAt(next - 1) : token;
+        if (((token.flags ^ mark.flags) & FLAG_SPACED) != 0) break;
         gap = found;
         const isWide = found == 1 && token.start - tokenAt(last).end > 1;
         if (isWide && firstEnd == 0) firstEnd = letters;
@@ -86,9 +87,11 @@ function joinLetters(from: u32, count: u32, to: u32): u32 {
       store<u8>(TRIAL + letters, byte - 0x30 < 10 ? <u32>load<u8>(LEET + byte - 0x30) : byte);
       letters++;
       last = next++;
-    } else if (isPart(token) && next == last + 1 && next + 1 < count && isAlone(tokenAt(next + 1))) {
+    } else {
+      const isBetween = next == last + 1 && next + 1 < count && isAlone(tokenAt(next + 1));
+      if (!isBetween || !isPart(token)) break;
       next++;
-    } else break;
+    }
   }
   if (letters < 3) return 0;
   // More than one space parts two words; so does the lexicon.

@@ -53,7 +53,8 @@ function numberedAt(p: usize, end: usize): u32 {
 export function isInvisible(codePoint: u32): bool {
   if (codePoint < 0x2000) {
     return codePoint == 0xad || codePoint == 0x34f || codePoint == 0x61c ||
-      (codePoint >= 0x115f && codePoint <= 0x1160) || (codePoint >= 0x17b4 && codePoint <= 0x17b5) ||
+      (codePoint >= 0x115f && codePoint <= 0x1160) ||
+      (codePoint >= 0x17b4 && codePoint <= 0x17b5) ||
       (codePoint >= 0x180b && codePoint <= 0x180f);
   }
   if (codePoint < 0x2070) {
@@ -61,13 +62,14 @@ export function isInvisible(codePoint: u32): bool {
       (codePoint >= 0x202a && codePoint <= 0x202e) || codePoint >= 0x2060;
   }
   return codePoint == 0x3164 || codePoint == 0xfeff || codePoint == 0xffa0 ||
-    (codePoint >= 0xfe00 && codePoint <= 0xfe0f) || (codePoint >= 0xe0000 && codePoint < 0xe1000) ||
+    (codePoint >= 0xfe00 && codePoint <= 0xfe0f) ||
+    (codePoint >= 0xe0000 && codePoint < 0xe1000) ||
     (codePoint >= 0xfff0 && codePoint <= 0xfffb);
 }
 
 /**
- * The small ASCII letter, digit or sign that a character from U+0080 on stands for beyond doubt: with
- * marks, full-width, mathematical, circled, squared. Otherwise the character itself.
+ * The small ASCII letter, digit or sign that a character from U+0080 on stands for beyond doubt:
+ * with marks, full-width, mathematical, circled, squared. Otherwise the character itself.
  */
 export function undressed(codePoint: u32): u32 {
   if (codePoint < 0x250) {

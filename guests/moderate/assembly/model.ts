@@ -11,7 +11,7 @@ export const LANE_SEXUAL: u32 = 5;
 export const LANE_SELF_HARM: u32 = 6;
 export const MESSAGE_LANE_COUNT: u32 = 8;
 
-/** Lanes of a reply row: 0 unsafe, then the gate by kind of conversation, then an expert each. */
+/** Lanes of a reply row: unsafe, then the gate by kind of conversation, then an expert each. */
 export const LANE_UNSAFE: u32 = 0;
 export const LANE_GATE: u32 = 1;
 export const LANE_EXPERT: u32 = 6;
@@ -22,7 +22,7 @@ export const REPLY_LANE_COUNT: u32 = 16;
 export const MESSAGE_BUCKET_MASK: u32 = (1 << 19) - 1;
 export const REPLY_BUCKET_MASK: u32 = (1 << 17) - 1;
 
-/** Groups of features. The rows of each are summed and scaled by the group's scale / sqrt(count). */
+/** Groups of features. The sum of each is scaled by the group's scale / sqrt(count). */
 export const GROUP_WORDS: u32 = 0;
 export const GROUP_LETTERS: u32 = 1;
 export const GROUP_STRUCTURE: u32 = 2;

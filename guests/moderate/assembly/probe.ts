@@ -1,7 +1,7 @@
 // The features and scores as a module of their own: for training, which must see what the guest
 // sees, and for tests. Text, lists and traces lie behind the guest's memory.
-import { messageFeatures, mix } from "./features";
-import { beforeOf, beginRelations, beginSums, RECORD, RECORD_COUNT } from "./sums";
+import { messageFeatures } from "./features";
+import { beforeOf, beginSums, RECORD, RECORD_COUNT } from "./sums";
 import { GROUP_BEFORE_WORDS, GROUP_LETTERS } from "./model";
 import { read as readTokens } from "./reading";
 import { readScopes } from "./scopes";

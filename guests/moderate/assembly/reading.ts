@@ -2,26 +2,27 @@
 //
 // A token is a word, a number, a mark or an emoji. A word's normal form is small, without marks, in
 // ASCII where its letters are only dressed otherwise (full-width, mathematical, circled), and has
-// no letter more than twice in a row. Where that form is not in the lexicon and the word looks as if
-// written to be missed, disguises.ts tries other readings of it; joins.ts puts words together that
-// were taken apart ("i d i o t", "k.i.l.l"). What was read stands at FORMS, every form between two
-// underscores, and each token knows the bytes of the text that it came from.
+// no letter more than twice in a row. Where that form is not in the lexicon and the word looks as
+// if written to be missed, disguises.ts tries other readings of it; joins.ts puts words together
+// that were taken apart ("i d i o t", "k.i.l.l"). What was read stands at FORMS, every form between
+// two underscores, and each token knows the bytes of the text that it came from.
 import { hashFolded } from "../../sdk/assembly/text/hash";
 import {
   ASCII_CLASSES, DIGIT, EMOJI, EMOJI_TEXT, HAN, IGNORED, MARK,
 } from "../../sdk/assembly/text/tables.gen";
 import { classOf, encode } from "../../sdk/assembly/text/unicode";
-import { resolve, SOFT_NONE } from "./disguises";
 import { joinTokens } from "./joins";
-import { characterAt, isInvisible, small, undressed } from "./letters";
-import { ABROAD, classesOf, phraseHash } from "./lexicon";
-import { GROUP, HOT, PHRASE_START, SECOND } from "./lexicon.gen";
+import { characterAt, isInvisible, undressed } from "./letters";
+import { classesOf, phraseHash } from "./lexicon";
+import { HOT, PHRASE_START, SECOND } from "./lexicon.gen";
+import { emoji } from "./pictures";
 import { FORMS, FORMS_BYTES, READER } from "./scratch";
+import { tag } from "./tags";
 import {
-  FLAG_DISGUISED, FLAG_DRAWN_OUT, FLAG_JOINED, FLAG_LINE, FLAG_PHRASE, FLAG_SHOUTED, FLAG_SPACED,
-  FLAG_TAG, KIND_EMOJI, KIND_MARK, KIND_NUMBER, KIND_WORD, TOKEN_COUNT_MAX, TOKEN_OVERLAP, Token,
-  tokenAt,
+  FLAG_DISGUISED, FLAG_LINE, FLAG_PHRASE, FLAG_SPACED, KIND_MARK, KIND_WORD, TOKEN_COUNT_MAX,
+  TOKEN_OVERLAP, Token, tokenAt,
 } from "./tokens";
+import { word } from "./words";
 
 /** A word's form is cut here; 7 bytes behind it may be read. */
 export const FORM_BYTES_MAX: u32 = 40;
@@ -42,9 +43,6 @@ export const HUNG_COUNT: usize = READER + 28;
 const NEXT_FLAGS: usize = READER + 32;
 /** 128 bytes to try readings in. */
 export const TRIAL: usize = READER + 64;
-export const TRIAL_BYTES: usize = 128;
-
-const TAG_LETTERS_MAX: usize = 64;
 
 /** Of the last stretch. */
 export function tokenCount(): u32 {
@@ -52,8 +50,8 @@ export function tokenCount(): u32 {
 }
 
 /**
- * Reads the text from byte `from` on until the table is full; returns where the next stretch starts,
- * `bytes` at the end.
+ * Reads the text from byte `from` on until the table is full; returns where the next stretch
+ * starts, `bytes` at the end.
  */
 export function read(text: usize, bytes: u32, from: u32): u32 {
   store<u32>(COUNT, 0);
@@ -75,17 +73,8 @@ export function read(text: usize, bytes: u32, from: u32): u32 {
   return next;
 }
 
-/** Hash of the normal form of an entry of one word; of its first word, if there are more. */
-export function readEntryHash(text: usize, bytes: u32): u64 {
-  read(text, bytes, 0);
-  for (let index: u32 = 0; index < load<u32>(COUNT); index++) {
-    if (tokenAt(index).kind != KIND_MARK) return tokenAt(index).hash;
-  }
-  return load<u32>(COUNT) == 0 ? 0 : tokenAt(0).hash;
-}
-
 @inline
-function hasRoom(): bool {
+export function hasRoom(): bool {
   return load<u32>(COUNT) < TOKEN_COUNT_MAX - 8 &&
     <usize>load<u32>(FORM_TOP) < FORMS + FORMS_BYTES - 4 * FORM_ROOM;
 }
@@ -105,8 +94,8 @@ function piece(p: usize, end: usize): usize {
   if (codePoint < 0x80 && codePoint != 0x5f) {
     if (kind >= DIGIT) return isLinkAt(p, end) ? link(p, end) : word(p, end, 0);
     if (codePoint <= 0x20 || codePoint == 0x7f) {
-      const flags = load<u32>(NEXT_FLAGS);
-      store<u32>(NEXT_FLAGS, flags | FLAG_SPACED | (codePoint == 10 || codePoint == 13 ? FLAG_LINE : 0));
+      const line = codePoint == 10 || codePoint == 13 ? FLAG_LINE : 0;
+      store<u32>(NEXT_FLAGS, load<u32>(NEXT_FLAGS) | FLAG_SPACED | line);
       return after;
     }
     if (codePoint == 0x40) return mention(p, after, end);
@@ -136,149 +125,10 @@ function isSpace(codePoint: u32): bool {
 function startsWord(p: usize, end: usize): bool {
   if (p >= end) return false;
   const codePoint = characterAt(p, end) & 0xffffff;
-  if (codePoint < 0x80) return load<u8>(ASCII_CLASSES + <usize>codePoint) >= <u8>DIGIT && codePoint != 0x5f;
+  if (codePoint < 0x80) {
+    return load<u8>(ASCII_CLASSES + <usize>codePoint) >= <u8>DIGIT && codePoint != 0x5f;
+  }
   return classOf(undressed(codePoint)) >= DIGIT;
-}
-
-/**
- * Reads the word at `p`, with `flags` for its token. Hot, and longer than a function should be: what
- * the loop carries along stays in locals.
- */
-export function word(p: usize, end: usize, flags: u32): usize {
-  const start = p;
-  const form = <usize>load<u32>(FORM_TOP) + 1;
-  const limit = form + FORM_BYTES_MAX;
-  let w = form;
-  let upper: u32 = 0;
-  let letters: u32 = 0;
-  let digits: u32 = 0;
-  let foreign: u32 = 0;
-  let symbols: u32 = 0;
-  let softAt: usize = SOFT_NONE;
-  let softForm: usize = 0;
-  let last: u32 = 0;
-  let repeats: u32 = 0;
-  let stop = p;
-  while (p < end) {
-    const byte: u32 = load<u8>(p);
-    let folded = byte;
-    let after = p + 1;
-    if (byte - 0x61 < 26) letters++;
-    else if (byte - 0x41 < 26) {
-      folded = byte | 0x20;
-      letters++;
-      upper++;
-    } else if (byte - 0x30 < 10) digits++;
-    else if (byte <= 0x20) break;
-    else {
-      const character = characterAt(p, end);
-      after = p + (character >> 24);
-      folded = character & 0xffffff;
-      if (folded >= 0x80) {
-        if (isInvisible(folded)) {
-          if (folded == 0x200d && w == form) break;
-          p = after;
-          continue;
-        }
-        const plain = undressed(folded);
-        const kind: u32 = plain < 0x80 ? 0 : classOf(plain);
-        if (kind == MARK) {
-          p = after;
-          continue;
-        }
-        folded = plain;
-        if (plain >= 0x80) {
-          if (kind < HAN) break;
-          if (kind == DIGIT) digits++;
-          else letters++;
-          folded = small(plain);
-          foreign++;
-          if (w >= limit - 4) {
-            if (kind == HAN) break;
-            p = after;
-            stop = p;
-            continue;
-          }
-        }
-      }
-      if (folded < 0x80) {
-        if ((folded | 0x20) - 0x61 < 26) {
-          letters++;
-          folded |= 0x20;
-          if (byte >= 0x80) symbols |= 1;
-        } else if (folded - 0x30 < 10) digits++;
-        else {
-          if (!joins(folded, p, after, end, w > form)) break;
-          if (folded != 0x27) {
-            symbols |= 2;
-            if (folded != 0x24 && softAt == SOFT_NONE) {
-              softAt = p;
-              softForm = w;
-            }
-            if (folded == 0x23 || folded == 0x25 || folded == 0x5e) folded = 0x2a;
-          }
-        }
-      }
-    }
-    p = after;
-    stop = p;
-    if (folded == last && folded != 0x2a) {
-      if (++repeats > 1 && (folded - 0x30 >= 10)) {
-        flags |= FLAG_DRAWN_OUT;
-        continue;
-      }
-    } else {
-      last = folded;
-      repeats = 0;
-    }
-    if (w < limit) w = folded < 0x80 ? put(w, folded) : encode(w, folded);
-  }
-  if (stop == start) return start + (characterAt(start, end) >> 24);
-  const bytes = <u32>(w - form);
-  if (upper > 2 && upper == letters) flags |= FLAG_SHOUTED;
-  if (letters == 0 && (symbols & 2) == 0) return number(start, stop, form, bytes, flags);
-  const token = add(start, stop, form, bytes, KIND_WORD, flags);
-  if (bytes == 1) store<u32>(ALONE_COUNT, load<u32>(ALONE_COUNT) + 1);
-  const isKnown = (token.classes & ~ABROAD) != 0;
-  if (isKnown && foreign == 0 && (symbols & 2) == 0) {
-    if ((symbols & 1) != 0) token.flags |= <u8>FLAG_DISGUISED;
-    return stop;
-  }
-  if (digits != 0 || symbols != 0 || foreign != 0 || !isKnown) {
-    const cutAt = resolve(token, letters, digits, foreign, symbols, softAt, softForm);
-    // A sign in the word was just a sign: the text goes on there.
-    if (cutAt != SOFT_NONE) return cutAt;
-  }
-  return stop;
-}
-
-@inline
-function put(w: usize, byte: u32): usize {
-  store<u8>(w, byte);
-  return w + 1;
-}
-
-/** Whether a sign belongs to the word around it. */
-function joins(sign: u32, p: usize, after: usize, end: usize, isInside: bool): bool {
-  if (sign == 0x24) return true;
-  if (!isInside || after > end) return false;
-  const next: u32 = after < end ? <u32>load<u8>(after) : 0x20;
-  const isLetter = (next | 0x20) - 0x61 < 26 || next - 0x30 < 10 || next >= 0xc0;
-  if (sign == 0x2a) return true;
-  if (sign == 0x27 || sign == 0x21 || sign == 0x7c || sign == 0x40 || sign == 0x2b) return isLetter;
-  return (sign == 0x23 || sign == 0x25 || sign == 0x5e) && isLetter &&
-    ((<u32>load<u8>(p - 1) | 0x20) - 0x61 < 26 || load<u8>(p - 1) == 0x2a) && (next | 0x20) - 0x61 < 26;
-}
-
-/** Long numbers are all alike; short ones may be codes. */
-function number(start: usize, stop: usize, form: usize, bytes: u32, flags: u32): usize {
-  if (bytes > 4) {
-    store<u32>(form, 0x23232323);
-    bytes = 4;
-  }
-  add(start, stop, form, bytes, KIND_NUMBER, flags);
-  if (bytes == 1) store<u32>(ALONE_COUNT, load<u32>(ALONE_COUNT) + 1);
-  return stop;
 }
 
 /** A token of the form that was written at `form`. */
@@ -320,9 +170,9 @@ export function isAllowed(hash: u64): bool {
   return false;
 }
 
-function mark(p: usize, after: usize, end: usize, codePoint: u32): usize {
+export function mark(p: usize, after: usize, end: usize, codePoint: u32): usize {
   let sign = codePoint;
-  if ((sign >= 0x201c && sign <= 0x201f) || sign == 0xab || sign == 0xbb || sign == 0x2033) sign = 0x22;
+  if ((sign >= 0x201c && sign <= 0x201f) || sign == 0xab || sign == 0xbb) sign = 0x22;
   else if (sign == 0x2018 || sign == 0x2019 || sign == 0x60) sign = 0x27;
   const form = <usize>load<u32>(FORM_TOP) + 1;
   const w = encode(form, sign);
@@ -353,51 +203,6 @@ function countLike(sign: u32): u32 {
 export function isHanger(sign: u32): bool {
   return sign == 0x2e || sign == 0x2d || sign == 0x5f || sign == 0x7e || sign == 0x2c ||
     sign == 0x2f || sign == 0x5c || sign == 0x7c || sign == 0xb7 || sign == 0x3a;
-}
-
-/** One picture is one token; its tone, and what is joined to it, are tokens that follow. */
-function emoji(p: usize, end: usize): usize {
-  let flags: u32 = 0;
-  while (p < end) {
-    const character = characterAt(p, end);
-    const codePoint = character & 0xffffff;
-    const start = p;
-    p += character >> 24;
-    const form = <usize>load<u32>(FORM_TOP) + 1;
-    let w = encode(form, codePoint);
-    let isFlag = false;
-    if (isFlagLetter(codePoint) && p < end && isFlagLetter(characterAt(p, end) & 0xffffff)) {
-      w = encode(w, characterAt(p, end) & 0xffffff);
-      p += 4;
-      isFlag = true;
-    }
-    const token = add(start, p, form, <u32>(w - form), KIND_EMOJI, flags);
-    if (isFlag) token.classes |= GROUP;
-    if (p < end && (characterAt(p, end) & 0xffffff) == 0xfe0f) p += 3;
-    if (p < end && isTone(characterAt(p, end) & 0xffffff)) {
-      const toneForm = <usize>load<u32>(FORM_TOP) + 1;
-      store<u64>(toneForm, 0x3e656e6f743c);
-      add(p, p + 4, toneForm, 6, KIND_EMOJI, FLAG_JOINED);
-      p += 4;
-    }
-    if (p + 3 >= end || (characterAt(p, end) & 0xffffff) != 0x200d || !hasRoom()) break;
-    const next = characterAt(p + 3, end) & 0xffffff;
-    const kind = next < 0x80 ? 0 : classOf(next);
-    if (kind != EMOJI && kind != EMOJI_TEXT) break;
-    flags = FLAG_JOINED;
-    p += 3;
-  }
-  return p;
-}
-
-@inline
-function isFlagLetter(codePoint: u32): bool {
-  return codePoint >= 0x1f1e6 && codePoint <= 0x1f1ff;
-}
-
-@inline
-function isTone(codePoint: u32): bool {
-  return codePoint >= 0x1f3fb && codePoint <= 0x1f3ff;
 }
 
 function isLinkAt(p: usize, end: usize): bool {
@@ -454,74 +259,8 @@ function isHiddenAt(at: usize, bytes: usize): bool {
 }
 
 @inline
-function isNameByte(byte: u32): bool {
+export function isNameByte(byte: u32): bool {
   return (byte | 0x20) - 0x61 < 26 || byte - 0x30 < 10 || byte == 0x5f;
-}
-
-/** #TagsOfManyWords are their words; a tag in small letters is tried as words of the lexicon. */
-function tag(p: usize, after: usize, end: usize): usize {
-  mark(p, after, end, 0x23);
-  let flags: u32 = FLAG_TAG;
-  let q = after;
-  while (q < end && hasRoom() && isNameByte(load<u8>(q))) {
-    let stop = q;
-    if (load<u8>(q) == 0x5f) {
-      q++;
-      continue;
-    }
-    const isUpper = <u32>load<u8>(q) - 0x41 < 26 && q + 1 < end && <u32>load<u8>(q + 1) - 0x41 < 26;
-    stop++;
-    while (stop < end && isNameByte(load<u8>(stop)) && load<u8>(stop) != 0x5f) {
-      const byte: u32 = load<u8>(stop);
-      const isBig = byte - 0x41 < 26;
-      if (isBig != isUpper && isBig) break;
-      if (!isBig && isUpper && stop > q + 1 && byte - 0x61 < 26) {
-        stop--;
-        break;
-      }
-      stop++;
-    }
-    if (stop == q) stop++;
-    const whole = q;
-    q = isUpper || stop - q < 6 || stop - q > TAG_LETTERS_MAX ? q : listedParts(q, stop, flags);
-    if (q == whole) {
-      word(q, stop, flags);
-      q = stop;
-    }
-    flags = FLAG_TAG | FLAG_JOINED;
-  }
-  if (q == after) return word(after, end, flags);
-  return q;
-}
-
-/** Small letters as words of the lexicon, the longest first; nothing unless all of them are. */
-function listedParts(p: usize, stop: usize, flags: u32): usize {
-  const bytes = stop - p;
-  for (let index: usize = 0; index < bytes; index++) {
-    store<u8>(TRIAL + index, load<u8>(p + index) | 0x20);
-  }
-  let at: usize = 0;
-  let parts: usize = 0;
-  while (at < bytes) {
-    const size = longestListed(TRIAL + at, bytes - at);
-    if (size == 0 || ++parts > 6) return p;
-    at += size;
-  }
-  if (parts < 2) return p;
-  for (at = 0; at < bytes;) {
-    const size = longestListed(TRIAL + at, bytes - at);
-    word(p + at, p + at + size, flags | (at > 0 ? FLAG_JOINED : 0));
-    at += size;
-  }
-  return stop;
-}
-
-/** Letters of the longest listed word at `at`, of two letters or more. */
-export function longestListed(at: usize, bytes: usize): usize {
-  for (let size = min<usize>(bytes, 14); size > 1; size--) {
-    if ((classesOf(hashFolded(at, size)) & ~PHRASE_START) != 0) return size;
-  }
-  return 0;
 }
 
 /** Classes of phrases go to all their words. Hyphens between words are as good as spaces. */

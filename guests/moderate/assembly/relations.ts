@@ -6,8 +6,8 @@ import {
 import { mix } from "./features";
 import {
   ACT_AGREES, ACT_ASKS, ACT_CARES, ACT_CONTEMPT, ACT_DISSENTS, ACT_DISTRESS, ACT_GROUP, ACT_HARM,
-  ACT_HOT, ACT_HOT_SCOPED, ACT_LAUGHS, ACT_REPORTS, ACT_REPROACH, ACT_SELF, ACT_THANKS, ACT_YOU, Signals,
-  startHash, Trace,
+  ACT_HOT, ACT_HOT_SCOPED, ACT_LAUGHS, ACT_REPORTS, ACT_REPROACH, ACT_SELF, ACT_THANKS, ACT_YOU,
+  Signals, startHash, Trace,
 } from "./signals";
 import { drain, emit } from "./sums";
 
@@ -58,7 +58,7 @@ function stances(own: Signals, parent: Trace): void {
   relation(13, before & ACT_HARM, own.acts & (ACT_AGREES | ACT_DISSENTS | ACT_HARM));
 }
 
-/** The first words, by the temper of what they answer: "this" after abuse is not "this" after pizza. */
+/** The first words, by the temper of what they answer: "this" after abuse, "this" after pizza. */
 function opening(own: Signals, parent: Trace): void {
   const temper: u64 = parent.acts & (ACT_HOT | ACT_GROUP);
   const plain: u64 = parent.acts & ACT_HOT;

@@ -1,14 +1,15 @@
-// How each word is meant: quoted, reported, denied, objected to, asked, and of whom it is said. A word
-// in such a scope is another word to the classifier, which is how "nobody should call them X" and
-// "they are X" become two things though their words are the same.
+// How each word is meant: quoted, reported, denied, objected to, asked, and of whom it is said. A
+// word in such a scope is another word to the classifier, which is how "nobody should call them X"
+// and "they are X" become two things though their words are the same.
 import {
-  AMBIGUOUS, CLAUSE, CONDITION, CONTEMPT, COPULA, EXCLUSION, FAMILY, FIRST, FOREIGN_INSULT, GROUP, HARMLESS,
-  HATE_VERB, HOT, INFERIOR, INSULT, NEGATOR, PERSON, PROFANITY, PROUD, REPORTER, REPROACH, SECOND, SEXUAL,
-  SLUR, TRAIT_BAD, THING, THIRD,
+  AMBIGUOUS, CLAUSE, CONDITION, CONTEMPT, COPULA, EXCLUSION, FAMILY, FIRST, FOREIGN_INSULT, GROUP,
+  HARMLESS, HATE_VERB, HOT, INFERIOR, INSULT, NEGATOR, PERSON, PROFANITY, PROUD, REPORTER,
+  REPROACH, SECOND, SEXUAL, SLUR, TRAIT_BAD, THING, THIRD,
 } from "./lexicon.gen";
 import { tokenCount } from "./reading";
 import {
-  FLAG_LINE, FLAG_SPACED, KIND_MARK, SCOPE_CONDITIONAL, SCOPE_NEGATED, SCOPE_QUESTION, SCOPE_QUOTED,
+  FLAG_LINE, FLAG_SPACED, KIND_MARK, SCOPE_CONDITIONAL, SCOPE_NEGATED, SCOPE_QUESTION,
+  SCOPE_QUOTED,
   SCOPE_REPORTED, SCOPE_REPROACHED, SUBJECT_GROUP, SUBJECT_NONE, SUBJECT_SELF, SUBJECT_THING,
   SUBJECT_THIRD, SUBJECT_YOU, Token, tokenAt,
 } from "./tokens";
@@ -26,6 +27,8 @@ const NEIGHBOURS: u32 = 4;
 const ABUSE: u64 = HOT | SLUR | PROFANITY | INSULT | SEXUAL | TRAIT_BAD | GROUP | FOREIGN_INSULT;
 /** Denials that are abuse themselves: "can't stand", "don't belong". */
 const DENYING_ABUSE: u64 = HATE_VERB | EXCLUSION | CONTEMPT | INFERIOR;
+/** Between "I" and a group, what says that the two are not one. */
+const PARTING: u64 = HATE_VERB | EXCLUSION | REPORTER | NEGATOR | SECOND;
 const TAG_QUOTED: u64 = 0x51a7c3d2e9b04f68;
 const TAG_NEGATED: u64 = 0x2e19b7045cd3a86f;
 const TAG_HARMLESS: u64 = 0x7d30f1528be649ca;
@@ -187,14 +190,15 @@ function isOwnGroup(index: u32): bool {
   for (let before = index; before > first; before--) {
     const token = tokenAt(before - 1);
     const classes = token.classes;
-    if (isStop(token) || (classes & (HATE_VERB | EXCLUSION | REPORTER | NEGATOR | SECOND)) != 0) return false;
+    if (isStop(token) || (classes & PARTING) != 0) return false;
     if ((classes & FIRST) != 0) {
       // "I'm", "I am", "proud"; or my, our, we right before it.
       return ((between | classes) & (COPULA | PROUD)) != 0 ||
         (token.formBytes == 2 && index - before < 2 && load<u8>(token.formAt) != 0x69);
     }
     between |= classes;
-    if (token.formBytes == 2 && load<u16>(token.formAt) == 0x7361 && index - before < 3) return true;
+    const isAs = token.formBytes == 2 && load<u16>(token.formAt) == 0x7361;
+    if (isAs && index - before < 3) return true;
   }
   return false;
 }

@@ -6,14 +6,13 @@
 //   spansOf        the words that a score rests on
 //   clearScratch   at the end of the call
 //
-// A text of more than TOKEN_COUNT_MAX tokens is judged in stretches that overlap; each score is that
-// of the worst. Its answer's part is taken from the first stretch: how it begins says what it does.
+// A text of more than TOKEN_COUNT_MAX tokens is judged in stretches that overlap; each score is
+// that of the worst. Its part as an answer is of the first stretch: how it begins says what it does.
 // Floating point is used for the last few operations only, and never a function of the host's.
 import { STATE, STATE_BYTES } from "../../sdk/assembly/text/state";
 import { parameter } from "./imports.gen";
 import { messageFeatures } from "./features";
 import { replyFeatures } from "./relations";
-import { readEntryHash } from "./reading";
 import {
   COMBINED_INPUT_COUNT, COMBINED_WEIGHTS, CURVES, CURVE_POINT_COUNT, HEAD_COMBINED, HEAD_REPLY,
   KIND_COUNT, LANE_EXPERT, LANE_GATE, LANE_PROFANITY, LANE_TOXIC, LANE_UNSAFE, MESSAGE_BIASES,
@@ -152,11 +151,6 @@ export function setAllowed(at: usize, count: u32): void {
   store<u32>(ALLOWED_COUNT, count);
 }
 
-/** Hash of the normal form of a list's entry of one word. */
-export function readEntry(text: usize, bytes: u32): u64 {
-  return readEntryHash(text, bytes);
-}
-
 export function combinedInputs(): usize {
   return INPUTS;
 }
@@ -198,7 +192,8 @@ function keepTrace(): void {
   const trace = changetype<Trace>(TRACE);
   for (let lane: u32 = 0; lane < TRACE_LANE_COUNT; lane++) {
     const quarter = beforeSum(lane) * 4;
-    store<i16>(TRACE + (<usize>lane << 1), <i16>nearest(max<f64>(-32000, min<f64>(32000, quarter))));
+    const kept = nearest(max<f64>(-32000, min<f64>(32000, quarter)));
+    store<i16>(TRACE + (<usize>lane << 1), <i16>kept);
   }
   for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
     const raw = <f64>load<f32>(SCORE + (<usize>lane << 2)) * 16;

@@ -1,13 +1,13 @@
-// The words that a score rests on: by what their rows add to the lane, and by what they are. Spans are
-// counted in bytes, UTF-16 units and code points of the text as it came.
-import { mix } from "./features";
+// The words that a score rests on: by what their rows add to the lane, and by what they are. Spans
+// are counted in bytes, UTF-16 units and code points of the text as it came.
 import {
-  AMBIGUOUS, BODY, CONTEMPT, CRIME, DEHUMANIZING, EXCLUSION, GROUP, HARM, HATE_VERB, HOT, INFERIOR,
+  CONTEMPT, CRIME, DEHUMANIZING, EXCLUSION, GROUP, HARM, HATE_VERB, HOT, INFERIOR,
   INSULT, PROFANITY, SELF_HARM, SEXUAL, SLUR, TRAIT_BAD, VEILED,
 } from "./lexicon.gen";
-import { messageRow, parameter } from "./imports.gen";
+import { messageRow } from "./imports.gen";
 import {
-  LANE_HATE, LANE_INSULT, LANE_PROFANITY, LANE_SELF_HARM, LANE_SEXUAL, LANE_THREAT, MESSAGE_BUCKET_MASK,
+  LANE_HATE, LANE_INSULT, LANE_PROFANITY, LANE_SELF_HARM, LANE_SEXUAL, LANE_THREAT,
+  MESSAGE_BUCKET_MASK,
 } from "./model";
 import { read, READ_FROM, tokenCount } from "./reading";
 import { readScopes, tagOf } from "./scopes";

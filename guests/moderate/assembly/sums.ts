@@ -1,9 +1,9 @@
 // Rows of features, summed. Sums are of integers, so no order of features changes them; each group
 // is scaled once, at the end.
 //
-// One message is summed three ways at once: by its own lanes, as an answer (reply rows), and as what
-// is said before a later answer (reply rows of a hash space of its own). Features wait in a list
-// until it is full or their group ends. 16-bit lanes hold 256 rows of signed bytes.
+// One message is summed three ways at once: by its own lanes, as an answer (reply rows), and as
+// what is said before a later answer (reply rows of a hash space of its own). Features wait in a
+// list until it is full or their group ends. 16-bit lanes hold 256 rows of signed bytes.
 import { messageRow, parameter, replyRow } from "./imports.gen";
 import {
   GROUP_BEFORE_WORDS, GROUP_LETTERS, GROUP_RELATIONS, GROUP_STRUCTURE,

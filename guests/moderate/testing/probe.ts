@@ -52,9 +52,7 @@ export const NO_WEIGHTS: ClassifierRows = {
   parameter: () => 0,
 };
 
-export async function openProbe(
-  rows: ClassifierRows = NO_WEIGHTS,
-): Promise<FeatureProbe> {
+export async function openProbe(rows: ClassifierRows = NO_WEIGHTS): Promise<FeatureProbe> {
   const imports = { "nexuscore:tenant/classifier@0.1.0": rows };
   return new WebAssembly.Instance(await compileProbe(), imports).exports as unknown as FeatureProbe;
 }
