@@ -114,6 +114,23 @@ test("moderate: each line is a message, and what is wrong with one does not end 
   );
 });
 
+test("moderate: lines that no server takes cost themselves, not those beside them", async (t) => {
+  const lines = Array.from({ length: 40 }, (_, n) =>
+    n % 2 === 0 ? "\u0001".repeat(90_000) : "hi",
+  );
+  lines.push("x".repeat(3_000_000), "you idiot");
+  const text = await run(t, { input: Readable.from([lines.join("\n")]) });
+  const words = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.slice(0, 5).trim());
+  assert.deepEqual(words, [
+    ...Array.from({ length: 20 }, () => ["error", "allow"]).flat(),
+    "error",
+    "flag",
+  ]);
+});
+
 test("moderate: without a text and without lines it says so", async (t) => {
   await assert.rejects(run(t, {}), /no text to judge/);
 });

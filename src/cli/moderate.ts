@@ -40,6 +40,10 @@ export type ModerateOptions = {
 
 /** Lines are sent when so many wait, or when none has come for a moment. */
 const LINES_MAX = 64;
+/** What is sent at once stays below the server's limit, however much of it JSON has to escape. */
+const UNITS_MAX = 160_000;
+/** No server takes a text of this length; of a longer line it need not see the rest. */
+const LINE_UNITS_MAX = 100_000;
 const LINE_WAIT_MS = 200;
 
 export async function moderate(options: ModerateOptions): Promise<void> {
@@ -74,16 +78,21 @@ function ofLine({ problem }: MessageProblem, index: number): MessageProblem {
 async function* batchesOf(input: Readable): AsyncGenerator<readonly string[]> {
   const lines = createInterface({ input, crlfDelay: Infinity })[Symbol.asyncIterator]();
   let batch: string[] = [];
+  let units = 0;
   let next = lines.next();
   for (;;) {
     const found = batch.length === 0 ? await next : await orNothing(next);
     if (found !== undefined && found.done !== true) {
-      if (found.value.trim() !== "") batch.push(found.value);
+      const line = found.value.slice(0, LINE_UNITS_MAX);
+      if (line.trim() !== "") batch.push(line);
+      units += line.length;
       next = lines.next();
-      if (batch.length < Math.min(LINES_MAX, MODERATE_COUNT_MAX)) continue;
+      const isFull = batch.length >= Math.min(LINES_MAX, MODERATE_COUNT_MAX);
+      if (!isFull && units + LINE_UNITS_MAX <= UNITS_MAX) continue;
     }
     if (batch.length > 0) yield batch;
     batch = [];
+    units = 0;
     if (found?.done === true) return;
   }
 }

@@ -11,6 +11,7 @@ import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import OpenAI from "openai";
 
 const BIN = fileURLToPath(new URL("../../bin/nexuscore.mjs", import.meta.url));
 const HELP = fileURLToPath(new URL("help.golden.txt", import.meta.url));
@@ -86,6 +87,12 @@ for (const { args, environment, code, stderr } of [
   { args: ["tap", "a b"], code: 2, stderr: /A-Z a-z 0-9/ },
   {
     args: ["tap", "acme", "--url", "http://127.0.0.1:9"],
+    code: 1,
+    stderr: /no NexusCore at http:\/\/127\.0\.0\.1:9/,
+  },
+  { args: ["moderate", "a b", "hello"], code: 2, stderr: /A-Z a-z 0-9/ },
+  {
+    args: ["moderate", "acme", "hello", "--url", "http://127.0.0.1:9"],
     code: 1,
     stderr: /no NexusCore at http:\/\/127\.0\.0\.1:9/,
   },
@@ -214,6 +221,21 @@ test("cli: serve says so in one JSON line, answers, and ends with 0 on SIGTERM",
   const unknown = await run(["tap", "nobody", "--url", url]);
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /tenantUnknown/);
+  const judged = await run([
+    "moderate",
+    "acme",
+    "--url",
+    url,
+    "--json",
+    "you",
+    "are",
+    "an",
+    "idiot",
+  ]);
+  assert.equal((JSON.parse(judged.stdout) as { action: string }).action, "flag", judged.stderr);
+  const openai = new OpenAI({ apiKey: "any", baseURL: `${url}/v1`, maxRetries: 0 });
+  const { results } = await openai.moderations.create({ input: "you are an idiot" });
+  assert.equal(results[0]?.flagged, true, "OpenAI's own client, by its base URL alone");
   const second = await run(["serve", "--http-port", new URL(url).port]);
   assert.equal(second.code, 1);
   assert.match(second.stderr, /is taken by a running NexusCore/);
