@@ -4,9 +4,9 @@
 // (tiers.ts). The second has a place for each of the things that only some tenants need, all zeros
 // until then; a host keeps only the 4 KiB pages that differ from the base.
 //
-//   0x10000  header, 880 bytes: this struct, the timeline and its weights, rates, users, the bounds
+//   0x10000  header, 872 bytes: this struct, the timeline and its weights, rates, users, the bounds
 //            of the longer windows' terms, the table of the window's terms
-//      370   arrays: 4 KiB for a quiet tenant, 60 KiB for a hot one
+//      368   arrays: 4 KiB for a quiet tenant, 60 KiB for a hot one
 //   0x1f000   4 KiB  16 terms more of the longer windows, of a tenant whose arrays have few
 //   0x20000  16 KiB  bitmap of users        \  once there have been more users than the list of
 //   0x24000   8 KiB  UltraLogLog of users   /  the largest tier it could grow to holds

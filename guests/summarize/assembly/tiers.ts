@@ -1,9 +1,9 @@
 // How the state of a tenant grows and shrinks.
 //
-// Behind the header lie arrays back to back, all 16-aligned, in the same order in every tier:
+// Behind the header lie arrays back to back, all 8-aligned, in the same order in every tier:
 //
 //                     bytes each  rest  crowd   cold   mild    warm    busy     hot
-//   header                  880     1      1      1      1       1       1       1
+//   header                  872     1      1      1      1       1       1       1
 //   slots of terms          157     -      -      8     24      36      96     256
 //   distinct users            6    32    128     32    128     256     256    1024   to 3/4 exact
 //   ids                       8    16     16     16     32      64     128     256
@@ -13,7 +13,7 @@
 //   index of slots            2     -      -      -      -       -     256    1024
 //   ledger of late events    52     1      1      1      1       1       2       4   a head of 48
 //   terms of long windows   244     -      -      3      4       5      19      19
-//   sum                          1312   1888   3952   8176   12240   28432   61328
+//   sum                          1304   1880   3944   8168   12232   28424   61320
 //   4 KiB pages                     1      1      1      2       3       7      15
 //
 // A table that runs full grows: to warm always, further only where enough happens to pay for it;
@@ -113,7 +113,7 @@ export function fitTerms(): void {
   const events = timeline().count(SPAN_DAY);
   if (terms.isSpread) {
     if (events < EVENTS_TO_GATHER) terms.gather(capacityOf(it.tier, KIND_TERMS));
-  } else if (events >= EVENTS_TO_SPREAD && terms.count + table().count > <u32>terms.capacity) {
+  } else if (events >= EVENTS_TO_SPREAD && terms.count + table().count > terms.capacity) {
     terms.spread();
   }
 }

@@ -80,15 +80,15 @@ export function removeSlot(slot: u32): void {
 
 /** Another number of rows, as when a tenant grows or shrinks. */
 export function setRows(rows: u32): void {
-  store<u64>(ROWS + <u32>terms().capacity * TERM_ROW_BYTES, 0);
-  if (rows < <u32>terms().capacity) terms().shrink(rows);
+  store<u64>(ROWS + terms().capacity * TERM_ROW_BYTES, 0);
+  if (rows < terms().capacity) terms().shrink(rows);
   else terms().bind(ROWS, rows);
   store<u64>(ROWS + rows * TERM_ROW_BYTES, CANARY);
 }
 
 /** The rows from the fourth on in a page apart. */
 export function spread(): void {
-  store<u64>(ROWS + <u32>terms().capacity * TERM_ROW_BYTES, 0);
+  store<u64>(ROWS + terms().capacity * TERM_ROW_BYTES, 0);
   terms().spread();
   store<u64>(ROWS + 3 * TERM_ROW_BYTES, CANARY);
   store<u64>(FAR + 16 * TERM_ROW_BYTES, CANARY);
