@@ -71,6 +71,14 @@ test("one foreign word or name does not change the language", () => {
   assert.equal(told("they said Привет to all of us here"), "en detected full");
 });
 
+test("a few words of an unknown language are looked up if they are not rather English", () => {
+  const insult = (text: string): number => moderator.judge({ text, tsMs: 0 }).scores[2]!;
+  assert.equal(told("hijo de foreign4"), "und unknown full");
+  assert.equal(insult("hijo de foreign4"), 0.75);
+  assert.equal(insult("coffee foreign4"), 0);
+  assert.equal(insult("this foreign4"), 0);
+});
+
 test("words of another language around English ones do not hide them", () => {
   const score = (text: string, language?: string): number =>
     moderator.judge({ text, language, tsMs: 0 }).scores[0]!;

@@ -70,6 +70,8 @@ export class Language {
   words: u32;
   englishWords: u32;
   isLatin: bool;
+  /** What there is speaks rather for a language with a list of words than for English. */
+  leansToListed: bool;
 }
 
 /**
@@ -162,6 +164,9 @@ function detected(language: Language, text: usize, bytes: u32): u32 {
   language.words = census.words;
   language.englishWords = census.englishWords;
   language.isLatin = most == SCRIPT_LATIN;
+  for (let listed = LISTED_FIRST; listed <= LISTED_LAST; listed++) {
+    if (pointsOf(census, listed) > pointsOf(census, ENGLISH)) language.leansToListed = true;
+  }
   if (most == SCRIPT_LATIN) return latin(census);
   if (most == SCRIPT_OTHER) return FOREIGN;
   // Japanese has more Han than kana now and then, Chinese none of these.
@@ -174,7 +179,7 @@ function latin(census: Census): u32 {
   let second: u32 = 0;
   let winner = UNDECIDED;
   for (let language: u32 = 0; language < LATIN_COUNT; language++) {
-    const points = load<u32>(<usize>census.points + (<usize>language << 2));
+    const points = pointsOf(census, language);
     if (points > best) {
       second = best;
       best = points;
@@ -185,6 +190,11 @@ function latin(census: Census): u32 {
   }
   const wanted = census.words <= 6 ? POINTS : 2 * POINTS;
   return best >= wanted && best * 2 >= second * 3 ? winner : UNDECIDED;
+}
+
+@inline
+function pointsOf(census: Census, language: u32): u32 {
+  return load<u32>(<usize>census.points + (<usize>language << 2));
 }
 
 @inline

@@ -135,8 +135,8 @@ function score(
   scoreReply(context.parents, answers ? context.count : 0, flags, changetype<usize>(reply));
   takeScores(decision, message, reply);
   // A few words of nobody knows which language, or of two: whichever list they are on.
-  const isOpen = language.source == LANGUAGE_SOURCE_UNKNOWN || isListed;
-  if (isOpen) takeListed(decision, message.foreign);
+  const isOpen = language.source == LANGUAGE_SOURCE_UNKNOWN && language.leansToListed;
+  if (isOpen || isListed) takeListed(decision, message.foreign);
 }
 
 /** Whether the message becomes a turn of its conversation. */
