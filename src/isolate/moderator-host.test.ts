@@ -111,7 +111,8 @@ function guarded(host: GlassModeratorHost, tenant: number, text: string): Outcom
   const turn = (): void => {
     ({ outcome } = host.say(tenant, { conversation: "c", text, tsMs: 6 }));
   };
-  while (host.runSlice(turn) === "timedOut" && host.timedOutTenant === -1);
+  const ended = (): boolean => host.runSlice(turn) === "done" || outcome !== undefined;
+  while (!ended() && host.timedOutTenant === -1);
   return outcome ?? "exceededTime";
 }
 

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { CONVERSATION_BYTES_MAX, JUDGE_BYTES_MAX, POLICY_BYTES_MAX } from "#model/limits.ts";
 import type { ModeratorUsage, Turn, VerdictReport } from "#model/moderation.ts";
 import type { Outcome } from "#model/outcome.ts";
+import { FLAG_DO_NOT_STORE, FLAG_JUDGE_ONLY, FLAGS_AT } from "#model/request-bytes.ts";
 import type { GuestImports } from "./admission.ts";
 import {
   ADVANCE_ENTRY,
@@ -29,6 +30,7 @@ export type ModeratorImports = {
 };
 
 const NOTHING = Buffer.alloc(0);
+const FLAGS_UNREMEMBERED = FLAG_DO_NOT_STORE | FLAG_JUDGE_ONLY;
 
 export class ModeratorHost extends TenantHost<ModeratorInstance> {
   constructor(options: TenantHostOptions, imports: ModeratorImports) {
@@ -66,6 +68,11 @@ export class ModeratorHost extends TenantHost<ModeratorInstance> {
     return this.finish(slot);
   }
 
+  /** No state may grow: only messages that are not to be remembered are judged. */
+  get isFull(): boolean {
+    return this.images.isFull;
+  }
+
   /** Hot: judges the message whose bytes (model/request-bytes.ts) these are. */
   judge(
     tenant: number,
@@ -75,7 +82,10 @@ export class ModeratorHost extends TenantHost<ModeratorInstance> {
   ): Answer<VerdictReport> {
     assert(byteCount > 0 && byteCount <= JUDGE_BYTES_MAX);
     assert(byteOffset + byteCount <= source.length);
-    if (this.images.isFull && !this.quarantined(tenant)) return this.#declined("refused");
+    const isRemembered = (source[byteOffset + FLAGS_AT]! & FLAGS_UNREMEMBERED) === 0;
+    if (isRemembered && this.images.isFull && !this.quarantined(tenant)) {
+      return this.#declined("refused");
+    }
     const slot = this.begin(tenant, byteCount);
     if (slot === undefined) return this.#declined();
     let report: VerdictReport;

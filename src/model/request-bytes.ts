@@ -24,6 +24,8 @@ import {
 import type { GivenTurn, ModerationRequest } from "./moderation.ts";
 
 export const REQUEST_HEAD_BYTES = 32;
+/** Where the byte with the flags is. */
+export const FLAGS_AT = 8;
 export const FLAG_DO_NOT_STORE = 1;
 export const FLAG_JUDGE_ONLY = 2;
 const TURN_HEAD_BYTES = 8;

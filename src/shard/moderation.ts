@@ -15,6 +15,7 @@ import {
   storesNothing,
 } from "#model/policy-bytes.ts";
 import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
+import { FLAG_JUDGE_ONLY, FLAGS_AT } from "#model/request-bytes.ts";
 import type { VerdictIds } from "#model/verdict-id.ts";
 import { EventRequests, textsOf } from "./event-request.ts";
 import type { Judged, JudgedEvent, ShardCounters } from "./protocol.ts";
@@ -33,6 +34,8 @@ const COUNT_INITIAL = 256;
 /** A slice of turns runs under one guard; long enough to make the guard cheap. */
 const SLICE_MS = 5;
 const BATCH_HEAD_BYTES = 16;
+/** Of a message in a record: its bytes. */
+const PREFIX_BYTES = 4;
 const EVENT_BYTES_MIN = 32;
 const ANSWERS_MAX = Math.max(JUDGE_SLICE_COUNT_MAX, BATCH_BYTES_MAX / EVENT_BYTES_MIN);
 const EXCEEDED_TIME: Answer<VerdictReport> = { outcome: "exceededTime", report: undefined };
@@ -127,8 +130,8 @@ export class Moderation {
     let at = 0;
     for (const [index, event] of indexes.entries()) {
       const judged = this.#enter(tenant, name, this.#answers[index]!, nowMs);
-      const { text, ...names } = textsOf(requests.bytes, at + 4);
-      at += 4 + readU32(requests.bytes, at);
+      const { text, ...names } = textsOf(requests.bytes, at + PREFIX_BYTES);
+      at += PREFIX_BYTES + readU32(requests.bytes, at);
       // Of a moderator that fails nobody's message is held up.
       if ("code" in judged) continue;
       this.#held[event] = { ...judged, tenant: name, ...names, text: isKept ? text : undefined };
@@ -226,7 +229,7 @@ export class Moderation {
       const messageBytes = readU32(source, this.#at);
       this.#answers[this.#count] = EXCEEDED_TIME;
       this.#count += 1;
-      this.#at += 4 + messageBytes;
+      this.#at += PREFIX_BYTES + messageBytes;
     }
   }
 
@@ -242,13 +245,15 @@ export class Moderation {
     while (this.#at < this.#end && nowMs < endMs) {
       const messageBytes = readU32(this.#source, this.#at);
       const opened = this.#open(this.#tenant);
+      // With memory full it is judged all the same, and not remembered.
+      if (host.isFull) this.#source[this.#at + PREFIX_BYTES + FLAGS_AT]! |= FLAG_JUDGE_ONLY;
       const answer =
         opened === "ok"
-          ? host.judge(this.#tenant, this.#source, this.#at + 4, messageBytes)
+          ? host.judge(this.#tenant, this.#source, this.#at + PREFIX_BYTES, messageBytes)
           : { outcome: opened, report: undefined };
       this.#answers[this.#count] = answer;
       this.#count += 1;
-      this.#at += 4 + messageBytes;
+      this.#at += PREFIX_BYTES + messageBytes;
       const doneMs = performance.now();
       judgements.add(doneMs - nowMs);
       nowMs = doneMs;
