@@ -334,7 +334,7 @@ for (const [name, payload, headers, status, code, detail] of bodies) {
   });
 }
 
-test("moderate: the tenant is checked before the body, and the whole request's problems pass", async () => {
+test("moderate: the tenant is checked before the body; problems of the whole pass", async () => {
   const { engine, server, post } = await open();
   const illegal = await post({ text: "x" }, JSON_TYPE, "/v1/tenants/a%20b/moderate");
   assert.equal(illegal.json<{ code: string }>().code, "tenantIllegal");
@@ -351,7 +351,7 @@ test("moderate: the tenant is checked before the body, and the whole request's p
   await server.close();
 });
 
-test("moderate: an unknown language is judged, with a warning; a region does not matter", async () => {
+test("moderate: an unknown language has a warning; a region does not matter", async () => {
   class Polyglot extends FakeEngine {
     readonly asked: (string | undefined)[] = [];
 
@@ -379,7 +379,7 @@ test("moderate: an unknown language is judged, with a warning; a region does not
   await server.close();
 });
 
-test("moderate: of more context than is read the newest counts, and the answer says so", async () => {
+test("moderate: of too much context the newest counts, and the answer says so", async () => {
   const { server, post } = await open();
   const context = Array.from({ length: GIVEN_TURNS_MAX + 1 }, (_, n) => ({ text: `turn ${n}` }));
   const answer: Answer = (await post({ text: "hello", context })).json();
@@ -390,7 +390,7 @@ test("moderate: of more context than is read the newest counts, and the answer s
   await server.close();
 });
 
-test("turns: what a conversation remembers is shown and forgotten, but for what leaves no trace", async () => {
+test("turns: what is remembered is shown and forgotten, if it leaves a trace", async () => {
   const { server, post } = await open();
   const turns = "/v1/tenants/acme/conversations/caf%C3%A9/turns";
   const ask = async (method: "GET" | "DELETE", tenant = "acme") =>

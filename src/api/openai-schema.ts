@@ -64,8 +64,8 @@ export const OPENAI_SCHEMA = {
   summary: "Judge texts, in the form of OpenAI's moderations",
   description: `For OpenAI's clients, by their base URL alone. The tenant is that of the header
 \`x-nexuscore-tenant\`, else of \`OpenAI-Project\`, else \`default\`. Up to ${MODERATE_COUNT_MAX}
-texts; images are refused. Beyond the original, \`conversation\`, \`user\` and \`context\` are read, and
-each result has \`nexuscore\` with action and reason. Other fields are ignored. Errors are in
+texts; images are refused. Beyond the original, \`conversation\`, \`user\` and \`context\` are read,
+and each result has \`nexuscore\` with action and reason. Other fields are ignored. Errors are in
 OpenAI's form. See docs/migrate-from-openai.md.`,
   body: {
     type: "object",

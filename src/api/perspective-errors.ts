@@ -47,7 +47,7 @@ const TYPES: Partial<Record<ProblemCode, ErrorType>> = {
   conversationIllegal: "INVALID_REQUEST",
 };
 
-/** A mistake of the request: their message where they have one, their type, and what it is about. */
+/** A mistake of the request: their message where they have one, their type, what it is about. */
 export function perspectiveProblem(
   errorType: ErrorType,
   message: string,

@@ -116,7 +116,8 @@ export function contextOf(fields: Fields): readonly { text: string }[] | undefin
   const article = objectOf(context, "articleAndParentComment");
   if (entries !== undefined && article !== undefined) {
     throw invalidRequest(
-      "Context can have either entries or article_and_parent_comment, but both fields were populated.",
+      "Context can have either entries or article_and_parent_comment, " +
+        "but both fields were populated.",
     );
   }
   if (entries !== undefined && !Array.isArray(entries)) {

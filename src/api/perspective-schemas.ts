@@ -60,7 +60,8 @@ export const ANALYZE_SCHEMA = {
   tags: ["moderation"],
   summary: "Judge a comment, in the form of Perspective",
   description: `For Perspective's clients, by their address alone; \`?key=\` is accepted and neither
-checked nor logged. The tenant is that of the path, else \`communityId\`, else \`default\`. Attributes:
+checked nor logged. The tenant is that of the path, else \`communityId\`, else \`default\`.
+Attributes:
 ${ATTRIBUTE_NAMES.join(", ")}. Unknown fields are ignored. Errors are in
 the form of Google's APIs. See docs/migrate-from-perspective.md.`,
   body: {

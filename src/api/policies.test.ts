@@ -56,7 +56,7 @@ test("policies: the examples keep to their schemas", () => {
   valid(PolicySchema, POLICY_DEFAULT);
 });
 
-test("policies: a tenant without one has the default, and PUT, GET and DELETE go round", async () => {
+test("policies: without one there is the default; PUT, GET and DELETE go round", async () => {
   const { server, ask, judge } = await open();
   const before = await ask("GET", POLICY);
   assert.equal(before.headers["etag"], '"0"');
@@ -177,7 +177,7 @@ test("policies: bodies that are none", async () => {
   await server.close();
 });
 
-test("policies: a dry run says what would change, changes nothing, and forgets what it must", async () => {
+test("policies: a dry run says what would change and changes nothing", async () => {
   const { server, ask, judge } = await open();
   const insult = await judge({ text: "idiot", user: "eve" });
   await judge({ text: "damn" });

@@ -238,7 +238,8 @@ function registerDryRun(
         summary: "Try a policy on past verdicts",
         description: `Takes what PUT takes and changes nothing: says how many of the tenant's last
 verdicts, at most ${PAST_VERDICTS_MAX}, would be others. It stands on their scores; what would need
-the texts again is named in \`notReplayed\`. Verdicts of texts that must not be stored are not there.`,
+the texts again is named in \`notReplayed\`. Verdicts of texts that must not be stored are
+not there.`,
         params: TENANT_PARAMS,
         body: BODY,
         response: {

@@ -8,8 +8,8 @@ const DESCRIPTION = `Live trends, summaries and moderation of many tenants from 
 
 Send events to \`/v1/tenants/{tenant}/events\`, read \`/v1/tenants/{tenant}/trending\` and
 \`/v1/tenants/{tenant}/summary\`, or follow \`/v1/tenants/{tenant}/live\`. A tenant
-exists from its first event on. Ask \`/v1/tenants/{tenant}/moderate\` for a verdict on a message; the
-same verdicts come in OpenAI's form and in Perspective's.
+exists from its first event on. Ask \`/v1/tenants/{tenant}/moderate\` for a verdict on a message;
+the same verdicts come in OpenAI's form and in Perspective's.
 
 Times are epoch milliseconds. Every error is an \`application/problem+json\` with a stable \`code\`;
 429 and 503 carry \`Retry-After\`. The routes in others' forms answer errors in those forms, too.`;

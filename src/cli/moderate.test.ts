@@ -89,7 +89,7 @@ test("moderate: a text is judged; as JSON it is the server's answer", async (t) 
   assert.deepEqual([json.action, json.user], ["flag", "eve"]);
 });
 
-test("moderate: each line is a message, and what is wrong with one does not end the others", async (t) => {
+test("moderate: each line is a message; what is wrong with one ends no other", async (t) => {
   const lines = [
     "hello",
     "",

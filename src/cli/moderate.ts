@@ -74,7 +74,7 @@ function ofLine({ problem }: MessageProblem, index: number): MessageProblem {
   return { index, problem };
 }
 
-/** A pipe that is slow is answered as it goes on; a fast one, in batches. Blank lines are skipped. */
+/** A slow pipe is answered as it goes on, a fast one in batches. Blank lines are skipped. */
 async function* batchesOf(input: Readable): AsyncGenerator<readonly string[]> {
   const lines = createInterface({ input, crlfDelay: Infinity })[Symbol.asyncIterator]();
   let batch: string[] = [];
@@ -130,8 +130,9 @@ export function renderVerdict(verdict: VerdictAnswer, text: string): string {
   const tail = ` severity ${severity} of 100`;
   const used = widthOf(head) + action.length + observed.length + 1 + widthOf(tail);
   const rule = "─".repeat(Math.max(2, COLUMNS - used));
+  const done = `${style("bold", head)}${style(STYLES[action], action)}${observed}`;
   const lines = [
-    `${style("bold", head)}${style(STYLES[action], action)}${observed} ${style("dim", rule + tail)}`,
+    `${done} ${style("dim", rule + tail)}`,
     wrap(`“${harmless(text)}”`, INDENT),
     wrap(harmless(reason), INDENT),
     ...scoreLines(verdict),

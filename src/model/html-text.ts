@@ -30,9 +30,8 @@ export class HtmlText {
 
 /** Tags within a line. */
 const INLINE = new Set(
-  "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u var wbr".split(
-    " ",
-  ),
+  `a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong
+sub sup tt u var wbr`.split(/\s+/),
 );
 /** Elements whose content is not shown. */
 const HIDDEN = new Set(["script", "style", "template", "noscript", "title"]);

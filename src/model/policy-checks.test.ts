@@ -64,7 +64,7 @@ test("policy: what is said lies over the default, the rest stays", () => {
   assert.deepEqual(policy, expected);
 });
 
-test("policy: a block below its flag is told with both numbers and which of them is the default", () => {
+test("policy: a block below its flag is told with both, and which is the default", () => {
   assert.deepEqual(mistakesOf({ categories: { threat: { flagAt: 0.95 } } }), [
     {
       pointer: "/categories/threat/blockAt",
@@ -179,7 +179,7 @@ test("policy: list entries that are hardly meant are warned of", () => {
   );
 });
 
-test("policy: a block without a flag flags, and roles and context that undo others are told", () => {
+test("policy: a block without a flag flags; what undoes other parts is told", () => {
   const { policy, warnings } = checkPolicy({ categories: { profanity: { blockAt: 0.9 } } });
   assert.deepEqual(policy.categories.profanity, { flagAt: 0.9, blockAt: 0.9 });
   assert.deepEqual(

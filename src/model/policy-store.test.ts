@@ -82,7 +82,7 @@ test("history: the newest first, bounded for a tenant, and no text or name in it
   assert.equal(history.heldCount, 3);
 });
 
-test("history: a flood of tenants costs those that were silent longest, and no more than that", async () => {
+test("history: a flood of tenants costs those that were silent longest, no more", async () => {
   const history = new MemoryVerdictHistory(4, 10);
   history.add(verdict("quiet", "q"));
   history.add(verdict("busy", "b1"));

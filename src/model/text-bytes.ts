@@ -1,4 +1,4 @@
-/** What limits of texts ask: how many bytes of UTF-8 they take, and whether controls are in them. */
+/** What limits of texts ask: how many bytes of UTF-8 they take, and whether they have controls. */
 const encoder = new TextEncoder();
 
 export function bytesOf(text: string): number {

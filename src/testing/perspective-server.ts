@@ -1,4 +1,4 @@
-/** A server with the doors in Perspective's form, listening, and what its clients would see of it. */
+/** A listening server with the doors in Perspective's form, and what its clients see of it. */
 import { assembleServer } from "#cli/application.ts";
 import type { Feedback } from "#model/feedback.ts";
 import type { LanguageSource, LanguageSupport, ModerationRequest } from "#model/moderation.ts";

@@ -53,7 +53,7 @@ test("engine: the openai client tells abuse from thanks, by its base URL alone",
   assert.ok(clean.category_scores.harassment < 0.3);
 });
 
-test("engine: a Perspective client gets the same scores, and spans in the HTML that it sent", async () => {
+test("engine: Perspective's clients get the same scores, and spans in their HTML", async () => {
   const html = "<p>😀 you are an <b>id</b>iot</p>";
   type Answer = {
     attributeScores: Record<
@@ -106,7 +106,7 @@ test("engine: one conversation through two doors, and what leaves no trace", asy
   assert.equal((await fetch(`${url}${path}`)).status, 404);
 });
 
-test("engine: a policy is in force with the next verdict, and a dry run agrees with it", async () => {
+test("engine: a policy is in force with the next verdict; a dry run agrees", async () => {
   const tenant = "/v1/tenants/with.policy";
   const first = await ask<Verdict>(`${tenant}/moderate`, { text: ABUSE });
   await ask(`${tenant}/moderate`, { text: CLEAN });
@@ -151,7 +151,7 @@ test("engine: 256 messages of many conversations at once, each answered in its p
   assert.equal(new Set(verdicts.map(({ id }) => id)).size, 256);
 });
 
-test("engine: an emoji, a blank text and a text of no known language are answered, not failed", async () => {
+test("engine: an emoji, a blank text, a text of no known language are answered", async () => {
   for (const message of [
     { text: "😀" },
     { text: "   " },

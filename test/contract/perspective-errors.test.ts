@@ -112,7 +112,7 @@ for (const [name, body, type, message] of failures) {
   });
 }
 
-test("perspective: attributes of theirs that are not scored can be dropped, typos cannot", async (t) => {
+test("perspective: attributes that are not scored can be dropped, typos cannot", async (t) => {
   const { analyze, refused } = await open(t);
   const others = Object.fromEntries([...ATTRIBUTES_NOT_SCORED].map((name) => [name, {}]));
   const body = { comment: TEXT, dropUnsupportedAttributes: true };
@@ -122,7 +122,7 @@ test("perspective: attributes of theirs that are not scored can be dropped, typo
   assert.match(error.message, /INSLT/);
 });
 
-test("perspective: a server that is behind says RESOURCE_EXHAUSTED, and when to come back", async (t) => {
+test("perspective: a server that is behind says when to come back", async (t) => {
   const { engine, post } = await open(t);
   for (const [code, status, word] of [
     ["busy", 429, "RESOURCE_EXHAUSTED"],
