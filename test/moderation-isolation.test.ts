@@ -27,7 +27,7 @@ type Step = { readonly tenant: number } & (
   | { readonly kind: "advance"; readonly afterMs: number }
 );
 
-/** Letters that no other tenant has; a name of a tenant's people, conversations and list entries. */
+/** Letters that no other tenant has: of its people, conversations, texts and list entries. */
 function canaryOf(tenant: number): string {
   return `zq${"abcdefgh"[tenant]}xkvw${"hgfedcba"[tenant]}jq`;
 }

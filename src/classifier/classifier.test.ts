@@ -77,7 +77,8 @@ test("all threads read the same memory", async () => {
   const weights = emptyWeights();
   weights.writeDoubleLE(0.25, 16);
   const handle = classifierOf(module, weights);
-  const source = `const { parentPort, workerData: { module, memory } } = require("node:worker_threads");
+  const source = `const { parentPort, workerData } = require("node:worker_threads");
+    const { module, memory } = workerData;
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     parentPort.postMessage([exports.parameter(0), memory.buffer instanceof SharedArrayBuffer]);`;
   const worker = new Worker(source, { eval: true, workerData: handle });

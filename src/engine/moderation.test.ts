@@ -58,7 +58,7 @@ test("a message gets a whole verdict, and is remembered", async (t) => {
   await assert.rejects(engine.moderatorUsage("nobody"), isProblem("tenantUnknown"));
 });
 
-test("a batch of many slices is judged in its order; what is too long is one message's problem", async (t) => {
+test("a batch is judged in its order; what is too long is one message's problem", async (t) => {
   const engine = await start(t, hostile);
   const requests: ModerationRequest[] = Array.from({ length: 256 }, (_, n) => ({
     id: `${n}`,
@@ -86,7 +86,7 @@ test("a batch of many slices is judged in its order; what is too long is one mes
   assert.deepEqual(await engine.moderate("acme", []), []);
 });
 
-test("a message on which the moderator fails is one message's problem, until it is in quarantine", async (t) => {
+test("a failing moderator is one message's problem, until it is in quarantine", async (t) => {
   const engine = await start(t, hostile);
   const said = ["hello", "!trap", "hello", "!lie1", "hello", "!deep", "hello"];
   const outcomes = await engine.moderate(
@@ -128,7 +128,7 @@ test("an endless loop ends under the guard, and the rest of the batch is judged"
   verdictOf((await engine.moderate("other", [{ text: "hello" }]))[0]);
 });
 
-test("a policy is in force with the next verdict, keeps to its tenant, and is not lost", async (t) => {
+test("a policy is in force with the next verdict, and keeps to its tenant", async (t) => {
   const engine = await start(t);
   const strict = { ...POLICY_DEFAULT.categories, toxicity: { flagAt: 0, blockAt: 0 } };
   const hello = [{ text: "hello there" }];

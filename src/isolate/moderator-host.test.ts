@@ -47,7 +47,7 @@ test("a message is judged and remembered; its conversation is told and forgotten
   assert.deepEqual(host.forget(0, "x".repeat(129)), { outcome: "ok", report: false });
 });
 
-test("the longest request and the longest policy fit; the classifier's rows come as they are", () => {
+test("the longest request and policy fit; the classifier's rows come as they are", () => {
   const host = newHost();
   const context = Array.from({ length: 8 }, () => ({ text: "y".repeat(4096) }));
   const bytes = requestBytes({ text: "x".repeat(16_384), context });

@@ -55,7 +55,7 @@ test("what was judged is counted, and has its id and its time", () => {
   assert.equal(counters.get("judgeSlotMissCount"), 1);
 });
 
-test("a quiet tenant is told the time once its conversations are too old, by its own policy", () => {
+test("a quiet tenant is told the time once what it remembers is too old", () => {
   const { moderation, say, turnCount, sweep } = newModeration();
   const context = { ...POLICY_DEFAULT.context, ageMsMax: 60_000 };
   const policy = { ...POLICY_DEFAULT, context };

@@ -1,4 +1,4 @@
-/** Moderators for tests: the hostile one and the product's, with weights, and a way to look inside. */
+/** Moderators for tests: the hostile one and the product's, and a way to look inside. */
 import { readFileSync } from "node:fs";
 import { bindClassifier, loadClassifier } from "#classifier/classifier.ts";
 import { ModeratorHost } from "#isolate/moderator-host.ts";
