@@ -176,13 +176,14 @@ const SCHEMA = {
   tags: ["moderation"],
   operationId: "moderate",
   summary: "Judge one message, or many",
-  description: `One JSON object is one message and answered with its verdict. \`{"messages": […]}\`,
-an array and NDJSON are up to ${MODERATE_COUNT_MAX} messages, judged in their order and answered
-with \`{"verdicts": […]}\`; one that cannot be judged has a problem in its place, and the rest is kept.
+  description: `One JSON object is one message and answered with its verdict. An array, NDJSON and
+\`{"messages": […]}\` are up to ${MODERATE_COUNT_MAX} messages, judged in their order and answered
+with \`{"verdicts": […]}\`; one that cannot be judged has a problem in its place, and the others
+are judged all the same.
 
 With a \`conversation\`, earlier messages of it are read, and this one is remembered. At most
-${TEXT_BYTES_MAX} bytes of text a message, ${MODERATE_BODY_BYTES_MAX} of body. Unknown
-fields are refused.`,
+${TEXT_BYTES_MAX} bytes of text a message, ${MODERATE_BODY_BYTES_MAX} of body. Unknown fields are
+refused.`,
   params: TENANT_PARAMS,
   body: {
     content: {
