@@ -89,10 +89,11 @@ test("every bit of the header says what it says, or is corrupt", () => {
       copy[bit >> 3]! ^= 1 << (bit & 7);
       const view = new DataView(copy.buffer);
       // Length and checksum are what sealing puts right.
-      if (bit < 8 * 24) reseal(copy);
+      const isSealed = bit < 8 * 24;
+      if (isSealed) reseal(copy);
       const label = `${span}, byte ${bit >> 3}, bit ${bit & 7}`;
       const fault = merger.add(copy);
-      assert.equal(fault, faultOf(view, good, span), label);
+      assert.equal(fault, isSealed ? faultOf(view, good, span) : "sketchCorrupt", label);
       seen.set(fault ?? "taken", (seen.get(fault ?? "taken") ?? 0) + 1);
       if (fault === undefined) mergeOf(span, [good]);
       assert.deepEqual(merger.sketch(), before, label);
@@ -105,7 +106,7 @@ test("every bit of the header says what it says, or is corrupt", () => {
   assert.ok(seen.get("taken")! > 40 * SPANS.length);
 });
 
-/** What is wrong with a header, by the list of fields in docs/summaries.md. */
+/** What is wrong with a sealed header, by the list of fields in docs/summaries.md. */
 function faultOf(view: DataView, good: Uint8Array, span: Span): string | undefined {
   if (view.getUint32(0, true) !== new DataView(good.buffer).getUint32(0, true))
     return "sketchCorrupt";
@@ -115,8 +116,7 @@ function faultOf(view: DataView, good: Uint8Array, span: Span): string | undefin
   const startMs = view.getFloat64(8, true);
   const endMs = view.getFloat64(16, true);
   const isWindow = startMs >= 0 && startMs <= endMs && endMs <= Number.MAX_SAFE_INTEGER;
-  const isSealed = Buffer.from(view.buffer).subarray(24, 32).equals(good.subarray(24, 32));
-  return isWindow && isSealed ? undefined : "sketchCorrupt";
+  return isWindow ? undefined : "sketchCorrupt";
 }
 
 /**

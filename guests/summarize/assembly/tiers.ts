@@ -24,9 +24,10 @@
 // a machine's memory. The hot tier and the page of the rolling text are 64 KiB together.
 //
 // A tenant whose window is empty rests on one page, however many were its users up to 96: a cold
-// one that has a text of its own, or many terms, in `rest`, one with too many users for that in `crowd`. What the
-// arrays there leave free of the page holds the text, the terms of the longer windows and what is
-// usual for terms (rest.ts), and the next event unpacks it, into the tier that it came from.
+// one that has a text of its own, or many terms, in `rest`, one with too many users for that in
+// `crowd`. What the arrays there leave free of the page holds the text, the terms of the longer
+// windows and what is usual for terms (rest.ts), and the next event unpacks it, into the tier that
+// it came from.
 //
 // A tenant below busy in whose last day enough has happened follows 19 terms over the longer
 // windows as a busy one does: all but three of them lie in a page apart, which is given back when

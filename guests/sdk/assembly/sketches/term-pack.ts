@@ -7,8 +7,9 @@
 //   openHourMissed, openDayMissed
 //   5 bytes: a bit for each cell with `counted`; 5 bytes: for each with `missed`
 //   `counted` of those cells; a byte of `missed` of those
-// where numbers are base 128, low digits first, the top bit set in all but the last (LEB128). Nothing
-// is lost: what is unpacked is the row, bit for bit. In chat a row takes some 50 bytes, at most 292.
+// where numbers are base 128, low digits first, the top bit set in all but the last (LEB128).
+// Nothing is lost: what is unpacked is the row, bit for bit. In chat a row takes some 50 bytes, at
+// most 292.
 import { CELLS, TermRow } from "./term-row";
 import { TermSpans } from "./term-spans";
 

@@ -7,9 +7,9 @@
 // A minute ends. What the key of a row has in its slot is added to the row. The key may have had
 // other slots in the minute, and lost them: what it had there was put into the row whenever that
 // happened (`keep`), so from the minute after its first on a row misses nothing at all, however
-// few slots the table has. (A row that began within the minute, of a late event, goes by the table's
-// interval of the key's events in the minute, see term-minute.ts: it adds the lower end to its
-// counts and the width to what it may have missed; without a slot [0, untracked].) Then keys
+// few slots the table has. (A row that began within the minute, of a late event, goes by the
+// table's interval of the key's events in the minute, see term-minute.ts: it adds the lower end to
+// its counts and the width to what it may have missed; without a slot [0, untracked].) Then keys
 // without a row may take one (below), with their intervals, and of those that get none the largest
 // upper end is what any untracked key can have had: it is added to `bound` of the level panes that
 // the minute is in.
@@ -37,8 +37,8 @@
 // and the key that brings it to the least priority takes over both: Space-Saving's inherited
 // credit, paid once and not by every event.
 //
-// Where rows lie. In an array of their owner's, or, while that is short, the first ROWS_NEAR there and
-// ROWS_FAR more in a 4 KiB page apart: `spread` and `gather` move them. Room for 127 at most.
+// Where rows lie. In an array of their owner's, or, while that is short, the first ROWS_NEAR there
+// and ROWS_FAR more in a 4 KiB page apart: `spread` and `gather` move them. Room for 127 at most.
 //
 // Cost: 244 bytes a row and a head of 168. A minute of 256 slots some 10 us, a late event O(rows).
 // Checked against exact counts, with the real table of the window, by
