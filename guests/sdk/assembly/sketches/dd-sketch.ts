@@ -32,6 +32,7 @@ const BINS_PER_OCTAVE: f64 = 34.99883330222059;
 /** Bin 1 begins at the least normal number, 2^-1022. */
 const INDEX_OFFSET: i32 = 35769;
 const EXPONENT_BIAS: i32 = 1023;
+const ROUNDING: f64 = 6755399441055744;
 const MAGNITUDE_MASK: u64 = 0x7fffffffffffffff;
 const MANTISSA_MASK: u64 = 0x000fffffffffffff;
 const ONE_BITS: u64 = 0x3ff0000000000000;
@@ -55,8 +56,19 @@ export function indexOf(value: f64): i32 {
   const exponent = <i32>(magnitude >> 52) - EXPONENT_BIAS;
   const s = reinterpret<f64>((magnitude & MANTISSA_MASK) | ONE_BITS) - 1;
   const level = ((6.0 / 35.0 * s - 0.6) * s + 10.0 / 7.0) * s + <f64>exponent;
-  const index = max(1, <i32>ceil<f64>(level * BINS_PER_OCTAVE) + INDEX_OFFSET);
+  const index = max(1, ceiling(level * BINS_PER_OCTAVE) + INDEX_OFFSET);
   return <i64>bits < 0 ? -index : index;
+}
+
+/**
+ * The least whole number that is not below x, of |x| < 2^31. Beside 1.5 * 2^52 there is no room
+ * for a fraction, so the sum is the nearest whole number, and its lowest bits are that number.
+ */
+// @ts-ignore: decorator
+@inline
+function ceiling(x: f64): i32 {
+  const sum = x + ROUNDING;
+  return <i32>reinterpret<u64>(sum) + i32(sum - ROUNDING < x);
 }
 
 /** The pair that the bin is part of. */

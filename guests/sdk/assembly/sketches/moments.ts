@@ -37,8 +37,9 @@ export class Moments {
       } else {
         this.addHuge(value, weight / count);
       }
-      this.min = min<f64>(this.min, value);
-      this.max = max<f64>(this.max, value);
+      // Not f64's min and max: that a sample is neither is foreseen, what they choose is not.
+      if (value < this.min) this.min = value;
+      if (value > this.max) this.max = value;
     }
     this.count = count;
   }
