@@ -23,7 +23,8 @@ export function readPortable(bytes: Uint8Array): Portable {
   assert.equal(new TextDecoder().decode(bytes.subarray(0, 4)), "NXS1");
   assert.deepEqual([view.getUint16(4, true), bytes[7]], [1, 0]);
   assert.equal(view.getUint32(24, true), bytes.byteLength - HEADER_BYTES);
-  assert.equal(view.getUint32(28, true), fnv1a(bytes.subarray(HEADER_BYTES)));
+  const covered = Buffer.concat([bytes.subarray(8, 28), bytes.subarray(HEADER_BYTES)]);
+  assert.equal(view.getUint32(28, true), fnv1a(covered));
   const sections = new Map<number, DataView>();
   let at = HEADER_BYTES;
   while (at < bytes.byteLength) {
