@@ -13,7 +13,7 @@
 //   letters  BASE_LETTERS: letters with marks to the letter; LOOKALIKES: letters that are drawn like
 //            an ASCII letter.
 import { readdirSync, readFileSync } from "node:fs";
-import { hash64 } from "./text-tables.ts";
+import { hash64, stopWords } from "./text-tables.ts";
 
 const LISTS = new URL("../guests/moderate/lexicon/", import.meta.url);
 /** From the root of the project. */
@@ -99,6 +99,9 @@ const PHRASE_WORDS_MAX = 4;
 /** Entries in normal form and their classes. */
 export function lexicon(): Map<string, bigint> {
   const entries = new Map<string, bigint>();
+  const foreign = maskOf(["FOREIGN_PROFANITY", "FOREIGN_SEXUAL", "FOREIGN_INSULT"], "here");
+  // A Dutch insult is "not" in German, a French one "with" in Spanish: such words are in no list.
+  const common = new Set([...stopWords().values()].flat().map(normalForm));
   const add = (entry: string, classes: bigint): void => {
     entries.set(entry, (entries.get(entry) ?? 0n) | classes);
   };
@@ -121,7 +124,9 @@ export function lexicon(): Map<string, bigint> {
         if (part === "") continue;
         // A hyphen between words is read as the space between them.
         const entry = normalForm(part).replace(/(?<=\p{L})-(?=\p{L})/gu, " ");
-        for (const form of inflected(entry, forms)) add(form, classes);
+        for (const form of inflected(entry, forms)) {
+          if ((classes & foreign) === 0n || !common.has(form)) add(form, classes);
+        }
       }
     }
   }

@@ -7,7 +7,7 @@
 //   clearScratch   at the end of the call
 //
 // A text of more than TOKEN_COUNT_MAX tokens is judged in stretches that overlap; each score is
-// that of the worst. Its part as an answer is of the first stretch: how it begins says what it does.
+// that of the worst. As an answer it is read by its first stretch: how it begins says what it does.
 // Floating point is used for the last few operations only, and never a function of the host's.
 import { STATE, STATE_BYTES } from "../../sdk/assembly/text/state";
 import { parameter } from "./imports.gen";

@@ -10,8 +10,8 @@ import {
 } from "./tokens";
 
 /**
- * Reads the word at `p`, with `flags` for its token; returns where the text goes on. Hot, and longer
- * than a function should be: what the loop carries along stays in locals.
+ * Reads the word at `p`, with `flags` for its token; returns where the text goes on. Hot, and
+ * longer than a function should be: what the loop carries along stays in locals.
  */
 export function word(p: usize, end: usize, flags: u32): usize {
   const start = p;
