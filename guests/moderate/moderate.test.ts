@@ -205,3 +205,31 @@ test("the longest request of all, with everything that a verdict may hold, finds
     check(moderator.judge({ ...said, text: more }), more);
   }
 });
+
+test("everyday sentences of listed languages are clean, and their own bad words are not", () => {
+  const moderator = open();
+  const clean = [
+    "das ist nicht gut, kannst du mir bitte mit dem Pot helfen",
+    "no sé por qué pero esto ya no funciona con la nueva versión del programa",
+    "je ne sais pas pourquoi mais cela ne marche plus avec vous",
+    "ik weet niet waarom maar het werkt niet meer met deze versie",
+    "eu não sei por que mas isso já não funciona com a nova versão",
+    "non so perché ma questo non funziona più con il mio computer",
+    "nie wiem dlaczego ale to już nie działa z nową wersją",
+  ];
+  for (const text of clean) {
+    const verdict = moderator.judge({ text, tsMs: 0 });
+    assert.equal(verdict.languageSupport, "lists", text);
+    assert.deepEqual([verdict.action, verdict.spans], ["allow", []], text);
+  }
+  const verdict = moderator.judge({ text: "du bist ein Trottel und das ist nicht gut", tsMs: 0 });
+  assert.equal(verdict.action, "flag");
+  assert.deepEqual(
+    verdict.spans.map(({ start, end }) => [start, end]),
+    [
+      [12, 19],
+      [12, 19],
+    ],
+    "of toxicity and of insult",
+  );
+});
