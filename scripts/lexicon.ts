@@ -130,7 +130,7 @@ export function lexicon(): Map<string, bigint> {
       }
     }
   }
-  for (const entry of [...entries.keys()]) {
+  for (const entry of entries.keys()) {
     const words = entry.split(" ");
     if (words.length > PHRASE_WORDS_MAX) throw new Error(`the lexicon has a long phrase: ${entry}`);
     const start = 1n << BigInt(CLASSES.indexOf("PHRASE_START"));

@@ -70,7 +70,7 @@ function readingAt(at: number): Reading {
     startByte: view.getUint32(24, true),
     endByte: view.getUint32(28, true),
     isDisguised: (view.getUint8(39) & 1) !== 0,
-    classes: CLASSES.filter((name, bit) => name !== "" && ((mask >> BigInt(bit)) & 1n) !== 0n),
+    classes: CLASSES.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) !== 0n),
     scopes: SCOPES.filter((_, bit) => ((scope >> bit) & 1) !== 0),
     subject: SUBJECTS[view.getUint8(41)]!,
   };
