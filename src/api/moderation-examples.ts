@@ -60,7 +60,7 @@ export const VERDICT_EXAMPLE = {
   reason: 'Insult 0.93 is over the threshold 0.65: "idiot" is said to the person addressed.',
   language: { tag: "en", source: "detected", support: "full" },
   policy: { version: 0, source: "default" },
-  model: "nexuscore-embedded-1+9f2c41d07a3e",
+  model: "nexuscore-embedded-1+9f2c41d07a3e.51b07c2d",
   asOfMs: 1_795_197_659_120,
   degraded: false,
 };

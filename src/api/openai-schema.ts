@@ -46,7 +46,7 @@ const maps = (type: object, description: string): object => ({
 
 const EXAMPLE = {
   id: "modr-01KA9Z5N3V8Q2J7R4T6W0X1Y2Z",
-  model: "nexuscore-embedded-1+9f2c41d07a3e",
+  model: "nexuscore-embedded-1+9f2c41d07a3e.51b07c2d",
   results: [
     {
       flagged: true,

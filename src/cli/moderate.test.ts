@@ -20,7 +20,7 @@ test("moderate: a verdict as text says what, why, by which scores, and what was 
   assert.match(text, / profanity \.08\s/, "without a threshold it is off");
   assert.match(text, /context: 1 message \(1 replied to\)/);
   assert.match(text, /language: en \(detected\), judged in full/);
-  assert.match(text, /by the default policy, nexuscore-embedded-1\+\w+;\s+v_\w+/);
+  assert.match(text, /by the default policy, nexuscore-embedded-1\+[\w.]+;\s+v_\w+/);
 });
 
 test("moderate: a policy that only observes, lists, weak languages and warnings are told", () => {

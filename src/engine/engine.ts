@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts";
@@ -46,6 +47,8 @@ const CHUNK_BYTES = 64 * 1024;
 const LINES_BYTES_MAX = Math.max(CHUNK_BYTES, LINE_BYTES_MAX + 2);
 /** What is refused as busy tells the caller. */
 const RETRY_AFTER_SECONDS = 1;
+/** Of the SHA-256 of the moderator, in the name of what judged. */
+const COMPONENT_DIGITS = 8;
 const NO_TENANT = new Uint8Array(0);
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
 const MODERATOR = new URL("../../guests/dist/moderate.component.wasm", import.meta.url);
@@ -115,7 +118,7 @@ export class Engine implements EngineDoor {
     const components = { component, moderator, classifier, ...trust };
     const salt = randomInt(SALT_MAX);
     this.#moderation = new Moderation({
-      model: classifier.model,
+      model: modelOf(classifier.model, moderator),
       send: async (tenant, kind, body) => this.#send(this.#shardOf(tenant), kind, tenant, body),
     });
     this.#shards = Array.from({ length: shardCount }, (_, shard) => {
@@ -342,4 +345,10 @@ export class Engine implements EngineDoor {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
   }
+}
+
+/** What judges is the weights and the component that reads them: other digits, other verdicts. */
+function modelOf(weightsName: string, moderator: Uint8Array): string {
+  const digest = createHash("sha256").update(moderator).digest("hex");
+  return `${weightsName}.${digest.slice(0, COMPONENT_DIGITS)}`;
 }

@@ -39,7 +39,7 @@ test("a message gets a whole verdict, and is remembered", async (t) => {
   const request = { id: "m1", conversation: "c", user: "ann", text: "thanks, that worked" };
   const verdict = verdictOf((await engine.moderate("acme", [request]))[0]);
   assert.match(verdict.id, VERDICT_ID);
-  assert.match(verdict.model, /^nexuscore-embedded-1\+[0-9a-f]{12}$/);
+  assert.match(verdict.model, /^nexuscore-embedded-1\+[0-9a-f]{12}\.[0-9a-f]{8}$/);
   assert.equal(verdict.tenant, "acme");
   assert.deepEqual([verdict.messageId, verdict.conversation, verdict.user], ["m1", "c", "ann"]);
   for (const numbers of [verdict.scores, verdict.thresholds, verdict.categories]) {

@@ -151,7 +151,7 @@ export type Verdict = {
   };
   readonly listEntry: string | undefined;
   readonly policy: { readonly version: number; readonly source: "default" | "tenant" };
-  /** Name and version of what judged, e.g. `nexuscore-embedded-1+9f2c41d07a3e`. */
+  /** Name and version of what judged, e.g. `nexuscore-embedded-1+9f2c41d07a3e.51b07c2d`. */
   readonly model: string;
   readonly asOfMs: number;
   /** Something that would have judged better could not; always false without an upstream. */
