@@ -45,7 +45,9 @@ export class Context {
 }
 
 /** `record`: the conversation, or null where none is remembered. */
-export function contextOf(request: Request, record: Conversation | null, score: MessageScore): Context {
+export function contextOf(
+  request: Request, record: Conversation | null, score: MessageScore,
+): Context {
   const context = changetype<Context>(alloc(offsetof<Context>()));
   if (record != null) readPeople(context, request, record);
   const turns = contextTurns();
@@ -133,7 +135,9 @@ function readPeople(context: Context, request: Request, record: Conversation): v
   let turn = record.first;
   for (let index: u32 = 0; index < before; index++, turn = turn.next) {
     if (!isRecent(request, turn)) continue;
-    if (isRepliedTo(request, turn.idAt, turn.idLen)) context.repliedTo = <u32>changetype<usize>(turn);
+    if (isRepliedTo(request, turn.idAt, turn.idLen)) {
+      context.repliedTo = <u32>changetype<usize>(turn);
+    }
     const isHostile = turn.toxicity >= HOSTILE_FROM;
     if (author != 0 && isHostile) {
       if (turn.user == author) context.hostileBy += 1;

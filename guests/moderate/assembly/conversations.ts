@@ -22,7 +22,7 @@ import {
 } from "./turns";
 
 const GRAIN: u32 = 64;
-/** A record that has so much more than it needs is made smaller, and a place may be so much wide. */
+/** A record with so much more than it needs is made smaller; a place may be so much too wide. */
 const SLACK_BYTES: u32 = 512;
 
 /** Its number, or how many there are. */
@@ -75,7 +75,7 @@ export function removeConversation(index: u32): void {
   removeEntry(index);
 }
 
-/** Forgets the turns that are older than the policy keeps them, and gives back what is left over. */
+/** Forgets turns that are older than the policy keeps them, and gives back what is left over. */
 export function tidy(nowMs: f64): void {
   const oldestMs = nowMs - contextAgeMs();
   let index = state().conversationCount;

@@ -1,7 +1,7 @@
 // From scores to what is done.
 //
-// A score reaches a threshold, or it does not: the thresholds are the policy's, plus the leniency of
-// the author's role. The block list decides beside them; whoever is exempt is flagged by neither.
+// A score reaches a threshold, or it does not: the thresholds are the policy's, plus the leniency
+// of the author's role. The block list decides beside them; whoever is exempt is flagged by neither.
 // The category that the reason names is the one furthest over its threshold, of those that call for
 // the most; `toxicity` and `severeToxicity` only where no other does.
 //
@@ -110,7 +110,7 @@ export function takeScores(decision: Decision, message: MessageScore, reply: Rep
   decision.setScore(CATEGORY_SEVERE_TOXICITY, min(toxicity, worst));
 }
 
-/** Of a language of which there is a list of words: these alone, and what follows from an insult. */
+/** Of a language that has a list of words: these alone, and what follows from an insult. */
 export function takeListed(decision: Decision, foreign: u32): void {
   if ((foreign & FOREIGN_PROFANITY) != 0) decision.raise(CATEGORY_PROFANITY, LISTED_SCORE);
   if ((foreign & FOREIGN_SEXUAL) != 0) decision.raise(CATEGORY_SEXUAL, LISTED_SCORE);

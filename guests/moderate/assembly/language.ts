@@ -104,7 +104,7 @@ function supportOf(number: u32): u32 {
     : LANGUAGE_SUPPORT_NONE;
 }
 
-/** The letters before the first "-" or "_", small; false if there is no such tag, or it is "und". */
+/** The letters before the first "-" or "_", small; false if that is no tag, or "und". */
 function primaryTag(into: Language, at: u32, bytes: u32): bool {
   const tag = alloc(TAG_BYTES_MAX, 1);
   let length: u32 = 0;

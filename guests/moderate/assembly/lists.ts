@@ -8,8 +8,8 @@
 //   u32 hash of the first word | u32 hash of all | u16 place in the policy | u8 words | u8 0
 //
 // where entries of one word stand a second time, by their skeleton (spelling.ts), with 0 words;
-// then u64 hashes of the allowed entries of one word, which the scoring is told. Of an allowed entry
-// of several words the place in the message is blanked while it is scored. Punctuation in an entry
+// then u64 hashes of the allowed entries of one word, which the scoring is told. Of an allowed
+// entry of several words the place in the message is blanked while it is scored. Punctuation in an entry
 // is passed over, and an entry of nothing else is never met.
 import { alloc, release } from "../../sdk/assembly/arena";
 import { mix32 } from "../../sdk/assembly/sketches/bytes";

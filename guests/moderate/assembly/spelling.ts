@@ -1,5 +1,5 @@
-// Words of the tenant's lists in spellings that no lexicon knows: reading.ts undoes a disguise where
-// a word of the lexicon is behind it, but a tenant's own words are in no lexicon.
+// Words of the tenant's lists in spellings that no lexicon knows: reading.ts undoes a disguise
+// where a word of the lexicon is behind it, but a tenant's own words are in no lexicon.
 //
 // Of what stands between two spaces a skeleton is made: small letters, without marks and in ASCII
 // where they only look different, digits and signs as the letters that they stand for (l and 1 are

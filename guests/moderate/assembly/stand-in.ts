@@ -221,7 +221,9 @@ function numberOf(at: usize, bytes: u32): u32 {
 
 function points(bytes: u32): u32 {
   let count: u32 = 0;
-  for (let at: u32 = 0; at < bytes; at++) if ((load<u8>(said().text + at) & 0xc0) != 0x80) count += 1;
+  for (let at: u32 = 0; at < bytes; at++) {
+    if ((load<u8>(said().text + at) & 0xc0) != 0x80) count += 1;
+  }
   return count;
 }
 
