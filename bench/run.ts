@@ -15,6 +15,7 @@ import { kernelCores } from "./scenarios/kernel-cores.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
 import { naive } from "./scenarios/naive.ts";
+import { quality } from "./scenarios/quality.ts";
 import { sameWork } from "./scenarios/same-work.ts";
 import { summaries } from "./scenarios/summaries.ts";
 import { telemetry } from "./scenarios/telemetry.ts";
@@ -35,6 +36,7 @@ const SCENARIOS: readonly Scenario[] = [
   summaries,
   sameWork,
   telemetry,
+  quality,
 ];
 
 const BREAK_OFF_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

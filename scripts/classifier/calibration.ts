@@ -6,7 +6,11 @@
 import type { Sample } from "./sample.ts";
 
 export type Point = readonly [raw: number, value: number];
-export type Rated = { readonly inputs: readonly number[]; readonly label: number; readonly weight: number };
+export type Rated = {
+  readonly inputs: readonly number[];
+  readonly label: number;
+  readonly weight: number;
+};
 
 /** Values at which the curve has its points; outside of them it is flat. */
 const VALUES = [0.0005, 0.02, 0.12, 0.35, 0.65, 0.88, 0.98, 0.9995];
@@ -26,10 +30,10 @@ export function curveOf(rated: readonly Rated[]): readonly Point[] {
 export function regress(rated: readonly Rated[]): readonly number[] {
   const size = rated[0]!.inputs.length;
   const total = rated.reduce((sum, row) => sum + row.weight, 0);
-  const weights = new Array<number>(size).fill(0);
+  const weights = Array.from({ length: size }, () => 0);
   for (let round = 0; round < ROUNDS; round++) {
-    const gradient = new Array<number>(size).fill(0);
-    const hessian = Array.from({ length: size }, () => new Array<number>(size).fill(0));
+    const gradient = Array.from({ length: size }, () => 0);
+    const hessian = Array.from({ length: size }, () => Array.from({ length: size }, () => 0));
     for (const { inputs, label, weight } of rated) {
       let logit = 0;
       for (let at = 0; at < size; at++) logit += weights[at]! * inputs[at]!;

@@ -21,6 +21,9 @@ const HELD_LOGS = /2005-06|2009-02|2016/;
 /** Identity terms that are never trained on. */
 const HELD_TERMS: ReadonlySet<string> = new Set(["taoist", "homosexual"]);
 
+/** Decides the held-back part of the corpora that have no split of their own. */
+export const SPLIT_SEED = 77;
+
 /** Where the corpora lie; undefined where they do not. */
 export function corporaFolder(): string | undefined {
   const folder =
@@ -29,11 +32,10 @@ export function corporaFolder(): string | undefined {
   return existsSync(join(folder, "davidson")) ? folder : undefined;
 }
 
-/** `seed` moves the held-back part of those corpora that have no split of their own. */
-export function loadCorpora(folder: string, seed = 77): readonly Corpus[] {
+export function loadCorpora(folder: string): readonly Corpus[] {
   return [
-    davidson(folder, seed),
-    toxicSpans(folder, seed),
+    davidson(folder, SPLIT_SEED),
+    toxicSpans(folder, SPLIT_SEED),
     dialogues(folder),
     talk(folder),
     emoji(folder),
@@ -56,6 +58,11 @@ function rowsOf(folder: string, path: string): readonly Row[] {
     relax_column_count: true,
     skip_records_with_error: true,
   });
+}
+
+/** Whether a tweet is held back in the split of that seed; duplicates stay together. */
+export function isHeldTweet(text: string, seed: number): boolean {
+  return isHeld(duplicateKey(text), seed);
 }
 
 const ALONE = { author: "a", context: [], unsafe: undefined, kind: undefined } as const;
@@ -81,7 +88,7 @@ function davidson(folder: string, seed: number): Corpus {
       text,
       labels: group === "neither" ? { ...CLEAN, hate } : rude,
       weight: group === "neither" ? 1 : 0.7,
-      split: isHeld(duplicateKey(text), seed) ? "held" : "train",
+      split: isHeldTweet(text, seed) ? "held" : "train",
       group,
     };
   });
@@ -96,7 +103,8 @@ function toxicSpans(folder: string, seed: number): Corpus {
   const samples = rowsOf(folder, files[0]!).flatMap((row): Sample[] => {
     const rating = ratings.get(row["comment_id"]!);
     if (rating === undefined) return [];
-    const share = (type: string) => Math.min(1, (1.3 * (rating.types.get(type) ?? 0)) / rating.count);
+    const share = (type: string) =>
+      Math.min(1, (1.3 * (rating.types.get(type) ?? 0)) / rating.count);
     const toxic = rating.toxic / rating.count;
     return [
       {
@@ -186,6 +194,17 @@ function talk(folder: string): Corpus {
 export function emojiTwins(folder: string): ReadonlySet<string> {
   const rows = rowsOf(folder, "hatemoji/HatemojiBuild_train.csv");
   return new Set(rows.map((row) => row["matched_text"]!));
+}
+
+export type MarkedPost = { readonly text: string; readonly marks: ReadonlySet<number> };
+
+/** Posts with the code points that a majority marked as toxic, without those trained on. */
+export function markedPosts(folder: string): readonly MarkedPost[] {
+  return rowsOf(folder, "toxic_spans/tsd_train.csv")
+    .filter((row) => isHeld(row["text"]!, SPLIT_SEED))
+    .map((row) => {
+      return { text: row["text"]!, marks: new Set(JSON.parse(row["spans"]!) as number[]) };
+    });
 }
 
 function emoji(folder: string): Corpus {

@@ -33,18 +33,26 @@ const HIDDEN = ["\u200b", "\u200d", "\u00ad", "\u2060"];
 const MATHEMATICAL = [0x1d41a, 0x1d44e, 0x1d482, 0x1d5ba, 0x1d68a, 0xff41, 0x24d0];
 const LETTERS_MIN = 4;
 
+const letters = (word: string): string[] => Array.from(word);
+
 const WAYS: readonly ((word: string, writer: Writer) => string)[] = [
-  (word) => [...word].join(" "),
-  (word) => [...word].join("."),
-  (word) => [...word].join("-"),
-  (word) => [...word].join("_"),
-  (word) => [...word].map((letter) => LEET[letter.toLowerCase()] ?? letter).join(""),
+  (word) => letters(word).join(" "),
+  (word) => letters(word).join("."),
+  (word) => letters(word).join("-"),
+  (word) => letters(word).join("_"),
+  (word) =>
+    letters(word)
+      .map((letter) => LEET[letter.toLowerCase()] ?? letter)
+      .join(""),
   (word) => word.replace(/[aeios]/i, (letter) => LEET[letter.toLowerCase()]!),
   (word) => `${word[0]}*${word.slice(2)}`,
   (word) => `${word[0]}${"*".repeat(word.length - 2)}${word.at(-1)}`,
   (word) => word.replace(/[aeiou]/i, (letter) => letter.repeat(5)),
   (word) => `${word}${word.at(-1)!.repeat(4)}`,
-  (word) => [...word].map((letter) => LOOKALIKES[letter.toLowerCase()] ?? letter).join(""),
+  (word) =>
+    letters(word)
+      .map((letter) => LOOKALIKES[letter.toLowerCase()] ?? letter)
+      .join(""),
   (word, writer) => {
     const at = 1 + writer.below(word.length - 1);
     return word.slice(0, at) + writer.pick(HIDDEN) + word.slice(at);
@@ -55,9 +63,12 @@ const WAYS: readonly ((word: string, writer: Writer) => string)[] = [
       const index = letter.toLowerCase().codePointAt(0)! - 97;
       return index >= 0 && index < 26 ? String.fromCodePoint(first + index) : letter;
     };
-    return [...word].map(shift).join("");
+    return letters(word).map(shift).join("");
   },
-  (word) => [...word].map((letter) => `${letter}\u0336`).join(""),
+  (word) =>
+    letters(word)
+      .map((letter) => `${letter}\u0336`)
+      .join(""),
   (word) => word.replace(/(?<=.)[aeiou](?=.)/i, ""),
   (word, writer) => {
     const at = 1 + writer.below(word.length - 2);

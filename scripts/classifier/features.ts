@@ -5,14 +5,14 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type FeatureProbe, openProbe } from "../../guests/moderate/testing/probe.ts";
+import {
+  type ClassifierRows,
+  type FeatureProbe,
+  openProbe,
+} from "../../guests/moderate/testing/probe.ts";
 import type { Sample } from "./sample.ts";
 import type { Examples } from "./trainer.ts";
-import {
-  MESSAGE_LOG2,
-  REPLY_LOG2,
-  type Weights,
-} from "./weights.ts";
+import { MESSAGE_LOG2, REPLY_LOG2, type Weights } from "./weights.ts";
 
 const CLASSIFIER = join(import.meta.dirname, "..", "..", "classifier", "dist", "classifier.wasm");
 const CLASSIFIER_PAGES = 97;
@@ -22,6 +22,10 @@ const TURNS_MAX = 6;
 const RELATION_PREVIOUS = 1;
 const RELATION_REPLIED_TO = 2;
 const RELATION_SAME_AUTHOR = 4;
+
+/** Of a span: bytes, UTF-16 units and code points, from and to, then its weight. */
+const SPAN_BYTES = 28;
+const SPAN_CODE_POINTS_AT = 16;
 
 export const COMBINED_INPUTS = 14;
 
@@ -42,7 +46,6 @@ export class Features {
   readonly #probe: FeatureProbe;
   readonly #weights: Uint8Array;
   readonly #encoder = new TextEncoder();
-  replyLog2 = REPLY_LOG2;
 
   /** With weights of its own, which are zero until some are bound. */
   static async open(): Promise<Features> {
@@ -53,9 +56,9 @@ export class Features {
     });
     const classifier = new WebAssembly.Module(readFileSync(CLASSIFIER));
     const { exports } = new WebAssembly.Instance(classifier, { env: { memory } });
-    const { messageRow, replyRow, parameter } = exports as Record<string, WebAssembly.ExportValue>;
-    const rows = { "message-row": messageRow!, "reply-row": replyRow!, parameter: parameter! };
-    const probe = await openProbe(rows as unknown as WebAssembly.Exports);
+    const { messageRow, replyRow, parameter } = exports;
+    const rows = { "message-row": messageRow, "reply-row": replyRow, parameter };
+    const probe = await openProbe(rows as ClassifierRows);
     return new Features(probe, new Uint8Array(memory.buffer));
   }
 
@@ -85,13 +88,15 @@ export class Features {
     hides: "nothing" | "context" | "answer" = "nothing",
   ): void {
     const probe = this.#probe;
-    const mask = 2 ** this.replyLog2 - 1;
+    const mask = 2 ** REPLY_LOG2 - 1;
     const text = hides === "answer" ? "" : sample.text;
+    const before = hides === "context" ? [] : sample.context;
     this.#add(probe.messageFeatureList(this.#write(text)), examples, scales, mask);
-    if (hides === "context" || sample.context.length === 0) return;
-    const answered = answeredBy(sample);
-    this.#add(probe.contextFeatureList(this.#write(answered.text)), examples, scales, mask);
-    const slots = this.#turns(sample);
+    if (before.length > 0) {
+      const count = probe.contextFeatureList(this.#write(answeredBy(sample).text));
+      this.#add(count, examples, scales, mask);
+    }
+    const slots = this.#turns({ ...sample, context: before });
     const count = probe.replyFeatureList(this.#write(text), slots, 0);
     this.#add(count, examples, scales, mask);
   }
@@ -103,6 +108,17 @@ export class Features {
     return { raw: numbers.slice(0, 8), scores: numbers.slice(8) };
   }
 
+  /** The spans that carry a head's score, as code points, the end exclusive. */
+  spans(text: string, lane: number): readonly (readonly [from: number, to: number])[] {
+    this.#probe.scoreMessage(this.#write(text), 0);
+    const count = this.#probe.spans(lane);
+    const view = new DataView(this.#probe.memory.buffer, this.#probe.spansAt(), count * SPAN_BYTES);
+    return Array.from({ length: count }, (_, index) => {
+      const at = index * SPAN_BYTES + SPAN_CODE_POINTS_AT;
+      return [view.getUint32(at, true), view.getUint32(at + 4, true)] as const;
+    });
+  }
+
   /** The message in its conversation; needs bound weights. */
   scoreReply(sample: Sample, flags = 0): ReplyScore {
     const probe = this.#probe;
@@ -110,7 +126,10 @@ export class Features {
     const at = probe.scoreReply(this.#write(sample.text), slots, flags);
     const view = new DataView(probe.memory.buffer, at, 12);
     const inputs = new Float64Array(
-      probe.memory.buffer.slice(probe.combinedInputs(), probe.combinedInputs() + COMBINED_INPUTS * 8),
+      probe.memory.buffer.slice(
+        probe.combinedInputs(),
+        probe.combinedInputs() + COMBINED_INPUTS * 8,
+      ),
     );
     return {
       raw: view.getFloat32(0, true),
@@ -134,7 +153,10 @@ export class Features {
         (isSame ? RELATION_SAME_AUTHOR : 0);
       this.#probe.setRelation(slot, relation);
     }
-    return read.length;
+    if (read.length > 0) return read.length;
+    // Nothing before: an empty turn, so that what the message says of itself still counts.
+    this.#probe.traceTo(0, 0);
+    return 1;
   }
 
   #write(text: string): number {
@@ -145,7 +167,7 @@ export class Features {
 
   #add(count: number, examples: Examples, scales: readonly number[], mask: number): void {
     const list = new Uint32Array(this.#probe.memory.buffer, this.#probe.listAt(), count);
-    const counts = new Array<number>(8).fill(0);
+    const counts = Array.from({ length: 8 }, () => 0);
     for (const feature of list) counts[feature >>> 24]!++;
     for (const feature of list) {
       const group = feature >>> 24;
@@ -154,7 +176,6 @@ export class Features {
     }
   }
 }
-
 
 /** The turn that is replied to, else the newest of somebody else: as `parentOf` of score.ts. */
 function answeredBy({ context, author, replyTo }: Sample): Sample["context"][number] {

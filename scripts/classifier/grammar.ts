@@ -1,7 +1,9 @@
 /**
- * Sentences of our own, for what the corpora lack. A bag of words cannot tell abuse from its denial,
- * its quotation or its look-alike, so each behaviour comes in a pair: the same words in frames that
- * make them abuse, and in frames that do not. Only the frame can tell, and that is what is learned.
+ * Sentences of our own, for what the corpora lack. A bag of words cannot tell abuse from its
+ * denial, its quotation or its look-alike, so each behaviour comes in a pair: the same words in
+ * frames that make them abuse, and in frames that do not. Only the frame can tell, and that is what
+ * is learned. Frames, phrases and words lie in grammar/: `{name}` is filled from a phrase or a list
+ * of words, `(a|b)` is one of both, and a sign before `?` may be left out.
  *
  * Every list of words is split in two by the hash of the word. Training fills the frames from one
  * part; the other part is never trained on in a frame, and says how far the frames carry to words
@@ -10,39 +12,17 @@
 import assert from "node:assert/strict";
 import { Random } from "#std/random.ts";
 import { disguise } from "./disguise.ts";
-import { EXCHANGES } from "./frames-context.ts";
-import { FRAMES_HARM } from "./frames-harm.ts";
-import { FRAMES_HARMLESS } from "./frames-harmless.ts";
-import { FRAMES_OTHER } from "./frames-other.ts";
-import { widen } from "./frames-wider.ts";
-import { PHRASES } from "./phrases.ts";
-import { CLEAN, type Head, hashText, type Sample } from "./sample.ts";
-import { PEOPLE } from "./vocabulary-people.ts";
-import { SLURS } from "./vocabulary-slurs.ts";
-import { WORDS } from "./vocabulary-words.ts";
-
-export type Behaviour = {
-  readonly name: string;
-  /** Abuse and its look-alike have one name of the pair. */
-  readonly pair: string;
-  readonly labels: Partial<Readonly<Record<Head, number>>>;
-  readonly frames: readonly string[];
-};
+import { BEHAVIOURS, EXCHANGES, PHRASES, WORDS } from "./frames.ts";
+import { CLEAN, hashText, type Sample } from "./sample.ts";
 
 /** `train`: known words in known frames. `words`: words held back. `frames`: frames held back. */
 export type Part = "train" | "words" | "frames";
-
-export const BEHAVIOURS: readonly Behaviour[] = widen([
-  ...FRAMES_HARM,
-  ...FRAMES_HARMLESS,
-  ...FRAMES_OTHER,
-]);
 
 const HELD_WORDS_OF_TEN = 2;
 const HELD_FRAMES_OF_TEN = 1;
 const DEPTH_MAX = 6;
 
-const LISTS = readLists({ ...PEOPLE, ...WORDS, ...SLURS });
+const LISTS = readLists();
 
 /** Words whose disguise is meant to get past a list. */
 const HARMFUL: ReadonlySet<string> = new Set(
@@ -76,14 +56,17 @@ export class Writer {
 
   /** The frame as a sentence. */
   fill(frame: string): string {
-    const text = this.#fill(frame, 0).replace(/\s+/g, " ").replace(/ ([,.!?])/g, "$1").trim();
+    const text = this.#fill(frame, 0)
+      .replace(/\s+/g, " ")
+      .replace(/ ([,.!?])/g, "$1")
+      .trim();
     return text.replace(/\b([aA]) (?=[aeiou])/g, "$1n ");
   }
 
   #fill(frame: string, depth: number): string {
     assert(depth <= DEPTH_MAX, `${frame} goes round in circles`);
     let out = "";
-    for (let at = 0; at < frame.length; ) {
+    for (let at = 0; at < frame.length;) {
       const letter = frame[at]!;
       if (letter === "\\" && at + 1 < frame.length) {
         out += frame[at + 1]!;
@@ -229,7 +212,7 @@ export function dress(text: string, writer: Writer): string {
 
 type List = { readonly train: readonly string[]; readonly held: readonly string[] };
 
-function readLists(texts: Readonly<Record<string, string>>): ReadonlyMap<string, List> {
+function readLists(): ReadonlyMap<string, List> {
   const lists = new Map<string, List>();
   const add = (name: string, words: readonly string[]): void => {
     const isHeld = (word: string) => hashText(word, 1) % 10 < HELD_WORDS_OF_TEN;
@@ -238,9 +221,7 @@ function readLists(texts: Readonly<Record<string, string>>): ReadonlyMap<string,
       held: words.filter((word) => isHeld(word)),
     });
   };
-  for (const [name, text] of Object.entries(texts)) {
-    add(name, text.split(",").map((word) => word.trim().replace(/\s+/g, " ")));
-  }
+  for (const [name, words] of WORDS) add(name, words);
   const derive = (name: string, from: string, change: (word: string) => string): void => {
     const list = lists.get(from)!;
     lists.set(name, { train: list.train.map(change), held: list.held.map(change) });

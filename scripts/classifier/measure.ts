@@ -1,13 +1,13 @@
 /**
- * What the shipped weights score, by the guest's own code: on the held-back parts of the corpora, on
- * sentences of held-back words and frames, and on sentences that were written by hand and never
- * tuned on (test/moderation/probes).
+ * What the shipped weights score, by the guest's own code: on the held-back parts of the corpora,
+ * on sentences of held-back words and frames, and on sentences that were written by hand
+ * (test/moderation/probes).
  */
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Random } from "#std/random.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
-import { type Corpus, emojiTwins } from "./corpora.ts";
+import { type Corpus, emojiTwins, markedPosts } from "./corpora.ts";
 import type { Features } from "./features.ts";
 import { type Part, writeBehaviours, writeDisguises, writeExchanges } from "./grammar.ts";
 import { auc, bestF1, f1At, interval } from "./metrics.ts";
@@ -85,7 +85,13 @@ export function measureCorpora(
     ...measureTalk(features, corpora),
     ...measureEmoji(features, corpora, folder),
     ...measureChat(features, corpora),
+    spanFigure(features, folder),
   ];
+}
+
+function spanFigure(features: Features, folder: string): Figure {
+  const { f1, count } = measureSpans(features, folder, Number.MAX_SAFE_INTEGER);
+  return { name: "spans, character F1", value: f1, unit: "F1", count, floor: ".585" };
 }
 
 export function aucFigure(
@@ -107,7 +113,9 @@ export function aucFigure(
 
 /** Held-back dialogues whose first turn does not stand in the training part either. */
 export function unseenContexts(corpora: readonly Corpus[]): ReadonlySet<Sample> {
-  const dialogues = corpora.flatMap(({ samples }) => samples).filter((s) => s.source === "diasafety");
+  const dialogues = corpora
+    .flatMap(({ samples }) => samples)
+    .filter((s) => s.source === "diasafety");
   const known = dialogues.filter((s) => s.split === "train").map((s) => s.context[0]!.text);
   const seen = new Set(known);
   return new Set(dialogues.filter((s) => s.split === "held" && !seen.has(s.context[0]!.text)));
@@ -134,13 +142,21 @@ function measureDialogues(features: Features, corpora: readonly Corpus[]): reado
   const toxicity = (scores: Scores) => scores.toxicity;
   const reply = (scores: Scores) => scores.rawReply;
   const labels = held.map((sample) => sample.unsafe!);
-  const macro = f1At(all.map((s) => s.harmfulReply), labels, 0.5).macro;
+  const macro = f1At(
+    all.map((s) => s.harmfulReply),
+    labels,
+    0.5,
+  ).macro;
   const floors = [".657", ".725", ".776", ".847", ".975"];
   return [
     figure("dialogues, toxicity with context", () => true, toxicity, ".838"),
     figure("dialogues, harmful reply", () => true, reply, ".838"),
     figure("dialogues, harmful reply, contexts not in training", (s) => unseen.has(s), reply),
-    figure("dialogues, toxicity without context", () => true, (s) => s.toxicityAlone),
+    figure(
+      "dialogues, toxicity without context",
+      () => true,
+      (s) => s.toxicityAlone,
+    ),
     {
       name: "dialogues, harmful reply, macro F1",
       value: macro,
@@ -176,7 +192,11 @@ function measureTweets(features: Features, corpora: readonly Corpus[]): readonly
       interval: range,
       floor: ".355 to .462",
     },
-    aucFigure("tweets, rude or hateful against neither", raw.map((lanes) => lanes[0]!), isRude),
+    aucFigure(
+      "tweets, rude or hateful against neither",
+      raw.map((lanes) => lanes[0]!),
+      isRude,
+    ),
   ];
 }
 
@@ -203,7 +223,10 @@ function measureEmoji(
     );
   return [
     figure("emoji, hate", held),
-    figure("emoji, hate, no twin in training", held.filter(({ text }) => !twins.has(text))),
+    figure(
+      "emoji, hate, no twin in training",
+      held.filter(({ text }) => !twins.has(text)),
+    ),
   ];
 }
 
@@ -230,6 +253,26 @@ function measureChat(features: Features, corpora: readonly Corpus[]): readonly F
   });
 }
 
+/** Mean over posts of the F1 of the characters that are marked; an empty mark is met by none. */
+export function measureSpans(
+  features: Features,
+  folder: string,
+  postsMax: number,
+): { readonly f1: number; readonly count: number } {
+  const posts = markedPosts(folder).slice(0, postsMax);
+  let total = 0;
+  for (const { text, marks } of posts) {
+    const found = new Set<number>();
+    for (const [from, to] of features.spans(text, HEADS.indexOf("toxic"))) {
+      for (let at = from; at < to; at++) found.add(at);
+    }
+    const both = [...found].filter((at) => marks.has(at)).length;
+    const size = found.size + marks.size;
+    total += size === 0 ? 1 : (2 * both) / size;
+  }
+  return { f1: total / posts.length, count: posts.length };
+}
+
 export type Row = {
   readonly name: string;
   readonly part: Part | ProbeSet;
@@ -240,7 +283,10 @@ export type Row = {
 
 /** Whether abuse is found and what looks like it is let be, at one half. */
 export function measureBehaviours(features: Features, part: Part): readonly Row[] {
-  const plain = Array.from({ length: 40 }, (_, index) => `this line is number ${index} of the list`);
+  const plain = Array.from(
+    { length: 40 },
+    (_, index) => `this line is number ${index} of the list`,
+  );
   const samples = [
     ...writeBehaviours(SEED, WORDS_COUNT, part),
     ...(part === "words" ? writeDisguises(SEED, WORDS_COUNT, part, plain) : []),
@@ -252,7 +298,13 @@ export function measureBehaviours(features: Features, part: Part): readonly Row[
 export function measureProbes(features: Features, set: ProbeSet): readonly Row[] {
   const probes = readProbes(set);
   const harm = new Map<Sample, number>(probes.map((probe) => [probe, probe.harm]));
-  return rowsOf(features, set, probes, ({ group }) => group, (sample) => harm.get(sample)!);
+  return rowsOf(
+    features,
+    set,
+    probes,
+    ({ group }) => group,
+    (sample) => harm.get(sample)!,
+  );
 }
 
 /**
@@ -262,11 +314,14 @@ export function measureProbes(features: Features, set: ProbeSet): readonly Row[]
 export type ProbeSet = "fresh" | "seen";
 
 /** `label|text`, or `label|A: text / B: text >> answer of B`. */
-export function readProbes(): readonly Probe[] {
-  return globSync("*.txt", { cwd: PROBES }).toSorted().flatMap((name) => {
-    const lines = readFileSync(join(folder, name), "utf8").split("\n");
-    return lines.filter((line) => /^[01]\|/.test(line)).map((line) => probeOf(name, line));
-  });
+export function readProbes(set: ProbeSet): readonly Probe[] {
+  const folder = set === "fresh" ? PROBES : join(PROBES, "seen");
+  return globSync("*.txt", { cwd: folder })
+    .toSorted()
+    .flatMap((name) => {
+      const lines = readFileSync(join(folder, name), "utf8").split("\n");
+      return lines.filter((line) => /^[01]\|/.test(line)).map((line) => probeOf(name, line));
+    });
 }
 
 function probeOf(name: string, line: string): Probe {

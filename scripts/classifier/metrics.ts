@@ -7,7 +7,7 @@ export function auc(scores: ArrayLike<number>, labels: ArrayLike<number>): numbe
   order.sort((left, right) => scores[left]! - scores[right]!);
   let rankSum = 0;
   let positives = 0;
-  for (let from = 0; from < order.length; ) {
+  for (let from = 0; from < order.length;) {
     let to = from;
     while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
     for (let at = from; at < to; at++) {

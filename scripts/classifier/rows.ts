@@ -1,17 +1,11 @@
 /**
- * Which rows the two stages are trained and calibrated on. A tenth of what may be trained on is set
- * aside for calibration: the curves are fitted by a model that has not seen it; then the weights are
- * trained again on all of it. What is held back for figures takes part in neither.
+ * Which rows the two stages are trained and calibrated on. A tenth of what may be trained on is
+ * set aside for calibration: the curves are fitted by a model that has not seen it; then the
+ * weights are trained again on all of it. What is held back for figures takes part in neither.
  */
 import { Random } from "#std/random.ts";
 import type { Corpus } from "./corpora.ts";
-import {
-
-  writeBehaviours,
-  writeDisguises,
-  writeExchanges,
-  writePlain,
-} from "./grammar.ts";
+import { writeBehaviours, writeDisguises, writeExchanges, writePlain } from "./grammar.ts";
 import { hashText, type Sample } from "./sample.ts";
 
 /** Sentences of each behaviour, conversations of each kind. */
@@ -89,7 +83,10 @@ function plainOf(samples: readonly Sample[]): string[] {
 
 const bare = (text: string): string => {
   const words = text.replace(/@\w+:?|https?:\S+|\bRT\b|&\S+?;|["“”]/g, " ");
-  return words.replace(/\s+/g, " ").replace(/[.!]+\s*$/, "").trim();
+  return words
+    .replace(/\s+/g, " ")
+    .replace(/[.!]+\s*$/, "")
+    .trim();
 };
 
 /** Now and then a frame stands beside an ordinary sentence: it is not always the whole message. */
@@ -128,4 +125,3 @@ const shorten = (sample: Sample): Sample => {
     ? sample
     : { ...sample, text: sample.text.slice(0, TEXT_CHARACTERS_MAX).toWellFormed() };
 };
-

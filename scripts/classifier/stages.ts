@@ -1,6 +1,7 @@
 /**
- * The two stages. First the message heads, from a message alone; then the reply head, which sees the
- * message, what it answers, how the one stands to the other, and what the first stage says of both.
+ * The two stages. First the message heads, from a message alone; then the reply head, which sees
+ * the message, what it answers, how the one stands to the other, and what the first stage says of
+ * both.
  * Weights are the mean over seeds, which costs the guest nothing.
  */
 import { balanced, curveOf, type Rated, regress } from "./calibration.ts";
@@ -38,7 +39,7 @@ export type Options = {
 /** What a source counts in the curves: most of what people say is harmless chat. */
 const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 4, grammar: 1, alone: 0.5 };
 
-export const MESSAGE_SCHEDULE = { epochs: 9, rate: 0.12, decay: 2e-6, drop: 0.5 };
+export const MESSAGE_SCHEDULE = { epochs: 12, rate: 0.07, decay: 2e-6, drop: 0.5 };
 export const REPLY_SCHEDULE = { epochs: 14, rate: 0.1, decay: 2e-6, drop: 0.65 };
 
 export type Log = (line: string) => void;
@@ -153,7 +154,6 @@ function calibrateMessages(
     log(`  ${head}: ${rated.length} rows, one half at ${middle(points).toFixed(2)}`);
   }
 }
-
 
 function calibrateReplies(
   features: Features,

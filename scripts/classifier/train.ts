@@ -31,7 +31,8 @@ if (folder === undefined) {
 const options = { seed: Number(values.seed), messageSeeds: 3, replySeeds: 6 };
 log(`seed ${options.seed}`);
 const corpora = loadCorpora(folder);
-for (const { name, licence, samples } of corpora) log(`${name}: ${samples.length} rows, ${licence}`);
+for (const { name, licence, samples } of corpora)
+  log(`${name}: ${samples.length} rows, ${licence}`);
 const rows = chooseRows(corpora, options.seed);
 const features = await Features.open();
 const weights = new Weights();
@@ -40,4 +41,5 @@ await trainReplies(features, weights, rows, options, log);
 writeFileSync(values.out ?? WEIGHTS, weights.bytes);
 const digest = createHash("sha256").update(weights.bytes).digest("hex");
 log(`${weights.bytes.length} bytes, sha256 ${digest}`);
-if (values.out === undefined) await writeCard({ folder, corpora, rows, features, digest, options, log });
+if (values.out === undefined)
+  await writeCard({ folder, corpora, rows, features, digest, options, log });

@@ -112,7 +112,7 @@ export class Trainer {
     if (error !== null || binary === undefined) {
       throw new Error(`${ENTRY} does not compile.\n${stderr.toString()}`);
     }
-    return new WebAssembly.Module(binary);
+    return new WebAssembly.Module(Uint8Array.from(binary));
   }
 
   constructor(module: WebAssembly.Module, examples: Examples, log2: number, lanes: number) {
@@ -185,7 +185,7 @@ export class Trainer {
   }
 }
 
-/** The mean of tables that differ by seed alone: as good as all of them asked, at the cost of one. */
+/** The mean of tables that differ by seed alone: about as good as all asked, for one's cost. */
 export function meanTable(tables: readonly Table[]): Table {
   const [first] = tables;
   const cells = new Float32Array(first!.cells.length);
