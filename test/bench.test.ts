@@ -374,6 +374,7 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
   "same-work": [
     "nexuscore.eventsPerCpuSecond nexuscore.residentMb nexuscore.eventsPerCpuSecondAnswered",
   ],
+  quality: ["words.all frames.all fresh.all seen.all"],
   batcher: ["parseNsPerEvent groupNsPerEvent.10000 jsonParseNsPerEvent splitNsPerEvent"],
 };
 

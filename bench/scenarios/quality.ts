@@ -85,5 +85,5 @@ function recordRows(bench: Bench, rows: readonly Row[]): void {
   const [first] = rows;
   const right = rows.reduce((sum, row) => sum + row.right, 0);
   const count = rows.reduce((sum, row) => sum + row.count, 0);
-  bench.record(`${first!.part}: all`, (100 * right) / count, "%");
+  bench.record(`${first!.part}.all`, (100 * right) / count, "%");
 }
