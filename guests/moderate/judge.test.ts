@@ -121,6 +121,11 @@ const BLOCKED = {
     { term: "Straße" },
     { term: "🦄" },
     { term: "!!!" },
+    { term: "free nitro" },
+    { term: "the rapist" },
+    { term: "spam.example" },
+    { term: "@pest" },
+    { term: "5550123" },
   ],
 } as const;
 
@@ -149,6 +154,21 @@ const MEETS: readonly { text: string; entry: string | undefined }[] = [
   { text: "a 🦄 here", entry: "🦄" },
   { text: "wow!!!", entry: undefined },
   { text: "bad wording", entry: undefined },
+  { text: "fr33 n1tr0", entry: "free nitro" },
+  { text: "get FREE - n!tro now", entry: "free nitro" },
+  { text: "f r e e  n i t r o", entry: "free nitro" },
+  { text: "fr33 of n1tr0", entry: undefined },
+  { text: "my therapist", entry: undefined },
+  { text: "as 5 of us", entry: undefined },
+  { text: `${"x y ".repeat(40)}b a d w o r d`, entry: "badword" },
+  { text: "see spam.example", entry: "spam.example" },
+  { text: "see https://spam.example/x?y=1 now", entry: "spam.example" },
+  { text: "www.spam.example", entry: "spam.example" },
+  { text: "https://fine.example/x", entry: undefined },
+  { text: "hello @pest!", entry: "@pest" },
+  { text: "hello @pester", entry: undefined },
+  { text: "call 5550123", entry: "5550123" },
+  { text: "call 5550124", entry: undefined },
 ];
 
 for (const { text, entry } of MEETS) {
@@ -177,6 +197,16 @@ test("allowed words mean nothing, in whatever spelling, and so do allowed phrase
   assert.equal(of("an insult80 thing").scores[2], 0);
   assert.equal(of("an insult80 other thing").scores[2], 0.8);
   assert.deepEqual(of("an insult80 thing").spans, []);
+});
+
+test("an allowed word in letters that stand alone is met, and the message judged", () => {
+  for (const text of ["you complete b a d w o r d", "b a d w o r d ".repeat(40)]) {
+    const verdict = judged(text, { allowList: [{ term: "badword" }, { term: "free nitro" }] });
+    assert.equal(verdict.listEntry, "badword");
+    assert.equal(verdict.action, "allow");
+  }
+  const allowList = [{ term: "insult80 thing" }];
+  assert.equal(judged("an 1nsult80 thing, toxic70", { allowList }).listEntry, "insult80 thing");
 });
 
 test("an allowed phrase is remembered as it was said", () => {

@@ -5,7 +5,7 @@
 // "class" has no entry "ass" in it. Behind the policy lies an index of the entries, sorted by the
 // hash of their first word, the blocked ones before the allowed:
 //
-//   u32 hash of the first word | u32 hash of all | u16 place in the policy | u8 words | u8 0
+//   u32 hash of the first word | u32 hash of all | u16 place in the policy | u8 words | u8 pieces
 //
 // where entries of one word stand a second time, by their skeleton (spelling.ts), with 0 words;
 // then u64 hashes of the allowed entries of one word, which the scoring is told. Of an allowed
@@ -14,10 +14,10 @@
 import { alloc, release } from "../../sdk/assembly/arena";
 import { mix32 } from "../../sdk/assembly/sketches/bytes";
 import { allowCount, blockCount, Entry, firstEntry } from "./policy";
-import { read } from "./reading";
+import { read, SPELLED_OUT } from "./reading";
 import { setAllowed, tokenAt, tokenCount } from "./score";
 import { indexAt, indexEntryBytes, INDEX_ENTRY_BYTES, POLICY, state } from "./state";
-import { LETTERS_MIN, readSkeleton, Skeleton } from "./spelling";
+import { extendSkeleton, LETTERS_MIN, readSkeleton, Skeleton } from "./spelling";
 import { KIND_MARK } from "./tokens";
 
 /** An entry of more words is met by its first so many. */
@@ -26,8 +26,11 @@ const WORDS_MAX: u32 = 255;
 const BLANKS_MAX: u32 = 16;
 const BLANKED_BYTES_MAX: u32 = 1024;
 const SPACE: u8 = 0x20;
-/** Letters that stand alone, of one run. */
+/** Letters that stand alone, of one run; of a longer one the last RUN_KEPT are met again. */
 const RUN_MAX: u32 = 32;
+const RUN_KEPT: u32 = 16;
+/** An entry of more words is met as it is written, and not by its spelling. */
+const PIECES_MAX: u32 = 6;
 
 @unmanaged
 class IndexEntry {
@@ -35,7 +38,8 @@ class IndexEntry {
   whole: u32;
   place: u16;
   words: u8;
-  _reserved: u8;
+  /** What spaces part, of an entry that stands by its skeleton. */
+  pieces: u8;
 }
 
 /** How many entries the index will have, and words that are allowed. */
@@ -76,9 +80,8 @@ export function countLists(entry: Entry, allowed: u32, blocked: u32): ListCounts
   const found = changetype<IndexEntry>(alloc(offsetof<IndexEntry>()));
   for (let number: u32 = 0; number < allowed + blocked; number++) {
     if (readWords(entry, found)) {
-      const isWord = found.words == 1;
-      if (number < allowed && isWord) counts.allowedWords += 1;
-      const entries: u32 = isWord && readSpelling(entry, found) ? 2 : 1;
+      if (number < allowed && found.words == 1) counts.allowedWords += 1;
+      const entries: u32 = readSpelling(entry, found) ? 2 : 1;
       if (number >= allowed) counts.blocked += entries;
       else counts.allowed += entries;
     }
@@ -92,6 +95,7 @@ export function writeLists(counts: ListCounts): void {
   state().blockIndexCount = counts.blocked;
   state().allowIndexCount = counts.allowed;
   state().allowWordCount = counts.allowedWords;
+  state().spelledWordsMax = 0;
   const found = changetype<IndexEntry>(alloc(offsetof<IndexEntry>()));
   let words = allowWordsAt();
   let allowedSoFar: u32 = 0;
@@ -106,10 +110,11 @@ export function writeLists(counts: ListCounts): void {
       store<u64>(words, tokenAt(nextWord(0)).hash);
       words += 8;
     }
-    while (isMet) {
+    for (let way = 0; isMet; way++) {
       if (isBlocked) insert(found, 0, blockedSoFar++);
       else insert(found, counts.blocked, allowedSoFar++);
-      isMet = found.words == 1 && readSpelling(entry, found);
+      isMet = way == 0 && readSpelling(entry, found);
+      if (isMet) state().spelledWordsMax = max(state().spelledWordsMax, <u32>found.pieces);
     }
     entry = entry.next;
   }
@@ -124,7 +129,7 @@ export function meetLists(text: usize, bytes: u32): ListHit {
   if (state().blockIndexCount + state().allowIndexCount == 0) return hit;
   let from: u32 = 0;
   do {
-    const next = read(text, bytes, from);
+    const next = readSpelledOut(text, bytes, from);
     for (let at = nextWord(0); at < tokenCount(); at = nextWord(at + 1)) {
       meetBlocked(hit, at);
       meetAllowed(hit, text, at);
@@ -171,11 +176,13 @@ function meetAllowed(hit: ListHit, text: usize, at: u32): void {
   keepForBlank(hit, text + start, tokenAt(last).end - start);
 }
 
-/** What is a word of the lists once it is spelled as it is meant. */
+/** What is an entry of the lists once it is spelled as it is meant. */
 function meetSpellings(hit: ListHit, text: usize, bytes: u32): void {
   const skeleton = changetype<Skeleton>(alloc(offsetof<Skeleton>()));
   const run = changetype<Run>(alloc(offsetof<Run>()));
   run.places = <u32>alloc(RUN_MAX << 2, 4);
+  run.letters = <u32>alloc(RUN_MAX << 2, 4);
+  const row = openRow();
   const end = text + bytes;
   let at = text;
   while (at < end) {
@@ -183,16 +190,57 @@ function meetSpellings(hit: ListHit, text: usize, bytes: u32): void {
     while (at < end && load<u8>(at) > SPACE) at += 1;
     if (at > start) {
       readSkeleton(skeleton, start, at);
-      if (skeleton.letters == 1) run.add(<u32>start, <u32>at);
-      else if (skeleton.letters != 0) {
-        meetRun(hit, skeleton, run);
-        readSkeleton(skeleton, start, at);
-        if (skeleton.isDisguised) meetSkeleton(hit, skeleton, start, at);
+      if (skeleton.letters != 0) meetRow(hit, row, start, at);
+      if (skeleton.letters == 1) {
+        run.add(<u32>start, <u32>at, skeleton.last);
+        if (run.count == RUN_MAX) meetRun(hit, skeleton, run, RUN_KEPT);
+      } else if (skeleton.letters != 0) {
+        if (skeleton.isDisguised) meetSkeleton(hit, skeleton, start, at, 1);
+        meetRun(hit, skeleton, run, 0);
       }
     }
     at += 1;
   }
-  meetRun(hit, skeleton, run);
+  meetRun(hit, skeleton, run, 0);
+}
+
+/** The last pieces of a text, for the entries of several words. */
+@unmanaged
+class Row {
+  /** Most pieces of an entry; 0: there is none of several. */
+  most: u32;
+  /** Pieces so far. */
+  count: u32;
+  /** `most` skeletons, of the pieces from one of the last ones on, and u32 where that begins. */
+  skeletons: u32;
+  starts: u32;
+}
+
+function openRow(): Row {
+  const row = changetype<Row>(alloc(offsetof<Row>()));
+  const most = state().spelledWordsMax;
+  if (most < 2) return row;
+  row.most = most;
+  row.skeletons = <u32>alloc(<usize>most * offsetof<Skeleton>());
+  row.starts = <u32>alloc(<usize>most << 2, 4);
+  return row;
+}
+
+function meetRow(hit: ListHit, row: Row, start: usize, end: usize): void {
+  const most = row.most;
+  if (most == 0) return;
+  const number = row.count++;
+  const first = number % most;
+  const places = <usize>row.starts;
+  store<u32>(places + (<usize>first << 2), <u32>start);
+  changetype<Skeleton>(<usize>row.skeletons + <usize>first * offsetof<Skeleton>()).begin();
+  for (let pieces: u32 = 1; pieces <= min(most, number + 1); pieces++) {
+    const place = (number + 1 - pieces) % most;
+    const one = changetype<Skeleton>(<usize>row.skeletons + <usize>place * offsetof<Skeleton>());
+    extendSkeleton(one, start, end);
+    if (pieces == 1 || !one.isDisguised) continue;
+    meetSkeleton(hit, one, <usize>load<u32>(places + (<usize>place << 2)), end, pieces);
+  }
 }
 
 /** Letters that stand alone, one behind the other. */
@@ -200,12 +248,13 @@ function meetSpellings(hit: ListHit, text: usize, bytes: u32): void {
 class Run {
   count: u32;
   end: u32;
-  /** u32 address of each. */
+  /** u32 address of each, and what it stands for. */
   places: u32;
+  letters: u32;
 
-  add(start: u32, end: u32): void {
-    if (this.count == RUN_MAX) return;
+  add(start: u32, end: u32, letter: u32): void {
     store<u32>(<usize>this.places + (<usize>this.count << 2), start);
+    store<u32>(<usize>this.letters + (<usize>this.count << 2), letter);
     this.count += 1;
     this.end = end;
   }
@@ -219,38 +268,43 @@ class Run {
   }
 }
 
-/** Every stretch of three letters and more. */
-function meetRun(hit: ListHit, skeleton: Skeleton, run: Run): void {
-  const one = changetype<Skeleton>(changetype<usize>(alloc(offsetof<Skeleton>())));
+/** Every stretch of three letters and more; the last `kept` letters stay. */
+function meetRun(hit: ListHit, skeleton: Skeleton, run: Run, kept: u32): void {
+  const places = <usize>run.places;
+  const letters = <usize>run.letters;
   for (let from: u32 = 0; from + LETTERS_MIN <= run.count; from++) {
     skeleton.begin();
-    const start = <usize>load<u32>(<usize>run.places + (<usize>from << 2));
+    const start = <usize>load<u32>(places + (<usize>from << 2));
     for (let index = from; index < run.count; index++) {
-      const at = <usize>load<u32>(<usize>run.places + (<usize>index << 2));
-      readSkeleton(one, at, run.endOf(index));
-      skeleton.add(one.last);
-      if (index >= from + 2) meetSkeleton(hit, skeleton, start, run.endOf(index));
+      skeleton.add(load<u32>(letters + (<usize>index << 2)));
+      if (index >= from + 2) meetSkeleton(hit, skeleton, start, run.endOf(index), 1);
     }
   }
-  run.count = 0;
-  release(changetype<usize>(one));
+  const gone = <usize>(run.count - kept) << 2;
+  memory.copy(places, places + gone, <usize>kept << 2);
+  memory.copy(letters, letters + gone, <usize>kept << 2);
+  run.count = kept;
 }
 
-function meetSkeleton(hit: ListHit, skeleton: Skeleton, start: usize, end: usize): void {
+/** `pieces`: in how many words it stands there; 1 may be any, as it was put together. */
+function meetSkeleton(
+  hit: ListHit, skeleton: Skeleton, start: usize, end: usize, pieces: u32,
+): void {
   if (skeleton.letters < LETTERS_MIN) return;
-  const blocked = spelled(skeleton, 0, state().blockIndexCount);
+  const blocked = spelled(skeleton, pieces, 0, state().blockIndexCount);
   if (blocked != null) hit.block(blocked);
-  const allowed = spelled(skeleton, state().blockIndexCount, state().allowIndexCount);
+  const allowed = spelled(skeleton, pieces, state().blockIndexCount, state().allowIndexCount);
   if (allowed == null) return;
   if (hit.allowed == 0) hit.allowed = <u32>(POLICY + allowed.place);
   keepForBlank(hit, start, <u32>(end - start));
 }
 
-function spelled(skeleton: Skeleton, from: u32, count: u32): IndexEntry | null {
+function spelled(skeleton: Skeleton, pieces: u32, from: u32, count: u32): IndexEntry | null {
   for (let at = lowest(skeleton.first, from, count); at < count; at++) {
     const entry = indexed(from + at);
     if (entry.first != skeleton.first) return null;
-    if (entry.words == 0 && entry.whole == skeleton.whole) return entry;
+    if (entry.words != 0 || entry.whole != skeleton.whole) continue;
+    if (pieces == 1 || pieces == <u32>entry.pieces) return entry;
   }
   return null;
 }
@@ -309,9 +363,16 @@ function mix(hash: u32, word: u64): u32 {
   return max(mix32(hash ^ <u32>word ^ mix32(<u32>(word >> 32))), 1);
 }
 
+function readSpelledOut(text: usize, bytes: u32, from: u32): u32 {
+  store<u32>(SPELLED_OUT, 1);
+  const next = read(text, bytes, from);
+  store<u32>(SPELLED_OUT, 0);
+  return next;
+}
+
 /** Reads an entry; false if there is no word in it. */
 function readWords(entry: Entry, into: IndexEntry): bool {
-  read(entry.text, entry.bytes, 0);
+  readSpelledOut(entry.text, entry.bytes, 0);
   let words: u32 = 0;
   for (let at = nextWord(0); at < tokenCount(); at = nextWord(at + 1)) words += 1;
   if (words == 0) return false;
@@ -322,16 +383,28 @@ function readWords(entry: Entry, into: IndexEntry): bool {
   return true;
 }
 
-/** The skeleton of an entry; false if it has too few letters. */
+/** The skeleton of an entry; false if it has too few letters, or too many pieces. */
 function readSpelling(entry: Entry, into: IndexEntry): bool {
   const skeleton = changetype<Skeleton>(alloc(offsetof<Skeleton>()));
-  readSkeleton(skeleton, entry.text, entry.text + entry.bytes);
+  skeleton.begin();
+  const end = entry.text + entry.bytes;
+  let pieces: u32 = 0;
+  let at = entry.text;
+  while (at < end) {
+    const start = at;
+    while (at < end && load<u8>(at) > SPACE) at += 1;
+    const letters = skeleton.letters;
+    extendSkeleton(skeleton, start, at);
+    if (skeleton.letters != letters) pieces += 1;
+    at += 1;
+  }
   into.words = 0;
+  into.pieces = <u8>min(pieces, 255);
   into.first = skeleton.first;
   into.whole = skeleton.whole;
   const isLong = skeleton.letters >= LETTERS_MIN;
   release(changetype<usize>(skeleton));
-  return isLong;
+  return isLong && pieces <= PIECES_MAX;
 }
 
 /** The first token from `at` on that is more than punctuation. */

@@ -41,6 +41,11 @@ export const ALONE_COUNT: usize = READER + 24;
 export const HUNG_COUNT: usize = READER + 28;
 /** Flags of the next token. */
 const NEXT_FLAGS: usize = READER + 32;
+/**
+ * 1: links, names behind "@" and long numbers are read as the words that they are made of, as the
+ * tenant's lists may be of them (lists.ts).
+ */
+export const SPELLED_OUT: usize = READER + 36;
 /** 128 bytes to try readings in. */
 export const TRIAL: usize = READER + 64;
 
@@ -206,7 +211,7 @@ export function isHanger(sign: u32): bool {
 }
 
 function isLinkAt(p: usize, end: usize): bool {
-  if (end - p < 8) return false;
+  if (end - p < 8 || load<u32>(SPELLED_OUT) != 0) return false;
   const first = load<u32>(p) | 0x20202020;
   if (first == 0x70747468) {
     const colon = (load<u8>(p, 4) | 0x20) == 0x73 ? p + 5 : p + 4;
@@ -246,6 +251,7 @@ function mention(p: usize, after: usize, end: usize): usize {
       return q;
     }
   }
+  if (load<u32>(SPELLED_OUT) != 0) return mark(p, after, end, 0x40);
   const form = <usize>load<u32>(FORM_TOP) + 1;
   store<u64>(form, 0x3e726573753c);
   const token = add(p, q, form, 6, KIND_MARK, 0);

@@ -6,7 +6,8 @@
 // i), punctuation left out, repeated letters once. A skeleton is compared only where something was
 // undone; a word as it is must be the entry as it is, so "fall" is not "fail" and "class" has no
 // "ass" in it, but "f4ll" may be either. Letters that stand alone, three and more in a row, are
-// compared in every stretch of them.
+// compared in every stretch of them. An entry of several words is compared with as many words in a
+// row, so "fr33 n1tr0" may be "free nitro", but "the rapist" is in no "therapist".
 import { characterAt, isInvisible, lookalike, small, undressed } from "./letters";
 
 /** Skeletons of fewer letters are too many things at once. */
@@ -69,6 +70,13 @@ export class Skeleton {
 /** Reads what stands between two spaces. */
 export function readSkeleton(into: Skeleton, at: usize, end: usize): void {
   into.begin();
+  extendSkeleton(into, at, end);
+}
+
+/** Reads what stands between the next two. */
+export function extendSkeleton(into: Skeleton, at: usize, end: usize): void {
+  const realBefore = into.real;
+  const wasDisguised = into.isDisguised;
   end = withoutTail(at, end);
   let isWithin = false;
   let skipped = false;
@@ -84,7 +92,8 @@ export function readSkeleton(into: Skeleton, at: usize, end: usize): void {
     isWithin = true;
     into.add(letter);
   }
-  if (into.real == 0) into.isDisguised = false;
+  // Without a letter in it, it is a number or a face.
+  if (into.real == realBefore) into.isDisguised = wasDisguised;
 }
 
 /** The letter that a character stands for; 0: it is left out. */

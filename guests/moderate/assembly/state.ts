@@ -33,7 +33,8 @@ export class State {
   used: u32;
   conversationCount: u32;
   turnCount: u32;
-  _reserved: u32;
+  /** Of the entries of several words that are met by their spelling, the most words. */
+  spelledWordsMax: u32;
   /** Since the tenant began. */
   evictedCount: f64;
   judgedCount: f64;

@@ -4,7 +4,7 @@ import { classOf, encode } from "../../sdk/assembly/text/unicode";
 import { resolve, SOFT_NONE } from "./disguises";
 import { characterAt, isInvisible, small, undressed } from "./letters";
 import { ABROAD } from "./lexicon";
-import { add, ALONE_COUNT, FORM_BYTES_MAX, FORM_TOP } from "./reading";
+import { add, ALONE_COUNT, FORM_BYTES_MAX, FORM_TOP, SPELLED_OUT } from "./reading";
 import {
   FLAG_DISGUISED, FLAG_DRAWN_OUT, FLAG_SHOUTED, KIND_NUMBER, KIND_WORD,
 } from "./tokens";
@@ -143,7 +143,7 @@ function joins(sign: u32, p: usize, after: usize, end: usize, isInside: bool): b
 
 /** Long numbers are all alike; short ones may be codes. */
 function number(start: usize, stop: usize, form: usize, bytes: u32, flags: u32): usize {
-  if (bytes > 4) {
+  if (bytes > 4 && load<u32>(SPELLED_OUT) == 0) {
     store<u32>(form, 0x23232323);
     bytes = 4;
   }
