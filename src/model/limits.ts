@@ -18,6 +18,10 @@ export const BODIES_BYTES_MAX = 256 * 1024 * 1024;
 export const SETTINGS_BYTES_MAX = 4 * 1024;
 /** Problems listed in one answer; the rest are only counted. */
 export const ERRORS_LISTED_MAX = 100;
+/** Mistakes of one message or policy that its problem lists; the rest are only counted. */
+export const MISTAKES_LISTED_MAX = 32;
+/** Characters of a name that a JSON pointer tells. */
+export const POINTER_NAME_MAX = 80;
 
 export const EVENT_ID_BYTES_MAX = 64;
 export const USER_BYTES_MAX = 128;

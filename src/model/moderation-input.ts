@@ -13,15 +13,9 @@ import {
   USER_BYTES_MAX,
 } from "./limits.ts";
 import type { GivenTurn, ModerationRequest } from "./moderation.ts";
+import { Mistakes, pointerTo } from "./mistakes.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 import { bytesOf, isWithinBytes } from "./text-bytes.ts";
-
-export type Mistake = {
-  /** RFC 6901, within the message. */
-  readonly pointer: string;
-  readonly message: string;
-  readonly code: ProblemCode;
-};
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -39,25 +33,22 @@ const FIELDS = [
 ] as const;
 const TURN_FIELDS = ["id", "user", "text"] as const;
 
-/** Throws the problem of a message that cannot be judged; `errors` of it lists all mistakes. */
+/** Throws the problem of a message that cannot be judged; `errors` of it lists the mistakes. */
 export function messageOf(value: unknown, nowMs: number): ModerationRequest {
   const reader = new MessageReader(nowMs);
   const request = reader.read(value);
-  if (reader.mistakes.length > 0) throw problemOfMistakes(reader.mistakes);
+  if (reader.mistakes.count > 0) throw problemOfMistakes(reader.mistakes);
   return request;
 }
 
-export function problemOfMistakes(mistakes: readonly Mistake[]): Problem {
-  const [first] = mistakes;
-  const list = mistakes.map(({ pointer, message }) => `${pointer} ${message}`.trim());
-  const errors = mistakes.map(({ pointer, message }) => ({ pointer, message }));
-  const limit = first?.code === "textTooLong" ? { textBytesMax: TEXT_BYTES_MAX } : {};
-  const detail = `In the message: ${list.join("; ")}.`;
-  return new Problem(first?.code ?? "badRequest", detail, { members: { ...limit, errors } });
+function problemOfMistakes(mistakes: Mistakes): Problem {
+  const { code = "badRequest", members } = mistakes;
+  const limit = code === "textTooLong" ? { textBytesMax: TEXT_BYTES_MAX } : {};
+  return new Problem(code, mistakes.sentence("message"), { members: { ...limit, ...members } });
 }
 
 class MessageReader {
-  readonly mistakes: Mistake[] = [];
+  readonly mistakes = new Mistakes();
   readonly #nowMs: number;
 
   constructor(nowMs: number) {
@@ -85,7 +76,7 @@ class MessageReader {
   }
 
   #add(pointer: string, message: string, code: ProblemCode): void {
-    this.mistakes.push({ pointer, message, code });
+    this.mistakes.add(pointer, message, code);
   }
 
   #refuseStrangers(value: Fields, at: string, known: readonly string[]): void {
@@ -188,8 +179,4 @@ export function primaryTag(tag: string | undefined): string | undefined {
 
 export function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function pointerTo(at: string, name: string | number): string {
-  return `${at}/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }

@@ -10,7 +10,8 @@ import {
   POLICY_TERM_BYTES_MAX,
   ROLE_BYTES_MAX,
 } from "./limits.ts";
-import { isObject, pointerTo } from "./moderation-input.ts";
+import { Mistakes, pointerTo } from "./mistakes.ts";
+import { isObject } from "./moderation-input.ts";
 import { CATEGORIES, type Category, eachCategory } from "./moderation.ts";
 import { policyBytes } from "./policy-bytes.ts";
 import { POLICY_DEFAULT } from "./policy-default.ts";
@@ -32,16 +33,14 @@ export function checkPolicy(value: unknown, at = ""): CheckedPolicy {
   const reader = new PolicyReader();
   const policy = reader.read(value, at);
   const { mistakes } = reader;
-  if (mistakes.length === 0 && policyBytes({ ...NO_RECORD, policy }) === undefined) {
-    const message = `takes over ${POLICY_BYTES_MAX} bytes; shorten its lists`;
-    mistakes.push({ pointer: at, message });
+  if (mistakes.count === 0 && policyBytes({ ...NO_RECORD, policy }) === undefined) {
+    mistakes.add(at, `takes over ${POLICY_BYTES_MAX} bytes; shorten its lists`);
   }
-  if (mistakes.length === 0) {
+  if (mistakes.count === 0) {
     return { policy, warnings: [...reader.warnings, ...policyWarnings(policy, at)] };
   }
-  const list = mistakes.map(({ pointer, message }) => `${pointer} ${message}`.trim());
-  const detail = `In the policy: ${list.join("; ")}.`;
-  throw new Problem("policyContradictory", detail, { members: { errors: mistakes } });
+  const { members } = mistakes;
+  throw new Problem("policyContradictory", mistakes.sentence("policy"), { members });
 }
 
 const NO_RECORD = { version: 0, setAtMs: 0, note: undefined };
@@ -55,7 +54,7 @@ const CONTEXT_BOUNDS: Readonly<Record<keyof ContextPolicy, Bounds>> = {
 };
 
 class PolicyReader {
-  readonly mistakes: { pointer: string; message: string }[] = [];
+  readonly mistakes = new Mistakes();
   readonly warnings: PolicyWarning[] = [];
 
   read(value: unknown, at: string): Policy {
@@ -78,7 +77,7 @@ class PolicyReader {
   }
 
   #add(pointer: string, message: string): void {
-    this.mistakes.push({ pointer, message });
+    this.mistakes.add(pointer, message);
   }
 
   /** Nothing of it where it is none; strangers in it are mistakes. */
