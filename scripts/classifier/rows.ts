@@ -9,7 +9,7 @@ import { writeBehaviours, writeDisguises, writeExchanges, writePlain } from "./g
 import { hashText, type Sample } from "./sample.ts";
 
 /** Sentences of each behaviour, conversations of each kind. */
-const BEHAVIOUR_COUNT = 400;
+const BEHAVIOUR_COUNT = 500;
 const EXCHANGE_COUNT = 120;
 const DISGUISE_COUNT = 1_500;
 const CHAT_ROWS = 3_000;

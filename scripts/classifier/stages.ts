@@ -37,9 +37,9 @@ export type Options = {
 };
 
 /** What a source counts in the curves: most of what people say is harmless chat. */
-const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 4, grammar: 1, alone: 0.5 };
+const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 6, grammar: 1, alone: 0.5 };
 
-export const MESSAGE_SCHEDULE = { epochs: 12, rate: 0.07, decay: 2e-6, drop: 0.5 };
+export const MESSAGE_SCHEDULE = { epochs: 12, rate: 0.08, decay: 2e-6, drop: 0.5 };
 export const REPLY_SCHEDULE = { epochs: 14, rate: 0.1, decay: 2e-6, drop: 0.65 };
 
 export type Log = (line: string) => void;
