@@ -187,7 +187,7 @@ test("the longest request of all, with everything that a verdict may hold, finds
   const context = Array.from({ length: 32 }, (_, index) => ({
     id: `${index}`.padStart(64, "i"),
     user: `${index}`.padStart(128, "u"),
-    text: "I hate you so much, you idiot. ".repeat(3),
+    text: "I hate you so much, you idiot. ".repeat(9),
   }));
   const names = { id: "i".repeat(64), conversation: "c".repeat(128), user: "u".repeat(128) };
   const request = { ...names, role: "r".repeat(64), replyTo: "0".padStart(64, "i"), text, context };

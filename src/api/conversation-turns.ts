@@ -7,6 +7,7 @@ import { requireTenantId } from "#model/tenant.ts";
 import { shownScore } from "#model/verdict-answer.ts";
 import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import { CONVERSATION_PARAMS, type ConversationParams } from "./conversations.ts";
+import { takeBytes } from "./json-body.ts";
 import { TURNS_EXAMPLE } from "./moderation-examples.ts";
 
 const PATH = "/v1/tenants/:tenant/conversations/:conversation/turns";
@@ -26,6 +27,8 @@ const PROBLEMS: readonly ProblemCode[] = [
 
 export function conversationTurnRoutes(engine: EngineDoor): FastifyPluginAsync {
   return async (server) => {
+    // A client that says JSON and sends nothing, as many do with DELETE, is understood.
+    takeBytes(server);
     registerGet(server, engine);
     registerDelete(server, engine);
   };

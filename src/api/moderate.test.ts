@@ -1,7 +1,6 @@
 import { assembleServer } from "#cli/application.ts";
 import {
   CONVERSATION_BYTES_MAX,
-  GIVEN_TURNS_MAX,
   MODERATE_BODY_BYTES_MAX,
   MODERATE_COUNT_MAX,
   TEXT_BYTES_MAX,
@@ -14,6 +13,7 @@ import {
 } from "#model/moderation-schemas.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
+import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import assert from "node:assert/strict";
@@ -381,12 +381,17 @@ test("moderate: an unknown language has a warning; a region does not matter", as
 
 test("moderate: of too much context the newest counts, and the answer says so", async () => {
   const { server, post } = await open();
-  const context = Array.from({ length: GIVEN_TURNS_MAX + 1 }, (_, n) => ({ text: `turn ${n}` }));
+  const { turnsMax } = POLICY_DEFAULT.context;
+  const context = Array.from({ length: turnsMax + 1 }, (_, n) => ({ text: `turn ${n}` }));
   const answer: Answer = (await post({ text: "hello", context })).json();
+  assert.equal(answer.contextUsed.length, turnsMax);
   assert.deepEqual(
     answer.warnings?.map(({ code }) => code),
     ["contextShortened"],
   );
+  assert.match(answer.warnings?.[0]?.message ?? "", /^Of 7 messages of context the newest 6 were /);
+  const whole: Answer = (await post({ text: "hello", context: context.slice(1) })).json();
+  assert.equal(whole.warnings, undefined);
   await server.close();
 });
 
@@ -410,7 +415,9 @@ test("turns: what is remembered is shown and forgotten, if it leaves a trace", a
   const other = await ask("GET", "other");
   assert.equal(other.json<{ code: string }>().code, "conversationUnknown");
   assert.doesNotMatch(other.body, /hello/);
-  assert.equal((await ask("DELETE")).statusCode, 204);
+  const json = { "content-type": "application/json" };
+  const forgotten = await server.inject({ method: "DELETE", url: turns, headers: json });
+  assert.equal(forgotten.statusCode, 204, "many clients say JSON and send nothing");
   assert.equal((await ask("DELETE")).statusCode, 404);
   const long = "c".repeat(CONVERSATION_BYTES_MAX + 1);
   const url = `/v1/tenants/acme/conversations/${long}/turns`;

@@ -115,8 +115,9 @@ test("policies: If-Match keeps two editors from undoing each other", async () =>
   assert.equal((await ask("PUT", POLICY, {}, match('W/"2"'))).statusCode, 412, "only strong tags");
   assert.equal((await ask("DELETE", POLICY, undefined, match('"1"'))).statusCode, 412);
   assert.equal((await ask("PUT", POLICY, {}, match("*"))).statusCode, 200);
+  assert.equal((await ask("PUT", POLICY, {}, match("3"))).statusCode, 200, "without its quotes");
   // At once: each sees what the one before left, so one of two with the same tag is refused.
-  const both = await Promise.all([1, 2].map(async () => ask("PUT", POLICY, {}, match('"3"'))));
+  const both = await Promise.all([1, 2].map(async () => ask("PUT", POLICY, {}, match('"4"'))));
   assert.deepEqual(both.map(({ statusCode }) => `${statusCode}`).toSorted(), ["200", "412"]);
   await server.close();
 });
@@ -155,6 +156,14 @@ test("policies: mistakes are listed with pointers, warnings come with what was s
     ["listEntryCommonWord"],
   );
   assert.equal((await ask("GET", POLICY)).json<Record>().warnings, undefined);
+  await server.close();
+});
+
+test("policies: a note that is no Unicode is refused as that", async () => {
+  const { server, ask } = await open();
+  const refused = await ask("PUT", POLICY, { note: "half \ud800" });
+  assert.equal(refused.statusCode, 400);
+  assert.match(refused.json<{ detail: string }>().detail, /\/note must be valid Unicode/);
   await server.close();
 });
 

@@ -94,7 +94,8 @@ class PolicyDesk {
     if (ifMatch === undefined || ifMatch.trim() === "*") return;
     const { version } = this.policies.current(tenant);
     const tags = ifMatch.split(",").map((tag) => tag.trim());
-    if (tags.includes(tagOf(version))) return;
+    // A version without its quotes is no entity tag, and yet clear.
+    if (tags.includes(tagOf(version)) || tags.includes(String(version))) return;
     const detail = `The policy of ${tenant} is version ${version}; read it again and decide anew.`;
     throw new Problem("policyChanged", detail, { members: { version } });
   }
@@ -295,9 +296,10 @@ function readChange(body: unknown, tenant: string): Change {
 
 function readNote(note: unknown): string | undefined {
   if (note === undefined || note === null) return undefined;
-  if (typeof note === "string" && isWithinBytes(note, POLICY_NOTE_BYTES_MAX)) return note;
-  const detail = `In the body: /note must be a text of at most ${POLICY_NOTE_BYTES_MAX} bytes.`;
-  throw new Problem("badRequest", detail);
+  const fits = typeof note === "string" && isWithinBytes(note, POLICY_NOTE_BYTES_MAX);
+  if (fits && note.isWellFormed()) return note;
+  const what = fits ? "valid Unicode" : `a text of at most ${POLICY_NOTE_BYTES_MAX} bytes`;
+  throw new Problem("badRequest", `In the body: /note must be ${what}.`);
 }
 
 function answerOf(tenant: string, record: PolicyRecord): PolicyAnswer {

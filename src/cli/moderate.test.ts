@@ -33,7 +33,7 @@ test("moderate: a policy that only observes, lists, weak languages and warnings 
       listEntry: "free nitro",
       policy: { version: 3, source: "tenant" },
       contextUsed: [],
-      warnings: [{ code: "contextShortened", message: "Of 40 messages the last 32 count." }],
+      warnings: [{ code: "contextShortened", message: "Of 40 messages the newest 16 were read." }],
     },
     "x",
   );

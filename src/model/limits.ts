@@ -106,8 +106,8 @@ export const MODERATE_COUNT_MAX = 256;
 export const MODERATE_BODY_BYTES_MAX = 1024 * 1024;
 /** Bytes of what a moderator is handed of one message: its texts, names and given context. */
 export const JUDGE_BYTES_MAX = 24 * 1024;
-/** Turns of the context that a request brings along; of more, the newest count. */
-export const GIVEN_TURNS_MAX = 32;
+/** Turns of the context that a request brings along; of more, the newest are read. */
+export const GIVEN_TURNS_MAX = 16;
 export const ROLE_BYTES_MAX = 64;
 export const LANGUAGE_BYTES_MAX = 35;
 /** Bytes of a policy as a moderator is handed it, and of one entry of its lists. */

@@ -59,7 +59,7 @@ export const MessageSchema = Type.Object(
         }),
         {
           description: `What was said before, the oldest first; read instead of what is remembered.
-Of more than ${GIVEN_TURNS_MAX} the newest count`,
+The newest are read: at most ${GIVEN_TURNS_MAX}, and as many as the policy's \`context.turnsMax\``,
         },
       ),
     ),

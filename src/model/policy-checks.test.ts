@@ -179,6 +179,26 @@ test("policy: list entries that are hardly meant are warned of", () => {
   );
 });
 
+test("policy: what a moderator never meets is told, and what it meets without its signs", () => {
+  const blockList = ["...", ".*", "\u200b", "c++", "the!", "-", "💩", "猪", "@pest", "don't"];
+  assert.deepEqual(warningsOf({ blockList }), [
+    "listEntryNeverMet /blockList/0",
+    "listEntryNeverMet /blockList/1",
+    "listEntryNeverMet /blockList/2",
+    "listEntryCommonWord /blockList/3",
+    "listEntryCommonWord /blockList/4",
+    "listEntryNeverMet /blockList/5",
+  ]);
+  const [, , , signs] = checkPolicy({ blockList }).warnings;
+  assert.match(signs?.message ?? "", /^"c\+\+" is met as "c", which /);
+});
+
+test("policy: a threshold that everything reaches is warned of", () => {
+  assert.deepEqual(warningsOf({ categories: { threat: { flagAt: 0 } } }), [
+    "policyAlwaysMatches /categories/threat/flagAt",
+  ]);
+});
+
 test("policy: a block without a flag flags; what undoes other parts is told", () => {
   const { policy, warnings } = checkPolicy({ categories: { profanity: { blockAt: 0.9 } } });
   assert.deepEqual(policy.categories.profanity, { flagAt: 0.9, blockAt: 0.9 });

@@ -5,10 +5,12 @@ import type { ListEntry, Policy } from "./policy.ts";
 
 export const POLICY_WARNINGS = [
   "policyNeverMatches",
+  "policyAlwaysMatches",
   "flagFollowsBlock",
   "contextOff",
   "roleNeverFlagged",
   "listEntryCommonWord",
+  "listEntryNeverMet",
   "listEntryInBoth",
   "listEntryTwice",
 ] as const;
@@ -36,6 +38,12 @@ function matchWarnings({ categories, blockList, context }: Policy, at: string): 
   if (!flags && blockList.length === 0) {
     const message = "No threshold is on and no term is blocked: nothing is ever flagged.";
     warnings.push({ code: "policyNeverMatches", pointer: `${at}/categories`, message });
+  }
+  for (const category of CATEGORIES) {
+    if (categories[category].flagAt !== 0) continue;
+    const message = `Every score reaches 0, so every message is flagged for ${category}.`;
+    const pointer = `${at}/categories/${category}/flagAt`;
+    warnings.push({ code: "policyAlwaysMatches", pointer, message });
   }
   if (context.turnsMax === 0 && categories.harmfulReply.flagAt !== null) {
     const message =
@@ -71,9 +79,13 @@ function listWarnings(
     const add = (code: PolicyWarning["code"], what: string): void => {
       warnings.push({ code, pointer, message: `${term} ${what}` });
     };
+    const met = key.replaceAll(SIGNS, "").trim();
     if (seen.has(key)) add("listEntryTwice", "stands in the list before.");
-    else if (name === "blockList" && (isCommonWord(key) || /^.$/u.test(key))) {
-      add("listEntryCommonWord", "is so common that most messages have it.");
+    else if (met === "") {
+      add("listEntryNeverMet", "has no letter, digit or emoji, and signs are passed over.");
+    } else if (name === "blockList" && (isCommonWord(met) || LETTER.test(met))) {
+      const as = met === key ? "" : `is met as ${JSON.stringify(met)}, which `;
+      add("listEntryCommonWord", `${as}is so common that most messages have it.`);
     }
     if (name === "blockList" && other.has(key)) {
       add("listEntryInBoth", "stands in both lists, so one of them is without effect.");
@@ -82,6 +94,11 @@ function listWarnings(
   }
   return warnings;
 }
+
+/** What a moderator passes over around and within the words of an entry. */
+const SIGNS = /[^\p{L}\p{M}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}\s]/gu;
+/** One that is a word now and then, unlike a character of Chinese. */
+const LETTER = /^[\p{sc=Latin}\p{sc=Cyrillic}\p{sc=Greek}\p{N}]$/u;
 
 /** Two spellings that a reader takes for one. */
 function keyOf({ term }: ListEntry): string {

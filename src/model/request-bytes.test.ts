@@ -74,7 +74,7 @@ test("more turns than can be, each of them short: the newest are kept", () => {
   const read = roundTrip({ text: "x", context });
   assert.deepEqual(
     read.context.map(({ text }) => text),
-    context.slice(-32).map(({ text }) => text),
+    context.slice(-GIVEN_TURNS_MAX).map(({ text }) => text),
   );
 });
 

@@ -53,7 +53,10 @@ function shownThreshold(threshold: number | null): number | null {
   return threshold === null ? null : Math.round(threshold * 1e6) / 1e6;
 }
 
-function warningsOf({ language }: Verdict, { context }: ModerationRequest): VerdictWarning[] {
+function warningsOf(
+  { language, contextUsed }: Verdict,
+  { context = [] }: ModerationRequest,
+): VerdictWarning[] {
   const warnings: VerdictWarning[] = [];
   if (language.support === "none" && language.source === "given") {
     const message =
@@ -61,8 +64,13 @@ function warningsOf({ language }: Verdict, { context }: ModerationRequest): Verd
       "low scores mean little.";
     warnings.push({ code: "languageUnsupported", message });
   }
-  if (context !== undefined && context.length > GIVEN_TURNS_MAX) {
-    const message = `Of ${context.length} messages of context, the last ${GIVEN_TURNS_MAX} count.`;
+  const given = context.length;
+  const read = contextUsed.length;
+  if (read < given) {
+    const which = read === 0 ? "none was read" : `the newest ${read} were read`;
+    const message =
+      `Of ${given} messages of context ${which}: as many as fit, at most ` +
+      `${GIVEN_TURNS_MAX} and the policy's context.turnsMax.`;
     warnings.push({ code: "contextShortened", message });
   }
   return warnings;

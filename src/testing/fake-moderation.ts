@@ -3,7 +3,14 @@
  * remembers turns in plain lists, and applies thresholds, lists and roles as the policy says.
  */
 import { CATEGORIES, type Category, type ModeratorUsage } from "#model/moderation.ts";
-import type { Action, ModerationRequest, TextSpan, Turn, Verdict } from "#model/moderation.ts";
+import type {
+  Action,
+  ContextTurn,
+  ModerationRequest,
+  TextSpan,
+  Turn,
+  Verdict,
+} from "#model/moderation.ts";
 import type { Policy, PolicyRecord } from "#model/policy.ts";
 import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import { verdictOf } from "#model/verdict.ts";
@@ -53,15 +60,7 @@ export class FakeModerator {
       thresholds,
       severity: Math.round(Math.max(...scores) * 100),
       spans: spansOf(text),
-      contextUsed: before
-        .toReversed()
-        .slice(0, policy.context.turnsMax)
-        .map((turn) => ({
-          id: turn.id,
-          ageMs: tsMs - turn.tsMs,
-          relation: "previous" as const,
-          toxicity: turn.toxicity,
-        })),
+      contextUsed: contextUsedOf(request, before, tsMs).slice(0, policy.context.turnsMax),
       reason: proposedAction === "allow" ? "Nothing stands out." : "A listed word stands in it.",
       language: request.language ?? "en",
       languageSource: request.language === undefined ? ("detected" as const) : ("given" as const),
@@ -136,4 +135,19 @@ function wordsOf(text: string): { word: string; start: number }[] {
 /** Of the text before `end`. */
 function codePointCount(text: string, end: number): number {
   return text.slice(0, end).replaceAll(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g, " ").length;
+}
+
+/** The newest first; given turns in place of remembered ones. */
+function contextUsedOf(
+  { context = [] }: ModerationRequest,
+  before: readonly Turn[],
+  tsMs: number,
+): ContextTurn[] {
+  if (context.length > 0) {
+    return context.toReversed().map(({ id }) => ({ id, ageMs: 0, relation: "given", toxicity: 0 }));
+  }
+  return before.toReversed().map((turn) => {
+    const { id, toxicity } = turn;
+    return { id, ageMs: tsMs - turn.tsMs, relation: "previous", toxicity };
+  });
 }

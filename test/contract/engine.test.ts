@@ -44,7 +44,7 @@ async function ask<Answer>(path: string, body?: unknown, method = "POST"): Promi
 test("engine: the openai client tells abuse from thanks, by its base URL alone", async () => {
   const client = new OpenAI({ apiKey: "any", baseURL: `${url}/v1`, maxRetries: 0 });
   const { model, results } = await client.moderations.create({ input: [ABUSE, CLEAN] });
-  assert.match(model, /^nexuscore-embedded-\d+\+[0-9a-f]{12}$/);
+  assert.match(model, /^nexuscore-embedded-\d+\+[0-9a-f]{12}\.[0-9a-f]{8}$/);
   const [abuse, clean] = results;
   assert.equal(abuse?.flagged, true);
   assert.equal(abuse.categories.harassment, true);

@@ -306,8 +306,12 @@ test("openai client: conversation, user and context are read; strangers are igno
     nexuscore: { action: string; reason: string; contextUsed: unknown[] };
   };
   assert.equal(nexuscore.action, "allow");
-  assert.equal(nexuscore.contextUsed.length, 1, "the first of the two was said before the second");
+  assert.equal(nexuscore.contextUsed.length, 2, "given context is read in place of what was said");
   assert.ok(nexuscore.reason.length > 0);
+  const more = { input: ["third"], conversation: "general" };
+  const third = await client.moderations.create(more as OpenAI.ModerationCreateParams);
+  const after = third.results[0] as unknown as { nexuscore: { contextUsed: unknown[] } };
+  assert.equal(after.nexuscore.contextUsed.length, 2, "both were remembered");
 });
 
 test("openai client: flagged is what the tenant's policy does", async (t) => {
