@@ -89,6 +89,9 @@ test("words of another language around English ones do not hide them", () => {
   assert.equal(score("que para los una esto pero porque toxic90"), 0, "there is no English");
   assert.equal(score(`${"que para los una esto pero porque ".repeat(9)}you hot1 toxic90`), 0.9);
   assert.equal(score("что это такое почему они говорят hot1 toxic90"), 0.9);
+  const padding = "que para los una esto pero porque ".repeat(100);
+  assert.equal(score(`${padding}you hot1 toxic90`), 0.9, "also behind what tells the language");
+  assert.equal(score(`${padding}hot1 toxic90`), 0, "there is no English");
   assert.equal(score(english, "es"), 0, "a tag that is given is believed");
   assert.equal(
     told(`${"que para los una esto pero porque ".repeat(9)}you hot1`),

@@ -21,7 +21,7 @@ import {
   LANGUAGE_SUPPORT_LISTS, LANGUAGE_SUPPORT_NONE,
 } from "./world.gen";
 
-/** So much of a text is read to find out. */
+/** So much of a text is read to find out; English is looked for in all of it. */
 const READ_BYTES_MAX: u32 = 1024;
 const POINTS: u32 = 12;
 const TAG_BYTES_MAX: u32 = 8;
@@ -94,7 +94,20 @@ export function languageOf(request: Request): Language {
     ? LANGUAGE_SOURCE_GIVEN
     : number < LANGUAGE_COUNT ? LANGUAGE_SOURCE_DETECTED : LANGUAGE_SOURCE_UNKNOWN;
   language.support = supportOf(number);
+  const isForeign = language.support != LANGUAGE_SUPPORT_FULL;
+  if (!given && isForeign && request.textLen > READ_BYTES_MAX) readRest(language, request);
   return language;
+}
+
+/** English behind so much of another language is English all the same. */
+function readRest(language: Language, request: Request): void {
+  const end = <usize>request.text + request.textLen;
+  let at = <usize>request.text + READ_BYTES_MAX;
+  while (at < end && load<u8>(at) > 0x20) at += 1;
+  const census = openCensus();
+  readWords(census, at, end);
+  language.words += census.words;
+  language.englishWords += census.englishWords;
 }
 
 function supportOf(number: u32): u32 {
@@ -152,10 +165,15 @@ class Census {
   englishWords: u32;
 }
 
-function detected(language: Language, text: usize, bytes: u32): u32 {
+function openCensus(): Census {
   const census = changetype<Census>(alloc(offsetof<Census>()));
   census.points = <u32>alloc(LATIN_COUNT << 2, 4);
   census.letters = <u32>alloc(SCRIPT_COUNT << 2, 4);
+  return census;
+}
+
+function detected(language: Language, text: usize, bytes: u32): u32 {
+  const census = openCensus();
   readWords(census, text, text + min(bytes, READ_BYTES_MAX));
   let most: u32 = SCRIPT_LATIN;
   for (let script: u32 = 0; script < SCRIPT_COUNT; script++) {
