@@ -165,7 +165,15 @@ export function setForm(token: Token, bytes: u32): void {
   token.formBytes = <u16>bytes;
   token.hash = hashFolded(form, bytes);
   store<u64>(form + bytes, 0x5f);
-  token.classes = isAllowed(token.hash) ? 0 : classesOf(token.hash);
+  if (load<u32>(ALLOWED_COUNT) == 0 || !isAllowed(token.hash)) {
+    token.classes = classesOf(token.hash);
+    return;
+  }
+  // Another word, of which nobody knows anything: the classifier must not know it by its letters.
+  store<u64>(form, 0x5f3e613c);
+  token.formBytes = 3;
+  token.hash = hashFolded(form, 3);
+  token.classes = 0;
 }
 
 export function isAllowed(hash: u64): bool {
