@@ -51,6 +51,8 @@ function codePoints(text: string): number {
 }
 
 const PIECES = [
+  "x ",
+  "1d10t ",
   "you ",
   "are ",
   "an ",
@@ -134,6 +136,31 @@ test("whatever is said in whatever conversation, verdicts hold together and repe
     assert.deepEqual(right.judge(request), verdict, `seed ${SEED}, step ${step}`);
   }
   assert.ok(Buffer.from(left.image).equals(right.image));
+});
+
+test("whatever stands on the lists, verdicts hold together and repeat", () => {
+  const random = new Random(SEED);
+  const term = (): string =>
+    randomText(random, 1 + random.below(3))
+      .slice(0, 40)
+      .trim() || "idiot";
+  for (let policy = 0; policy < 40; policy++) {
+    const entries = (): { term: string }[] =>
+      Array.from({ length: random.below(12) }, () => ({ term: term().toWellFormed() }));
+    const lists = { allowList: entries(), blockList: entries() };
+    const [left, right] = [open(), open()];
+    for (const moderator of [left, right]) moderator.configure(lists);
+    for (let step = 0; step < 15; step++) {
+      const text = random.chance(1, 9)
+        ? randomText(random, 3).repeat(60)
+        : randomText(random, random.below(20));
+      const request = { text, conversation: "c", id: `${step}`, tsMs: step };
+      const verdict = left.judge(request);
+      check(verdict, text);
+      assert.deepEqual(right.judge(request), verdict, `seed ${SEED}, policy ${policy}`);
+    }
+    assert.equal(left.conversation("c").at(-1)?.text, right.conversation("c").at(-1)?.text);
+  }
 });
 
 test("bytes that are no text are judged as well", () => {

@@ -13,6 +13,7 @@
 // is passed over, and an entry of nothing else is never met.
 import { alloc, release } from "../../sdk/assembly/arena";
 import { mix32 } from "../../sdk/assembly/sketches/bytes";
+import { decode } from "../../sdk/assembly/text/unicode";
 import { allowCount, blockCount, Entry, firstEntry } from "./policy";
 import { read, SPELLED_OUT } from "./reading";
 import { setAllowed, tokenAt, tokenCount } from "./score";
@@ -139,10 +140,25 @@ export function meetLists(text: usize, bytes: u32): ListHit {
   meetSpellings(hit, text, bytes);
   for (let index: u32 = 0; index < hit.blankCount; index++) {
     const blank = <usize>hit.blanks + index * 12;
-    memory.fill(<usize>load<u32>(blank), SPACE, load<u32>(blank, 4));
+    blankOut(load<u32>(blank), load<u32>(blank, 4));
   }
   allowWords();
   return hit;
+}
+
+/** Puts a space for each character, of as many bytes: places in the text stay what they are. */
+function blankOut(at: usize, bytes: u32): void {
+  const end = at + bytes;
+  while (at < end) {
+    const size = decode(at, end) >> 24;
+    if (size == 2) store<u16>(at, 0xa0c2);
+    else if (size == 3) {
+      store<u16>(at, 0x80e3);
+      store<u8>(at, 0x80, 2);
+    } else if (size == 4) store<u32>(at, 0xa080a0f3);
+    else store<u8>(at, SPACE);
+    at += size;
+  }
 }
 
 /** Tells the scoring which words mean nothing to this tenant. */
