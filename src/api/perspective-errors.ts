@@ -1,7 +1,7 @@
 /** Problems in the form of Google's APIs, with the error types of Perspective. */
 import type { Log } from "#observe/log.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { withLimit } from "./json-body.ts";
 import { problemOf } from "./problems.ts";
 
@@ -63,6 +63,11 @@ export function answerAsPerspective(
   server.setErrorHandler((error, _request, reply) => {
     sendGoogleError(reply, problemOf(withLimit(error, bodyBytesMax), log));
   });
+}
+
+/** Theirs alone have this version in them. */
+export function isPerspectivePath({ url }: FastifyRequest): boolean {
+  return /^(?:\/v1\/tenants\/[^/?]*)?\/v1alpha1\//.test(url);
 }
 
 export function sendGoogleError(reply: FastifyReply, problem: Problem): void {

@@ -17,6 +17,7 @@ import { perspectiveProblem } from "./perspective-errors.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+const HALF_PAIR = "it has half of a surrogate pair, which is no character";
 /** HTML may be longer than the text in it; this much is looked at. */
 const HTML_TEXTS_MAX = 8;
 
@@ -60,6 +61,9 @@ export function textOf(fields: Fields, name: string): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== "string") {
     throw invalidRequest(`Invalid value at '${snakeOf(name)}': it must be a string.`);
+  }
+  if (!value.isWellFormed()) {
+    throw invalidRequest(`Invalid value at '${snakeOf(name)}': ${HALF_PAIR}.`);
   }
   return value === "" ? undefined : value;
 }

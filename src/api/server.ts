@@ -10,6 +10,7 @@ import { Problem } from "#model/problem.ts";
 import { fastifySSE } from "@fastify/sse";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
 import { isOpenAiClient, sendOpenAiError } from "./openai-errors.ts";
+import { isPerspectivePath, sendGoogleError } from "./perspective-errors.ts";
 import { answerClientError, problemOf, sendProblem } from "./problems.ts";
 import { registerReference } from "./reference.ts";
 
@@ -49,8 +50,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   server.setSerializerCompiler(() => (data) => JSON.stringify(data));
   server.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, log);
-    // OpenAI's clients call more than we have, and read nothing but their own form.
+    // Other APIs' clients call more than we have, and read nothing but their own form.
     if (isOpenAiClient(request)) sendOpenAiError(reply, problem);
+    else if (isPerspectivePath(request)) sendGoogleError(reply, problem);
     else sendProblem(request, reply, problem);
   });
   refuseOtherSites(server);

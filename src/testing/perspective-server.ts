@@ -81,7 +81,7 @@ export async function openPerspective(t: TestContext) {
     assert.equal(response.status, error.code);
     return error;
   };
-  return { engine, logged, labels, post, analyze, refused };
+  return { url, engine, logged, labels, post, analyze, refused };
 }
 
 export const idiot = { comment: { text: "you idiot" }, requestedAttributes: { TOXICITY: {} } };

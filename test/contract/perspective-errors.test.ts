@@ -91,6 +91,7 @@ const failures: [name: string, body: unknown, type: string | undefined, message:
   ["a flag in words", { ...idiot, doNotStore: "yes" }, "INVALID_REQUEST", /'do_not_store'/],
   ["a token of a number", { ...idiot, clientToken: 3 }, "INVALID_REQUEST", /'client_token'/],
   ["a huge token", { ...idiot, clientToken: "x".repeat(5_000) }, "INVALID_REQUEST", /4096 bytes/],
+  ["a broken community", { ...idiot, communityId: "\uD83D" }, "INVALID_REQUEST", /'community_id'/],
   ["no JSON", "{", undefined, /not valid JSON/],
   ["no object", "[]", "INVALID_REQUEST", /root must be an object/],
   ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), undefined, /not valid UTF-8/],
@@ -111,6 +112,23 @@ for (const [name, body, type, message] of failures) {
     assert.equal(engine.asked.length, 0);
   });
 }
+
+test("perspective: calls that are not there are refused in their form, by any path", async (t) => {
+  const { url } = await open(t);
+  for (const [method, path, status] of [
+    ["POST", "/v1alpha1/comments:translate?key=secret", 404],
+    ["GET", "/v1alpha1/comments:analyze", 405],
+    ["POST", "/v1/tenants/acme/v1alpha1/comments", 404],
+  ] as const) {
+    const response = await fetch(`${url}${path}`, { method });
+    const answer = (await response.json()) as { error: { code: number; message: string } };
+    assert.equal(response.status, status, path);
+    assert.equal(answer.error.code, status);
+    assert.doesNotMatch(answer.error.message, /secret/);
+  }
+  const ours = await fetch(`${url}/v1/tenants/v1alpha1/nothing`);
+  assert.equal(((await ours.json()) as { code: string }).code, "notFound");
+});
 
 test("perspective: attributes that are not scored can be dropped, typos cannot", async (t) => {
   const { analyze, refused } = await open(t);
