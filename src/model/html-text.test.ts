@@ -11,7 +11,13 @@ const texts: [html: string, text: string][] = [
   ["<p>one</p><p>two</p>", "\none\n\ntwo\n"],
   ["a<br>b<br/>c", "a\nb\nc"],
   ["<!-- hidden -->seen<!-- open", "seen"],
-  ["<script>var a = '<b>';</script>x<style>b{}</style>", "\nx\n"],
+  ["<script>var a = '<b>';</script>x<style>b{}</style>", "x"],
+  ["i<made-up>d</made-up><script></script>i<img src=x>ot", "idiot"],
+  ["<td>a</td><td>b</td>", "\na\n\nb\n"],
+  [
+    "&iacute;d&ZeroWidthSpace;i&shy;ot &commat;x &constructor; &Ccedil;",
+    "íd\u200Bi\u00ADot @x &constructor; Ç",
+  ],
   ["<a href=\"x>y\" title='>'>link</a>", "link"],
   ["a &amp; b &lt;c&gt; &#33;&#x21; &quot;", 'a & b <c> !! "'],
   ["&unknown; &amp &#0; &#xD800; &#x1F600;", "&unknown; &amp \uFFFD \uFFFD 😀"],
@@ -19,6 +25,7 @@ const texts: [html: string, text: string][] = [
   ["an <open tag", "an <open tag"],
   ['<i title="never closed>shown', '<i title="never closed>shown'],
   ["<!DOCTYPE html><?php x ?>t", "t"],
+  ["&valueOf; &toString; &__proto__;", "&valueOf; &toString; &__proto__;"],
   ["", ""],
 ];
 

@@ -1,8 +1,8 @@
 /**
  * HTML as the text that a reader sees, with the way back: which units of the original each unit of
- * the text came from. Tags, comments, scripts and styles are no text; a tag that begins a line or a
- * paragraph parts words, the others (`in<b>sul</b>t`) do not; references such as `&amp;` are what
- * they stand for. One pass; it never fails, as browsers never do.
+ * the text came from. Tags, comments, scripts and styles are no text; a tag that begins a line, a
+ * paragraph or a cell parts words, the others (`in<b>sul</b>t`, `in<made-up>sul</made-up>t`) do not;
+ * references such as `&amp;` are what they stand for. One pass; it never fails, as browsers never do.
  */
 export class HtmlText {
   readonly text: string;
@@ -28,21 +28,44 @@ export class HtmlText {
   }
 }
 
-/** Tags within a line. */
-const INLINE = new Set(
-  `a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong
-sub sup tt u var wbr`.split(/\s+/),
+/** What browsers show in a line, a box or a cell of its own; all else, known or not, is inline. */
+const BLOCKS = new Set(
+  `address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset
+figcaption figure footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html legend li listing main
+menu nav ol optgroup option p plaintext pre search section select summary table tbody td textarea
+tfoot th thead tr ul xmp`.split(/\s+/),
 );
 /** Elements whose content is not shown. */
 const HIDDEN = new Set(["script", "style", "template", "noscript", "title"]);
 const NAMED: Readonly<Record<string, string>> = {
   amp: "&",
-  lt: "<",
+  ast: "*",
+  bull: "•",
+  colon: ":",
+  comma: ",",
+  commat: "@",
+  dollar: "$",
+  excl: "!",
   gt: ">",
+  lowbar: "_",
+  lt: "<",
+  middot: "·",
+  num: "#",
+  period: ".",
+  plus: "+",
   quot: '"',
   apos: "'",
+  Tab: "\t",
+  NewLine: "\n",
+  emsp: "\u2003",
+  ensp: "\u2002",
   nbsp: "\u00A0",
   shy: "\u00AD",
+  thinsp: "\u2009",
+  zwj: "\u200D",
+  zwnj: "\u200C",
+  NoBreak: "\u2060",
+  ZeroWidthSpace: "\u200B",
   hellip: "…",
   ndash: "–",
   mdash: "—",
@@ -51,7 +74,18 @@ const NAMED: Readonly<Record<string, string>> = {
   ldquo: "“",
   rdquo: "”",
 };
-const REFERENCE = /&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z]{2,8}));?/y;
+const REFERENCE = /&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z]{2,20}));?/y;
+/** Of `&iacute;` and its like: a combining mark for each name. */
+const MARKS: Readonly<Record<string, string>> = {
+  acute: "\u0301",
+  caron: "\u030C",
+  cedil: "\u0327",
+  circ: "\u0302",
+  grave: "\u0300",
+  ring: "\u030A",
+  tilde: "\u0303",
+  uml: "\u0308",
+};
 const TAG = /<\/?([a-zA-Z][^\s/>]*)/y;
 
 class HtmlReader {
@@ -104,8 +138,8 @@ class HtmlReader {
     const end = this.#endOfTag(this.#at + match[0].length);
     if (end === -1) return false;
     const opens = html[this.#at + 1] !== "/" && html[end - 2] !== "/";
-    if (INLINE.has(name)) this.#at = end;
-    else this.#put("\n", end);
+    if (BLOCKS.has(name)) this.#put("\n", end);
+    else this.#at = end;
     if (opens && HIDDEN.has(name)) this.#skipElement(name);
     return true;
   }
@@ -141,7 +175,7 @@ class HtmlReader {
     const match = REFERENCE.exec(this.#html);
     if (match === null) return false;
     const [whole, decimal, hexadecimal, name] = match;
-    const text = name === undefined ? characterOf(decimal, hexadecimal) : NAMED[name];
+    const text = name === undefined ? characterOf(decimal, hexadecimal) : namedCharacter(name);
     if (text === undefined || (name !== undefined && !whole.endsWith(";"))) return false;
     this.#put(text, this.#at + whole.length);
     return true;
@@ -152,4 +186,11 @@ function characterOf(decimal: string | undefined, hexadecimal: string | undefine
   const code = decimal === undefined ? parseInt(hexadecimal ?? "", 16) : Number(decimal);
   const legal = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
   return legal ? String.fromCodePoint(code) : "\uFFFD";
+}
+
+/** Undefined: none that is known here, so it is text as it stands. */
+function namedCharacter(name: string): string | undefined {
+  if (Object.hasOwn(NAMED, name)) return NAMED[name];
+  const mark = name.slice(1);
+  return Object.hasOwn(MARKS, mark) ? `${name[0]}${MARKS[mark]}`.normalize("NFC") : undefined;
 }
