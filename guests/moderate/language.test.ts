@@ -83,18 +83,38 @@ test("words of another language around English ones do not hide them", () => {
   const score = (text: string, language?: string): number =>
     moderator.judge({ text, language, tsMs: 0 }).scores[0]!;
   const english = "you are what they said toxic90";
+  const spanish = "que para los una esto pero porque";
   assert.equal(score(english), 0.9);
-  assert.equal(score(`que para los una esto pero porque ${english}`), 0.9);
+  assert.equal(score(`${spanish} ${english}`), 0.9);
   assert.equal(score(`что это такое почему они говорят ${english}`), 0.9);
-  assert.equal(score("que para los una esto pero porque toxic90"), 0, "there is no English");
-  assert.equal(score(`${"que para los una esto pero porque ".repeat(9)}you hot1 toxic90`), 0.9);
+  assert.equal(score(`${spanish} toxic90`), 0.45, "nothing speaks for English");
+  assert.equal(score(`${spanish} hot1 toxic90`), 0.675, "but a word does");
+  assert.equal(score(`${spanish}. hot1 toxic90`), 0.9, "and here a sentence");
+  assert.equal(score(`${`${spanish} `.repeat(9)}you hot1 toxic90`), 0.9);
   assert.equal(score("что это такое почему они говорят hot1 toxic90"), 0.9);
-  const padding = "que para los una esto pero porque ".repeat(100);
+  assert.equal(score("что это такое почему они говорят 90"), 0, "no letter could be English");
+  const padding = `${spanish} `.repeat(100);
   assert.equal(score(`${padding}you hot1 toxic90`), 0.9, "also behind what tells the language");
-  assert.equal(score(`${padding}hot1 toxic90`), 0, "there is no English");
+  assert.equal(score(`${padding}hot1 toxic90`), 0.675);
+  assert.equal(score(`${padding}\nhot1 toxic90`), 0.9);
   assert.equal(score(english, "es"), 0, "a tag that is given is believed");
-  assert.equal(
-    told(`${"que para los una esto pero porque ".repeat(9)}you hot1`),
-    "es detected full",
-  );
+  assert.equal(told(`${`${spanish} `.repeat(9)}you hot1`), "es detected full");
+});
+
+test("a word of another language does not make a message of English one of that language", () => {
+  for (const word of ["yang", "und", "est", "que", "niet", "jest", "och", "bir", "non", "não"]) {
+    for (const text of [`${word} toxic90`, `toxic90 ${word}`, `you ${word} toxic90`]) {
+      const verdict = moderator.judge({ text, tsMs: 0 });
+      assert.equal(verdict.languageSupport, "full", text);
+      assert.equal(verdict.scores[0], 0.9, text);
+    }
+  }
+});
+
+test("what hangs on digits and signs is no evidence of a language", () => {
+  // "ke" and "di" are words of Indonesian, "un" and "die" of French and German.
+  for (const text of ["k1ke k1ke", "di$ di_ ke@", "w1th.die 4und un*", "x.die.y a!und!b"]) {
+    assert.equal(told(text), "und unknown full", text);
+  }
+  assert.equal(told("das ist nicht gut! und warum? die, der, was."), "de detected lists");
 });

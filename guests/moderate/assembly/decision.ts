@@ -86,24 +86,29 @@ export function openDecision(): Decision {
   return decision;
 }
 
-/** The scores of a message of a language that the classifier knows. */
-export function takeScores(decision: Decision, message: MessageScore, reply: ReplyScore): void {
-  const alone = <f64>message.score0;
-  const toxicity = <f64>reply.combined;
-  const insult = <f64>message.score2;
-  const threat = <f64>message.score4;
-  const identityAttack = <f64>message.score1;
+/**
+ * The scores of the classifier, which knows English; `share`: what they count in a message that is
+ * rather of another language, else 1.
+ */
+export function takeScores(
+  decision: Decision, message: MessageScore, reply: ReplyScore, share: f64,
+): void {
+  const alone = <f64>message.score0 * share;
+  const toxicity = <f64>reply.combined * share;
+  const insult = <f64>message.score2 * share;
+  const threat = <f64>message.score4 * share;
+  const identityAttack = <f64>message.score1 * share;
   decision.toxicityAlone = rounded(alone);
   decision.setScore(CATEGORY_TOXICITY, toxicity);
   // What the conversation takes from toxicity is banter or objection, and then no insult either.
-  const share = toxicity < alone ? toxicity / alone : 1;
-  decision.setScore(CATEGORY_INSULT, insult * share);
-  decision.setScore(CATEGORY_PROFANITY, <f64>message.score3);
+  const left = toxicity < alone ? toxicity / alone : 1;
+  decision.setScore(CATEGORY_INSULT, insult * left);
+  decision.setScore(CATEGORY_PROFANITY, <f64>message.score3 * share);
   decision.setScore(CATEGORY_THREAT, threat);
   decision.setScore(CATEGORY_IDENTITY_ATTACK, identityAttack);
-  decision.setScore(CATEGORY_SEXUAL, <f64>message.score5);
-  decision.setScore(CATEGORY_SELF_HARM, <f64>message.score6);
-  decision.setScore(CATEGORY_HARMFUL_REPLY, <f64>reply.unsafe);
+  decision.setScore(CATEGORY_SEXUAL, <f64>message.score5 * share);
+  decision.setScore(CATEGORY_SELF_HARM, <f64>message.score6 * share);
+  decision.setScore(CATEGORY_HARMFUL_REPLY, <f64>reply.unsafe * share);
   // Severe is what is toxic and a threat, an attack on who somebody is, or a slur at somebody.
   const isAimed = message.slurCount != 0 && (message.acts & (ACT_YOU | ACT_GROUP)) != 0;
   const worst = max(max(threat, identityAttack), isAimed ? insult : 0);

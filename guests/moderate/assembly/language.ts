@@ -3,14 +3,17 @@
 // A tag that is given is believed. Otherwise the script tells, where a language has one to itself
 // (Cyrillic counts as Russian, Arabic script as Arabic, Devanagari as Hindi, Han as Chinese unless
 // there is kana); for Latin script the stop words do, of eleven languages: each word found gives
-// twelve points, shared by the languages that have it. The first wins with two words of its own, or
-// one in a text of at most six words, and half as many points again as the second. What nobody
-// wins, like "lol" or a text of emoji, is "und"; in Latin script or in none it is judged as English
-// is, as short English lines are what chats are full of.
+// twelve points, shared by the languages that have it. The first wins with half as many points
+// again as the second: 24, or 12 in a text of at most six words. Any but English needs two such
+// words besides, one word in eight, and three for each English one. What nobody wins, like "lol",
+// a text of emoji or a word of French before English ones, is "und"; in Latin script or in none it
+// is judged as English is, as short English lines are what chats are full of.
 //
-// A word of letters of several scripts is a disguise: it counts as Latin. And who puts words of
-// another language around English ones does not hide them: a text that was found to be of another
-// language and has English in it is judged as English, too (hasEnglish). Cost: some 10 ns a word.
+// A word of letters of several scripts is a disguise: it counts as Latin; and what hangs on digits
+// or on signs that stand for letters is no evidence of a language ("k1ke" has no "ke" in it). Who
+// puts words of another language around English ones does not hide them: a text of another language
+// is judged as English, too, by as much as it may be English (englishShare). Cost: some 10 ns a
+// word.
 import { alloc } from "../../sdk/assembly/arena";
 import { decode, encode } from "../../sdk/assembly/text/unicode";
 import { hash64 } from "../../sdk/assembly/text/hash";
@@ -24,6 +27,16 @@ import {
 /** So much of a text is read to find out; English is looked for in all of it. */
 const READ_BYTES_MAX: u32 = 1024;
 const POINTS: u32 = 12;
+/** Of a language other than English: words at least, one in so many, and so many an English one. */
+const HITS_MIN: u32 = 2;
+const HITS_SHARE: u32 = 8;
+const HITS_EACH_ENGLISH: u32 = 3;
+/**
+ * What English scores count in a text of another language: with words that are abuse in English
+ * and not a usual word elsewhere, and with nothing that speaks for English.
+ */
+const SHARE_OF_CLEAR_ABUSE: f64 = 0.75;
+const SHARE_OF_ANYTHING: f64 = 0.5;
 const TAG_BYTES_MAX: u32 = 8;
 
 /** Languages by number: those of Latin script in the order of the table's bits, then the others. */
@@ -69,20 +82,26 @@ export class Language {
   /** Words that were counted, and those that are English and nothing else. */
   words: u32;
   englishWords: u32;
+  /** Sentences in Latin script without a word of another language. */
+  plainSentences: u32;
   isLatin: bool;
+  hasLatin: bool;
   /** What there is speaks rather for a language with a list of words than for English. */
   leansToListed: bool;
 }
 
 /**
- * Whether there is English in a text that was found to be of another language; `hotCount`: words of
- * it that are abusive in English.
+ * What the scores of the English classifier count in a text that was found to be of another
+ * language; `hotCount`: words of it that are abusive in English, `clearCount`: those of them that
+ * mean nothing else.
  */
-export function hasEnglish(language: Language, hotCount: u32): bool {
-  if (language.source == LANGUAGE_SOURCE_GIVEN) return false;
+export function englishShare(language: Language, hotCount: u32, clearCount: u32): f64 {
+  if (language.source == LANGUAGE_SOURCE_GIVEN || !language.hasLatin) return 0;
   const english = language.englishWords;
-  if (hotCount != 0) return english != 0 || !language.isLatin;
-  return english >= ENGLISH_WORDS_MIN && english * ENGLISH_SHARE >= language.words;
+  if (english >= ENGLISH_WORDS_MIN && english * ENGLISH_SHARE >= language.words) return 1;
+  if (hotCount != 0 && (english != 0 || !language.isLatin)) return 1;
+  if (clearCount == 0) return SHARE_OF_ANYTHING;
+  return language.plainSentences != 0 ? 1 : SHARE_OF_CLEAR_ABUSE;
 }
 
 export function languageOf(request: Request): Language {
@@ -108,6 +127,8 @@ function readRest(language: Language, request: Request): void {
   readWords(census, at, end);
   language.words += census.words;
   language.englishWords += census.englishWords;
+  language.plainSentences += census.plainSentences;
+  if (lettersOf(census, SCRIPT_LATIN) != 0) language.hasLatin = true;
 }
 
 function supportOf(number: u32): u32 {
@@ -159,15 +180,22 @@ function setTag(language: Language, number: u32): void {
 class Census {
   /** u32 a language of Latin script. */
   points: u32;
+  /** u32 words, of the same. */
+  hits: u32;
   /** u32 letters of words of a script. */
   letters: u32;
   words: u32;
   englishWords: u32;
+  plainSentences: u32;
+  /** Of the sentence that is being read: Latin words, and those of other languages. */
+  sentenceWords: u32;
+  sentenceHits: u32;
 }
 
 function openCensus(): Census {
   const census = changetype<Census>(alloc(offsetof<Census>()));
   census.points = <u32>alloc(LATIN_COUNT << 2, 4);
+  census.hits = <u32>alloc(LATIN_COUNT << 2, 4);
   census.letters = <u32>alloc(SCRIPT_COUNT << 2, 4);
   return census;
 }
@@ -181,6 +209,8 @@ function detected(language: Language, text: usize, bytes: u32): u32 {
   }
   language.words = census.words;
   language.englishWords = census.englishWords;
+  language.plainSentences = census.plainSentences;
+  language.hasLatin = lettersOf(census, SCRIPT_LATIN) != 0;
   language.isLatin = most == SCRIPT_LATIN;
   for (let listed = LISTED_FIRST; listed <= LISTED_LAST; listed++) {
     if (pointsOf(census, listed) > pointsOf(census, ENGLISH)) language.leansToListed = true;
@@ -207,7 +237,12 @@ function latin(census: Census): u32 {
     }
   }
   const wanted = census.words <= 6 ? POINTS : 2 * POINTS;
-  return best >= wanted && best * 2 >= second * 3 ? winner : UNDECIDED;
+  if (best < wanted || best * 2 < second * 3) return UNDECIDED;
+  if (winner == ENGLISH) return ENGLISH;
+  const hits = load<u32>(<usize>census.hits + (<usize>winner << 2));
+  const isSure = hits >= HITS_MIN && hits * HITS_SHARE >= census.words &&
+    hits >= HITS_EACH_ENGLISH * census.englishWords;
+  return isSure ? winner : UNDECIDED;
 }
 
 @inline
@@ -227,25 +262,46 @@ function readWords(census: Census, at: usize, end: usize): void {
   let length: usize = 0;
   let letters: u32 = 0;
   let scripts: u32 = 0;
+  let before: u32 = 0x20;
+  let beforeWord: u32 = 0x20;
   while (true) {
-    const decoded: u32 = at < end ? decode(at, end) : 0x1000020;
+    const decoded: u32 = at < end ? decode(at, end) : 0x100000a;
     const letter = small(decoded & 0xffffff);
     const script = scriptOf(letter);
+    const next = at + (decoded >> 24);
     if (script != SCRIPT_NONE) {
+      if (letters == 0) beforeWord = before;
       scripts |= <u32>1 << script;
       letters += 1;
       if (length <= WORD_BYTES_MAX) length = encode(word + length, letter) - word;
-    } else if (letters != 0) {
-      endWord(census, word, length, letters, scripts);
+    } else {
+      if (letters != 0) {
+        // A sign right before a letter parts a word; at the end of it, it ends a clause.
+        const after = next < end ? <u32>load<u8>(next) : 0x20;
+        const isTouched = partsWord(beforeWord, 0x61) || partsWord(letter, after);
+        endWord(census, word, isTouched ? 0 : length, letters, scripts);
+      }
+      if (letter == 10 || letter == 0x2e || letter == 0x21 || letter == 0x3f) endSentence(census);
       length = 0;
       letters = 0;
       scripts = 0;
     }
     if (at >= end) return;
-    at += decoded >> 24;
+    before = letter;
+    at = next;
   }
 }
 
+/** A digit, or a sign that may stand for a letter or between letters. */
+function partsWord(sign: u32, after: u32): bool {
+  if (sign - 0x30 < 10 || sign == 0x40 || sign == 0x24 || sign == 0x2a || sign == 0x5f) return true;
+  // Apostrophes and hyphens join words of many languages; commas and colons part them.
+  if (sign <= 0x20 || sign >= 0x7f || sign == 0x27 || sign == 0x2d || sign == 0x2c) return false;
+  if (sign == 0x22 || sign == 0x28 || sign == 0x29 || sign == 0x3a || sign == 0x3b) return false;
+  return (after | 0x20) - 0x61 < 26 || after >= 0x80;
+}
+
+/** `length` 0: the word is no evidence of a language. */
 function endWord(census: Census, word: usize, length: usize, letters: u32, scripts: u32): void {
   census.words += 1;
   const isLatin = (scripts & ((<u32>1 << SCRIPT_LATIN))) != 0;
@@ -253,15 +309,25 @@ function endWord(census: Census, word: usize, length: usize, letters: u32, scrip
   if ((scripts & ((<u32>1 << SCRIPT_KANA))) != 0 && !isLatin) script = SCRIPT_KANA;
   const counted = <usize>census.letters + (<usize>script << 2);
   store<u32>(counted, load<u32>(counted) + letters);
-  if (script != SCRIPT_LATIN || length > WORD_BYTES_MAX || length < 2) return;
+  if (script != SCRIPT_LATIN) return;
+  census.sentenceWords += 1;
+  if (length > WORD_BYTES_MAX || length < 2) return;
   const languages = languagesOf(word, length);
   if (languages == 0) return;
   if (languages == ENGLISH_ALONE) census.englishWords += 1;
+  else if ((languages & ENGLISH_ALONE) == 0) census.sentenceHits += 1;
   const points = POINTS / <u32>popcnt(languages);
   for (let rest = languages; rest != 0; rest &= rest - 1) {
-    const place = <usize>census.points + (<usize>ctz(rest) << 2);
-    store<u32>(place, load<u32>(place) + points);
+    const place = <usize>ctz(rest) << 2;
+    store<u32>(census.points + place, load<u32>(census.points + place) + points);
+    store<u32>(census.hits + place, load<u32>(census.hits + place) + 1);
   }
+}
+
+function endSentence(census: Census): void {
+  if (census.sentenceWords != 0 && census.sentenceHits == 0) census.plainSentences += 1;
+  census.sentenceWords = 0;
+  census.sentenceHits = 0;
 }
 
 /** A bit for each language that has the word. */

@@ -15,7 +15,7 @@ import {
   conversationAt, crowd, findConversation, keepWithin, remember, removeConversation, tidy,
 } from "./conversations";
 import { decide, Decision, openDecision, takeListed, takeScores } from "./decision";
-import { hasEnglish, Language, languageOf } from "./language";
+import { englishShare, Language, languageOf } from "./language";
 import { countLists, meetLists, writeLists } from "./lists";
 import { checkPolicy, Entry } from "./policy";
 import { readRequest, Request } from "./request";
@@ -126,14 +126,16 @@ function score(
   const wants = (answers ? WANT_ANSWER : 0) | (isKept(request) ? WANT_TRACE : 0);
   scoreMessage(request.text, request.textLen, wants, changetype<usize>(message));
   const isListed = language.support == LANGUAGE_SUPPORT_LISTS;
-  if (isForeign && !hasEnglish(language, message.hotCount + message.slurCount)) {
-    if (isListed) takeListed(decision, message.foreign);
-    return;
+  const hotCount = message.hotCount + message.slurCount;
+  const share = isForeign ? englishShare(language, hotCount, message.clearCount) : 1;
+  if (share != 0) {
+    const flags = context.isBanter ? FLAG_BANTER : 0;
+    const count = answers ? context.count : 0;
+    scoreReply(context.parents, count, flags, changetype<usize>(reply));
+    takeScores(decision, message, reply, share);
   }
-  language.support = LANGUAGE_SUPPORT_FULL;
-  const flags = context.isBanter ? FLAG_BANTER : 0;
-  scoreReply(context.parents, answers ? context.count : 0, flags, changetype<usize>(reply));
-  takeScores(decision, message, reply);
+  // With nothing that is English, what it scores as English is a doubt, and no support.
+  if (share > 0.5) language.support = LANGUAGE_SUPPORT_FULL;
   // A few words of nobody knows which language, or of two: whichever list they are on.
   const isOpen = language.source == LANGUAGE_SOURCE_UNKNOWN && language.leansToListed;
   if (isOpen || isListed) takeListed(decision, message.foreign);

@@ -60,6 +60,8 @@ export class MessageScore {
   /** Abusive words outside of quotation, report, negation; slurs among them. */
   hotCount: u32;
   slurCount: u32;
+  /** Of the abusive words, those that are hardly anything else, in whatever language. */
+  clearCount: u32;
 }
 export const MESSAGE_SCORE_BYTES: u32 = 128;
 
@@ -104,6 +106,7 @@ export function scoreMessage(text: usize, bytes: u32, wants: u32, into: usize): 
     score.foreign |= signals.foreign;
     score.hotCount += signals.hotCount;
     score.slurCount += signals.slurCount;
+    score.clearCount += signals.clearCount;
     score.acts |= signals.acts;
     score.tokenCount += signals.tokenCount;
     score.wordCount += signals.wordCount;

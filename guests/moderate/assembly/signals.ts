@@ -1,7 +1,7 @@
 // What a message does, in a few bits, and the trace of it that judging its answers needs.
 import {
-  AGREEMENT, CARE, CONTEMPT, DISSENT, DISTRESS, FAMILY, FIRST, FOREIGN_INSULT, FOREIGN_PROFANITY,
-  FOREIGN_SEXUAL, GROUP, HARM, HOT, LAUGH, PERSON, REPORTER, REPROACH, SECOND, SELF_HARM, SLUR,
+  AGREEMENT, AMBIGUOUS, CARE, CONTEMPT, DISSENT, DISTRESS, FAMILY, FIRST, FOREIGN_INSULT,
+  FOREIGN_PROFANITY, FOREIGN_SEXUAL, GROUP, HARM, HOT, LAUGH, PERSON, REPORTER, REPROACH, SECOND, SELF_HARM, SLUR,
   THANKS, THIRD,
 } from "./lexicon.gen";
 import { tokenCount } from "./reading";
@@ -33,6 +33,7 @@ export const ACT_QUOTES: u32 = 65536;
 export const ACT_CONTEMPT: u32 = 131072;
 
 export const SCOPED: u32 = SCOPE_QUOTED | SCOPE_REPORTED | SCOPE_NEGATED | SCOPE_REPROACHED;
+const UNCLEAR: u64 = AMBIGUOUS | FOREIGN_INSULT | FOREIGN_PROFANITY | FOREIGN_SEXUAL;
 const START_TOKENS: u32 = 6;
 const SHARED_LETTERS_MIN: u32 = 4;
 
@@ -52,6 +53,8 @@ export class Signals {
   /** Shapes of the first words. */
   start0: u64; start1: u64; start2: u64; start3: u64; start4: u64; start5: u64;
   startCount: u32;
+  /** Of the abusive words, those that are not common words of other languages or things, too. */
+  clearCount: u32;
 }
 
 export const TRACE_BYTES: u32 = 96;
@@ -118,6 +121,7 @@ export function readSignals(at: usize, isFirst: bool): Signals {
   else memory.fill(at, 0, offsetof<Signals>("start0"));
   const count = tokenCount();
   let acts: u32 = 0;
+  let clear: u32 = 0;
   for (let index: u32 = 0; index < count; index++) {
     const token = tokenAt(index);
     const classes = token.classes;
@@ -139,10 +143,12 @@ export function readSignals(at: usize, isFirst: bool): Signals {
     if (classes != 0) acts |= actsOf(classes, token.subject, isScoped, index, count);
     if ((classes & HOT) != 0 && !isScoped) signals.hotCount++;
     if ((classes & SLUR) != 0 && !isScoped) signals.slurCount++;
+    if ((classes & (HOT | SLUR)) != 0 && (classes & UNCLEAR) == 0 && !isScoped) clear++;
     signals.foreign |= ((classes & FOREIGN_PROFANITY) != 0 ? 1 : 0) |
       ((classes & FOREIGN_SEXUAL) != 0 ? 2 : 0) | ((classes & FOREIGN_INSULT) != 0 ? 4 : 0);
   }
   signals.acts = acts;
+  signals.clearCount = clear;
   signals.tokenCount = count;
   return signals;
 }

@@ -43,6 +43,7 @@ export class MessageScore {
   foreign: u32;
   hotCount: u32;
   slurCount: u32;
+  clearCount: u32;
 }
 
 @unmanaged
@@ -103,6 +104,7 @@ export function scoreMessage(text: usize, bytes: u32, wants: u32, into: usize): 
   score.acts = said().aimed != 0 ? ACT_YOU : 0;
   score.foreign = said().foreign;
   score.hotCount = said().hot;
+  score.clearCount = said().hot;
 }
 
 export function traceOf(into: usize): void {
