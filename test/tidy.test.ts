@@ -11,7 +11,7 @@ const LAYERS = [
   ["observe", "config"],
   ["isolate", "batcher", "merger", "classifier", "kernel"],
   ["shard"],
-  ["engine"],
+  ["engine", "review"],
   ["ingest", "egress", "api"],
   ["cli"],
   ["main.ts"],

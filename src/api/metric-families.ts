@@ -5,6 +5,7 @@
 import type { ShardStats } from "#engine/door.ts";
 import type { StageStats } from "#kernel/stage-stats.ts";
 import type { KernelTelemetry, ThreadTelemetry } from "#model/kernel-telemetry.ts";
+import type { StoreCounts } from "#review/store-thread.ts";
 
 export type Sample = {
   readonly labels: Readonly<Record<string, string>>;
@@ -108,6 +109,32 @@ function moderationFamilies(shards: readonly ShardStats[]): Family[] {
       by((s) => s.imageBytes),
     ),
     gauge("nexuscore_moderation_judge_seconds", "Quantiles since the start.", quantiles),
+  ];
+}
+
+export function storeFamilies(counts: StoreCounts | undefined): Family[] {
+  if (counts === undefined) return [];
+  const one = (value: number): Sample[] => [{ labels: {}, value }];
+  const isUp = counts.unavailable === undefined ? 1 : 0;
+  return [
+    gauge("nexuscore_store_up", "Whether the review store can be had.", one(isUp)),
+    gauge(
+      "nexuscore_store_flagged_waiting",
+      "Flagged verdicts that wait to be written.",
+      one(counts.flaggedWaitingCount),
+    ),
+    counter(
+      "nexuscore_store_flagged_lost_total",
+      "Flagged verdicts that were not written, for lack of room.",
+      one(counts.flaggedLostCount),
+    ),
+    counter(
+      "nexuscore_store_allowed_shed_total",
+      "Past verdicts that were shed: dry runs look back on fewer.",
+      one(counts.allowedShedCount),
+    ),
+    counter("nexuscore_store_batches_total", "Transactions.", one(counts.batchCount)),
+    counter("nexuscore_store_failures_total", "Those that failed.", one(counts.failureCount)),
   ];
 }
 

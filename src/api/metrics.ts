@@ -2,14 +2,23 @@
 import type { EngineDoor } from "#engine/door.ts";
 import type { StageStats } from "#kernel/stage-stats.ts";
 import type { TelemetrySource } from "#model/kernel-telemetry.ts";
+import type { StoreCounts } from "#review/store-thread.ts";
 import type { FastifyPluginAsync } from "fastify";
 import prometheus, { type Metric } from "prom-client";
-import { type Family, kernelFamilies, shardFamilies, stageFamilies } from "./metric-families.ts";
+import {
+  type Family,
+  kernelFamilies,
+  shardFamilies,
+  stageFamilies,
+  storeFamilies,
+} from "./metric-families.ts";
 
 export type MetricsOptions = {
   readonly engine: EngineDoor;
   readonly stage: (() => StageStats) | undefined;
   readonly telemetry: TelemetrySource;
+  /** Of the review store, if there is one. */
+  readonly store?: (() => StoreCounts) | undefined;
 };
 
 /** One a process: its observers watch the process, not a server. */
@@ -19,11 +28,12 @@ export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
   const ours = (processMetrics ??= observeProcess());
   return async (server) => {
     server.get("/metrics", { schema: { hide: true } }, async (_request, reply) => {
-      const { engine, stage, telemetry } = options;
+      const { engine, stage, telemetry, store } = options;
       const families = [
         ...shardFamilies(engine.stats()),
         ...stageFamilies(stage?.()),
         ...kernelFamilies(telemetry()),
+        ...storeFamilies(store?.()),
       ];
       return reply
         .type(prometheus.Registry.PROMETHEUS_CONTENT_TYPE)

@@ -74,7 +74,7 @@ class PolicyDesk {
       const version = this.policies.nextVersion(tenant);
       const record = { version, setAtMs: Date.now(), ...change };
       await this.#engine.putPolicy(tenant, record);
-      this.policies.put(tenant, record);
+      await this.#kept(tenant, this.policies.put(tenant, record));
       return record;
     });
   }
@@ -84,10 +84,20 @@ class PolicyDesk {
       this.#checkMatch(tenant, ifMatch);
       if (this.policies.current(tenant).version !== 0) {
         await this.#engine.putPolicy(tenant, POLICY_RECORD_DEFAULT);
-        this.policies.reset(tenant);
+        await this.#kept(tenant, this.policies.reset(tenant));
       }
       return this.policies.current(tenant);
     });
+  }
+
+  /** What could not be kept is not in force either. */
+  async #kept(tenant: string, change: Promise<void>): Promise<void> {
+    try {
+      await change;
+    } catch (error) {
+      await this.#engine.putPolicy(tenant, this.policies.current(tenant));
+      throw error;
+    }
   }
 
   #checkMatch(tenant: string, ifMatch: string | undefined): void {
@@ -164,7 +174,7 @@ twice, also after the policy was deleted.`,
     async (request, reply) => {
       const tenant = requireTenantId(request.params.tenant);
       const current = policies.current(tenant).version;
-      const versions = policies.versions(tenant).map((record) => answerOf(tenant, record));
+      const versions = (await policies.versions(tenant)).map((record) => answerOf(tenant, record));
       return reply.header("cache-control", "no-store").send({ tenant, current, versions });
     },
   );
@@ -257,7 +267,7 @@ not there.`,
     async (request, reply) => {
       const { tenant } = request.params;
       const { policy, warnings } = readChange(parseJson(bodyOf(request)), tenant).checked;
-      const records = [...policies.versions(tenant), POLICY_RECORD_DEFAULT];
+      const records = [...(await policies.versions(tenant)), POLICY_RECORD_DEFAULT];
       const byVersion = new Map(records.map((record) => [record.version, record.policy]));
       const answer = dryRun(await history.recent(tenant, PAST_VERDICTS_MAX), {
         policy,
@@ -367,6 +377,7 @@ const DELETE_PROBLEMS: readonly ProblemCode[] = [
   "memoryFull",
   "tenantLimit",
   "shardRestarting",
+  "storeUnavailable",
   "stopping",
 ];
 

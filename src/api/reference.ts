@@ -35,6 +35,8 @@ export async function registerReference(server: FastifyInstance, version: string
         { name: "trending", description: "What comes out" },
         { name: "summaries", description: "What has happened so far" },
         { name: "moderation", description: "What is said, judged in its conversation" },
+        { name: "reviews", description: "What people decide about messages" },
+        { name: "webhooks", description: "Who is told" },
         { name: "tenants", description: "Who is there" },
         { name: "health", description: "Whether it runs" },
         { name: "system", description: "What the machine does underneath" },

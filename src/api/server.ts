@@ -122,7 +122,11 @@ function matches(pattern: readonly string[], path: readonly string[]): boolean {
   for (const [index, segment] of pattern.entries()) {
     if (segment === "*") return true;
     if (path[index] === undefined) return false;
-    if (segment !== path[index] && !segment.startsWith(":")) return false;
+    if (segment === path[index]) continue;
+    if (!segment.startsWith(":")) return false;
+    // A parameter with a pattern may have more behind it: `:review(^[a-z]+):claim`.
+    const behind = segment.lastIndexOf(")") + 1;
+    if (behind > 0 && !path[index].endsWith(segment.slice(behind))) return false;
   }
   return pattern.length === path.length;
 }

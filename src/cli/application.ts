@@ -9,10 +9,13 @@ import { moderateRoutes } from "#api/moderate.ts";
 import { openAiModerationRoutes } from "#api/openai-moderations.ts";
 import { perspectiveRoutes } from "#api/perspective.ts";
 import { policyRoutes } from "#api/policies.ts";
+import { reviewRecordRoutes } from "#api/review-records.ts";
+import { reviewRoutes } from "#api/reviews.ts";
 import { buildServer } from "#api/server.ts";
 import { summaryRoutes } from "#api/summaries.ts";
 import { tenantRoutes } from "#api/tenants.ts";
 import { trendingRoutes } from "#api/trending.ts";
+import { webhookRoutes } from "#api/webhooks.ts";
 import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import type { EngineDoor } from "#engine/door.ts";
@@ -29,8 +32,13 @@ import {
   type PolicyStore,
   type VerdictHistory,
 } from "#model/policy-store.ts";
+import { Problem } from "#model/problem.ts";
 import type { Log } from "#observe/log.ts";
+import { IN_MEMORY, StoreError } from "#review/database.ts";
+import { ReviewDesk } from "#review/desk.ts";
+import type { WebhookTargets } from "#review/webhook-target.ts";
 import type { FastifyInstance } from "fastify";
+import { join, resolve } from "node:path";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
@@ -39,6 +47,8 @@ export type Application = {
   readonly engine: EngineDoor;
   /** Event datagrams; or, in words, why none are taken. */
   readonly udp: UdpIngest | string;
+  /** Where policies and the review queue are kept; or, in words, why they are not. */
+  readonly store: { readonly path: string } | string;
   /** Refuses new events, answers what is in flight, closes the streams, ends the engine. */
   stop(): Promise<void>;
 };
@@ -53,9 +63,11 @@ export type ModerationParts = {
   readonly policies: PolicyStore;
   readonly history: VerdictHistory;
   readonly onFeedback: FeedbackListener;
+  /** The queue; or, in words, why there is none. */
+  readonly reviews?: ReviewDesk | string;
 };
 
-/** Kept until the process ends; a label has nobody yet who would read it. */
+/** Kept until the process ends; there is no queue, and nobody who would read a label. */
 function moderationInMemory(): ModerationParts {
   return {
     policies: new MemoryPolicyStore(),
@@ -73,7 +85,14 @@ export async function assembleServer(
   moderation: ModerationParts = moderationInMemory(),
 ): Promise<AssembledServer> {
   let stopping = false;
-  const { policies, history, onFeedback } = moderation;
+  const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
+  const desk = (): ReviewDesk => {
+    if (typeof reviews !== "string") return reviews;
+    throw new Problem("storeUnavailable", `There is no review queue: ${reviews}`, {
+      retryAfterSeconds: 60,
+    });
+  };
+  const store = typeof reviews === "string" ? undefined : () => reviews.counts;
   const stage = typeof udp === "string" ? undefined : () => udp.stats();
   const health = {
     engine,
@@ -99,14 +118,18 @@ export async function assembleServer(
       conversationTurnRoutes(engine),
       openAiModerationRoutes(engine, log),
       perspectiveRoutes({ engine, log, onFeedback }),
+      reviewRoutes(desk),
+      reviewRecordRoutes(desk),
+      webhookRoutes(desk),
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
-      metricsRoutes({ engine, stage, telemetry }),
+      metricsRoutes({ engine, stage, telemetry, store }),
     ],
   });
   // What must not be stored comes without its text, and leaves no trace here either.
-  const endHistory = engine.onVerdict((verdict, text) => {
+  const endHistory = engine.onVerdict((verdict, text, leavesTrace) => {
     if (text !== undefined) history.add(verdict);
+    if (typeof reviews !== "string") reviews.takeVerdict(verdict, text, leavesTrace);
   });
   server.addHook("onClose", async () => endHistory());
   return { server, beginStop: () => void (stopping = true) };
@@ -152,10 +175,17 @@ async function openApplication(parts: {
   const { engine, stage, config, log } = parts;
   const udp = await openUdp(stage, config, log);
   const telemetry = await startTelemetry(udp, config);
-  const { server, beginStop } = await assembleServer(engine, log, udp, telemetry.report);
+  const reviews = await openReviews(engine, config, log);
+  const moderation = moderationOn(reviews);
+  const { report } = telemetry;
+  const { server, beginStop } = await assembleServer(engine, log, udp, report, moderation);
+  const closeReviews = async (): Promise<void> => {
+    if (typeof reviews !== "string") await reviews.close();
+  };
   try {
     await server.listen({ host: config.httpHost, port: config.httpPort });
   } catch (error) {
+    await closeReviews();
     telemetry.close();
     if (typeof udp !== "string") await udp.stop();
     throw error;
@@ -166,15 +196,69 @@ async function openApplication(parts: {
     url: `http://${urlHost(config.httpHost)}:${port}`,
     engine,
     udp,
+    store: typeof reviews === "string" ? reviews : { path: dataPath(config) },
     stop: async () => {
       beginStop();
       await closeServer(server, STOP_CLIENTS_MS_MAX);
+      await closeReviews();
       if (typeof udp !== "string") await udp.stop();
       await engine.stop();
       stage.close();
       telemetry.close();
     },
   };
+}
+
+/** Messages are judged without it, too: by policies that are kept until the process ends. */
+async function openReviews(
+  engine: EngineDoor,
+  config: Config,
+  log: Log,
+): Promise<ReviewDesk | string> {
+  try {
+    const reviews = await ReviewDesk.open({
+      path: dataPath(config),
+      log,
+      targets: config.webhookTargets as WebhookTargets,
+      turns: async (tenant, conversation) => engine.turns(tenant, conversation),
+    });
+    await putPolicies(engine, reviews, log);
+    return reviews;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const { message: reason } = error;
+    log.warn({ reason }, "no review queue, and policies are kept until the process ends only");
+    return reason;
+  }
+}
+
+/** Those that were set before the process began. */
+async function putPolicies(engine: EngineDoor, { policies }: ReviewDesk, log: Log): Promise<void> {
+  const records = [...policies.records];
+  for (let from = 0; from < records.length; from += POLICIES_AT_ONCE) {
+    const puts = records.slice(from, from + POLICIES_AT_ONCE).map(async ([tenant, record]) => {
+      try {
+        await engine.putPolicy(tenant, record);
+      } catch (error) {
+        const { message: reason } = error as Error;
+        log.error({ tenant, reason }, "a tenant's policy is not in force");
+      }
+    });
+    await Promise.all(puts);
+  }
+}
+
+const POLICIES_AT_ONCE = 64;
+
+function dataPath({ dataDir }: Config): string {
+  return dataDir === IN_MEMORY ? IN_MEMORY : join(resolve(dataDir), "moderation.db");
+}
+
+function moderationOn(reviews: ReviewDesk | string): ModerationParts {
+  if (typeof reviews === "string") return { ...moderationInMemory(), reviews };
+  const { policies, history } = reviews;
+  const onFeedback: FeedbackListener = (feedback) => reviews.takeFeedback(feedback);
+  return { policies, history, onFeedback, reviews };
 }
 
 /** Whatever of it is not to be had is left out, and told by `/v1/system/kernel`. */

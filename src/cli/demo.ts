@@ -8,6 +8,7 @@ import { openLog } from "#observe/log.ts";
 import { renderCard } from "./card.ts";
 import { Client } from "./client.ts";
 import { Community, type CommunityMessage } from "./community.ts";
+import { IN_MEMORY } from "#review/database.ts";
 import { startOrExplain, untilStopped } from "./serve.ts";
 import { goOnWithoutReaders, print, style } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -20,7 +21,7 @@ const BACKLOG_MS = WINDOW_MS - 2_000;
 export async function demo(config: Config, seed: number): Promise<void> {
   goOnWithoutReaders();
   const log = openLog(config.logLevel === "info" ? "warn" : config.logLevel);
-  const application = await startOrExplain(config, log);
+  const application = await startOrExplain({ ...config, dataDir: IN_MEMORY }, log);
   const client = new Client(application.url);
   const community = new Community(seed, Date.now() - BACKLOG_MS);
   const tenants = community.tenants;

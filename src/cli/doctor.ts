@@ -3,6 +3,7 @@
  * not.
  */
 import type { Config } from "#config/options.ts";
+import { IN_MEMORY } from "#review/database.ts";
 import { constants, readFileSync } from "node:fs";
 import { access, readFile, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -158,6 +159,9 @@ async function tryListen(host: string, port: number): Promise<string | undefined
 
 async function checkDataDir(dataDir: string): Promise<Check> {
   const name = "data folder";
+  if (dataDir === IN_MEMORY) {
+    return { name, status: "ok", detail: "none: policies and the queue end with the process" };
+  }
   const path = resolve(dataDir);
   const existing = await nearestExisting(path);
   try {

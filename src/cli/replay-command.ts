@@ -10,6 +10,7 @@ import { renderCard } from "./card.ts";
 import { Client } from "./client.ts";
 import { UNDATED_DAY_MS } from "./log-files.ts";
 import { replay, type ReplayOptions, type ReplayTotals } from "./replay.ts";
+import { IN_MEMORY } from "#review/database.ts";
 import { startOrExplain, untilStopped } from "./serve.ts";
 import { CliError, formatCount, print, printJson, progress, say, style } from "./terminal.ts";
 import { urlHost } from "./url.ts";
@@ -72,7 +73,8 @@ async function findServer(config: Config, { url, json }: ReplayCommand, log: Log
     if (!json) say(`Replaying into the server at ${configured.url}.`);
     return { client: configured, application: undefined };
   }
-  const own = probe === "other" ? { ...config, httpPort: 0 } : config;
+  const httpPort = probe === "other" ? 0 : config.httpPort;
+  const own = { ...config, httpPort, dataDir: IN_MEMORY };
   const application = await startOrExplain(own, log);
   if (!json) say(`No server is running: this replay has its own at ${application.url}.`);
   return { client: new Client(application.url), application };

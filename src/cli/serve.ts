@@ -2,6 +2,7 @@
 import type { Config } from "#config/options.ts";
 import { STOP_MS_MAX } from "#model/limits.ts";
 import { openLog, type Log } from "#observe/log.ts";
+import { IN_MEMORY } from "#review/database.ts";
 import closeWithGrace from "close-with-grace";
 import { startApplication, type Application } from "./application.ts";
 import { Client } from "./client.ts";
@@ -51,12 +52,12 @@ export async function startOrExplain(config: Config, log: Log): Promise<Applicat
   }
 }
 
-function announce({ url, udp }: Application, config: Config, log: Log): void {
+function announce({ url, udp, store }: Application, config: Config, log: Log): void {
   const { shardCount, tenantCountMax, imageBytesMax, httpHost } = config;
   if (!process.stdout.isTTY) {
     const datagrams = datagramWords(udp);
     const engine = { shardCount, tenantCountMax, imageBytesMax };
-    log.info({ url, version: VERSION, ...engine, datagrams }, "serving");
+    log.info({ url, version: VERSION, ...engine, datagrams, store: storeWords(store) }, "serving");
     return;
   }
   const tenants = `${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}`;
@@ -69,6 +70,7 @@ function announce({ url, udp }: Application, config: Config, log: Log): void {
   Reference   ${style("cyan", `${url}/docs`)}
   Engine      ${shards(shardCount)}, ${tenants}
   Datagrams   ${datagramWords(udp)}
+  Store       ${storeWords(store)}
 ${open}
   Try it:
     curl -H 'content-type: application/json' \\
@@ -86,6 +88,12 @@ function datagramWords(udp: Application["udp"]): string {
   const place = `udp://${urlHost(host)}:${port}`;
   if (facts.path === "kernel") return `${place}, aggregated in the kernel (eBPF)`;
   return `${place}, aggregated in user space; the kernel path lacks: ${facts.missing.join(", ")}`;
+}
+
+/** Where policies and the review queue are. */
+function storeWords(store: Application["store"]): string {
+  if (typeof store === "string") return `off: ${store}`;
+  return store.path === IN_MEMORY ? "in memory, until the process ends" : store.path;
 }
 
 function shards(count: number): string {

@@ -104,7 +104,15 @@ export const OPTIONS = {
     environment: "NEXUSCORE_DATA_DIR",
     flag: "--data-dir",
     default: "./.nexuscore",
-    sentence: "Folder for what is kept on disk.",
+    sentence: "Folder for policies and the review queue; :memory: keeps them while it runs.",
+  },
+  webhookTargets: {
+    kind: "choice",
+    environment: "NEXUSCORE_WEBHOOK_TARGETS",
+    flag: "--webhook-targets",
+    default: "loopback",
+    choices: ["https", "loopback", "any"],
+    sentence: "Where webhooks may go: https in public, this machine, too, or anywhere.",
   },
   shardCount: {
     kind: "integer",

@@ -6,6 +6,9 @@
  * next and never those in between, so a slow listener holds one update, not a queue. One that takes
  * nothing at all for LIVE_STALL_MS_MAX is cut off.
  *
+ * What is told rather than read, one message each, is not replaced by what comes later: the last
+ * TOLD_MAX of it wait for a listener, also for one that comes back.
+ *
  * The ids of all kinds rise together, and what waits for a listener goes out in their order: so the
  * one number that a listener saw last says what it has seen of every kind.
  */
@@ -42,8 +45,11 @@ export interface LiveListener {
 type Seat = {
   readonly listener: LiveListener;
   readonly kinds: ReadonlySet<string>;
+  readonly isTold: boolean;
   /** Of all updates up to this id none is due any more. */
   sentId: number;
+  /** The same of what is told: who is new is told only what comes. */
+  toldId: number;
   sending: boolean;
   progressMs: number;
 };
@@ -57,15 +63,21 @@ type KindState = {
 export type JoinOptions = {
   /** Names of the kinds to follow. */
   readonly kinds: readonly string[];
+  /** Whether to tell it what is told. */
+  readonly isTold?: boolean;
   /** What the listener saw last, before it lost the connection; 0: nothing. */
   readonly seenId: number;
   readonly nowMs: number;
 };
 
+export const TOLD_MAX = 64;
+
 export class LiveFeed {
   #kinds: ReadonlyMap<string, LiveKind>;
   #states = new Map<string, KindState>();
   #seats = new Set<Seat>();
+  /** The oldest first. */
+  #told: LiveUpdate[] = [];
   #lastId = 0;
   #nowMs = 0;
 
@@ -77,18 +89,35 @@ export class LiveFeed {
     return this.#seats.size;
   }
 
-  join(listener: LiveListener, { kinds, seenId, nowMs }: JoinOptions): () => void {
+  join(listener: LiveListener, { kinds, isTold = false, seenId, nowMs }: JoinOptions): () => void {
     // An id that this feed has not given yet is of another one: nothing of ours was seen.
     const sentId = seenId <= this.#lastId ? seenId : 0;
     this.#nowMs = nowMs;
-    const state = { sentId, sending: false, progressMs: nowMs };
-    const seat: Seat = { listener, kinds: new Set(kinds), ...state };
+    // These ids are times, so that of another feed says as well what was told before.
+    const toldId = seenId > 0 ? seenId : this.#lastId;
+    const state = { sentId, toldId, sending: false, progressMs: nowMs };
+    const seat: Seat = { listener, kinds: new Set(kinds), isTold, ...state };
     this.#seats.add(seat);
     this.#serve(seat);
     return () => {
       this.#seats.delete(seat);
       this.#forgetUnheard();
     };
+  }
+
+  /** Sends it to those who are told. */
+  tell(event: string, answer: object, nowMs: number): number {
+    const id = (this.#lastId = Math.max(nowMs, this.#lastId + 1));
+    this.remember({ id, event, json: JSON.stringify(answer) });
+    for (const seat of this.#seats) this.#serve(seat);
+    return id;
+  }
+
+  /** What was told before this feed began, the oldest first. */
+  remember(update: LiveUpdate): void {
+    this.#lastId = Math.max(this.#lastId, update.id);
+    this.#told.push(update);
+    if (this.#told.length > TOLD_MAX) this.#told.shift();
   }
 
   /** Whether one of these kinds was not read yet. */
@@ -146,7 +175,8 @@ export class LiveFeed {
     const update = this.#dueOf(seat);
     if (update === undefined || seat.sending) return;
     seat.sending = true;
-    seat.sentId = update.id;
+    seat.sentId = Math.max(seat.sentId, update.id);
+    seat.toldId = Math.max(seat.toldId, update.id);
     seat.progressMs = this.#nowMs;
     // A listener that fails while sending closes by itself, and leaves.
     const failed = (): void => void (seat.sending = false);
@@ -157,8 +187,8 @@ export class LiveFeed {
     seat.listener.send(update).then(sent, failed);
   }
 
-  #dueOf({ kinds, sentId }: Seat): LiveUpdate | undefined {
-    let due: LiveUpdate | undefined;
+  #dueOf({ kinds, isTold, sentId, toldId }: Seat): LiveUpdate | undefined {
+    let due = isTold ? this.#told.find(({ id }) => id > toldId) : undefined;
     for (const name of kinds) {
       const update = this.#states.get(name)?.latest;
       if (update === undefined || update.id <= sentId) continue;

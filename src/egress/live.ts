@@ -1,6 +1,6 @@
 /**
  * `GET /v1/tenants/{tenant}/live`: server-sent events, one `trending` or `summary` whenever what it
- * shows has changed.
+ * shows has changed, and one `verdict` for each message that was flagged or blocked.
  */
 import type { EngineDoor } from "#engine/door.ts";
 import {
@@ -9,11 +9,13 @@ import {
   SUMMARY_LIMIT_DEFAULT,
   TRENDING_LIMIT_DEFAULT,
 } from "#model/limits.ts";
+import type { Verdict } from "#model/moderation.ts";
 import { Problem } from "#model/problem.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { summaryAnswer, visibleSummary } from "#model/summary-answer.ts";
 import { requireTenantId } from "#model/tenant.ts";
 import { trendingAnswer, visibleTrending } from "#model/trending-answer.ts";
+import { verdictAnswer } from "#model/verdict-answer.ts";
 import {
   requireWindow,
   spanOf,
@@ -30,25 +32,30 @@ const RETRY_MS = 2_000;
 /** Of the summaries, unless the query says otherwise. */
 const SUMMARY_WINDOW: Window = "60s";
 const SUMMARY_OFF = "off";
+/** Verdicts of all tenants that are remembered for listeners that come back. */
+const VERDICTS_MAX = 1_024;
+
+type LiveQuery = { Querystring: { summary: string; verdicts: "on" | "off" } };
 
 export function liveRoutes(engine: EngineDoor): FastifyPluginAsync {
   return async (server) => {
     const hub = new LiveHub(engine);
     server.addHook("preClose", async () => hub.stop());
-    server.get<TenantParams & { Querystring: { summary: string } }>(
+    server.addHook("onClose", async () => hub.leave());
+    server.get<TenantParams & LiveQuery>(
       "/v1/tenants/:tenant/live",
       // `manual`: whoever asks for this path wants the stream, whatever its Accept says.
       { sse: { kind: "manual", serializer: String }, exposeHeadRoute: false, schema: SCHEMA },
       async (request, reply) => {
         const tenant = requireTenantId(request.params.tenant);
-        const { summary } = request.query;
+        const { summary, verdicts } = request.query;
         const window = summary === SUMMARY_OFF ? undefined : requireWindow(summary);
         await hub.admit(tenant, window);
         if (reply.raw.destroyed) return;
         // Others were admitted meanwhile, and the server may have begun to stop.
         hub.checkOpen();
         reply.header("cache-control", "no-store");
-        hub.join(tenant, kindsOf(window), reply);
+        hub.join(tenant, kindsOf(window), verdicts === "on", reply);
       },
     );
   };
@@ -61,9 +68,15 @@ class LiveHub {
   #connectionCount = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  /** The last verdicts that flag or block, the oldest first. */
+  #verdicts: { readonly id: number; readonly verdict: Verdict }[] = [];
+  readonly leave: () => void;
 
   constructor(engine: EngineDoor) {
     this.#engine = engine;
+    this.leave = engine.onVerdict((verdict, _text, leavesTrace) => {
+      if (leavesTrace && verdict.action !== "allow") this.#tell(verdict, Date.now());
+    });
   }
 
   /**
@@ -86,7 +99,7 @@ class LiveHub {
   }
 
   /** Follows `checkOpen` without a wait in between. */
-  join(tenant: string, kinds: readonly string[], reply: FastifyReply): void {
+  join(tenant: string, kinds: readonly string[], isTold: boolean, reply: FastifyReply): void {
     const { sse } = reply;
     sse.keepAlive();
     // The answer begins now: a listener knows that it is connected before the first change.
@@ -97,7 +110,7 @@ class LiveHub {
     const seenId = Number(sse.lastEventId ?? 0) || 0;
     const nowMs = Date.now();
     const lacking = feed.lacks(kinds);
-    const leave = feed.join(listenerOf(reply), { kinds, seenId, nowMs });
+    const leave = feed.join(listenerOf(reply), { kinds, isTold, seenId, nowMs });
     this.#connectionCount += 1;
     sse.onClose(() => {
       leave();
@@ -122,7 +135,20 @@ class LiveHub {
       return [summaryKind(window), { event: "summary", read: this.#summary(tenant, window) }];
     });
     const trending = { event: "trending", read: this.#trending(tenant) };
-    return new LiveFeed({ trending, ...Object.fromEntries(summaries) });
+    const feed = new LiveFeed({ trending, ...Object.fromEntries(summaries) });
+    for (const { id, verdict } of this.#verdicts) {
+      if (verdict.tenant !== tenant) continue;
+      feed.remember({ id, event: "verdict", json: JSON.stringify(shown(verdict)) });
+    }
+    return feed;
+  }
+
+  #tell(verdict: Verdict, nowMs: number): void {
+    const lastId = this.#verdicts.at(-1)?.id ?? 0;
+    const feed = this.#feeds.get(verdict.tenant);
+    const id = feed?.tell("verdict", shown(verdict), nowMs) ?? Math.max(nowMs, lastId + 1);
+    this.#verdicts.push({ id, verdict });
+    if (this.#verdicts.length > VERDICTS_MAX) this.#verdicts.shift();
   }
 
   #trending(tenant: string): LiveKind["read"] {
@@ -150,6 +176,10 @@ class LiveHub {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+function shown(verdict: Verdict): object {
+  return verdictAnswer(verdict, { text: "" });
 }
 
 function kindsOf(window: Window | undefined): readonly string[] {
@@ -187,8 +217,9 @@ const SCHEMA = {
   operationId: "live",
   summary: "Follow what is trending and what has happened",
   description: `Server-sent events: \`trending\` and \`summary\` with the answers of the routes of
-these names as data, each at most once a second and only when it changed. \`Last-Event-ID\` is
-honoured: what was seen is not sent again. A stream that cannot go on ends with the event
+these names as data, each at most once a second and only when it changed; \`verdict\` with each one
+that flags or blocks. \`Last-Event-ID\` is honoured: what was seen is not sent again, and of verdicts
+the last ones that were missed are sent. A stream that cannot go on ends with the event
 \`problem\`.`,
   params: TENANT_PARAMS,
   querystring: {
@@ -199,6 +230,12 @@ honoured: what was seen is not sent again. A stream that cannot go on ends with 
         default: SUMMARY_WINDOW,
         examples: [...WINDOWS, SUMMARY_OFF],
         description: `Window of the summaries: ${WINDOWS.join(", ")}; ${SUMMARY_OFF}: none of them`,
+      },
+      verdicts: {
+        type: "string",
+        enum: ["on", "off"],
+        default: "on",
+        description: "Whether verdicts that flag or block are told",
       },
     },
   },

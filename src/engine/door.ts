@@ -42,9 +42,14 @@ export type TenantList = { readonly total: number; readonly tenants: readonly Te
 
 /**
  * Is told every verdict, whatever door its message came by; `text` is undefined where it must not
- * be stored. It is quick and never throws.
+ * be stored, and where `leavesTrace` is false nothing at all of it may be kept. It is quick and
+ * never throws.
  */
-export type VerdictListener = (verdict: Verdict, text: string | undefined) => void;
+export type VerdictListener = (
+  verdict: Verdict,
+  text: string | undefined,
+  leavesTrace: boolean,
+) => void;
 
 export type ShardStats = {
   readonly shard: number;

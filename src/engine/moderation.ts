@@ -97,7 +97,7 @@ export class Moderation {
     if (this.#listeners.size === 0) return;
     for (const event of JSON.parse(json) as readonly JudgedEvent[]) {
       const { tenant, messageId: id, conversation, user, text } = event;
-      this.#tell(this.#verdictOf(tenant, event, { id, conversation, user }), text);
+      this.#tell(this.#verdictOf(tenant, event, { id, conversation, user }), text, true);
     }
   }
 
@@ -148,8 +148,9 @@ export class Moderation {
     if ("code" in judged) return { problem: judged };
     const verdict = this.#verdictOf(tenant, judged, request);
     const policy = this.#policies.get(tenant);
-    const isKept = request.doNotStore !== true && (policy === undefined || !storesNothing(policy));
-    this.#tell(verdict, isKept ? request.text : undefined);
+    const leavesTrace = request.doNotStore !== true;
+    const isKept = leavesTrace && (policy === undefined || !storesNothing(policy));
+    this.#tell(verdict, isKept ? request.text : undefined, leavesTrace);
     return { verdict };
   }
 
@@ -161,8 +162,8 @@ export class Moderation {
     return verdictOf({ report, id, tenant, model: this.#parts.model, asOfMs }, of);
   }
 
-  #tell(verdict: Verdict, text: string | undefined): void {
-    for (const listener of this.#listeners) listener(verdict, text);
+  #tell(verdict: Verdict, text: string | undefined, leavesTrace: boolean): void {
+    for (const listener of this.#listeners) listener(verdict, text, leavesTrace);
   }
 
   #restorePolicy(tenant: string, before: Uint8Array | undefined): void {

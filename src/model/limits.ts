@@ -137,6 +137,50 @@ export const CLASSIFIER_BYTES_MAX = 8 * 1024 * 1024;
 export const JUDGE_SLICE_COUNT_MAX = 64;
 export const JUDGE_SLICE_BYTES_MAX = 32 * 1024;
 
+/** Items of the review queue that wait for a decision, of one tenant; beyond, they are counted. */
+export const REVIEWS_WAITING_MAX = 100_000;
+export const REVIEWS_LIMIT_MAX = 200;
+export const REVIEWS_LIMIT_DEFAULT = 50;
+/** Items that a moderator is given at once. */
+export const CLAIM_COUNT_MAX = 50;
+export const LEASE_MS_DEFAULT = 5 * 60_000;
+export const LEASE_MS_MIN = 10_000;
+export const LEASE_MS_MAX = 3_600_000;
+export const MODERATOR_BYTES_MAX = 128;
+export const REVIEW_REASON_BYTES_MAX = 2 * 1024;
+/** Appeals against the decisions on one item. */
+export const APPEALS_MAX = 3;
+/** Bytes of the body of a report, a decision or an appeal. */
+export const REVIEW_BODY_BYTES_MAX = 64 * 1024;
+/** Verdicts, items and audit lines that one answer tells of an author or an item. */
+export const REVIEW_HISTORY_MAX = 50;
+/** Commands that wait for the thread of the review store; beyond, `busy`. */
+export const STORE_WAITING_MAX = 4_096;
+/** Flagged verdicts that wait for it; beyond, they are counted as lost. */
+export const STORE_FLAGGED_MAX = 65_536;
+/** Verdicts without a flag that wait for it; beyond, the oldest are shed and counted. */
+export const STORE_ALLOWED_MAX = 2_048;
+/** How long those may wait: they need not be on disk at once. */
+export const STORE_ALLOWED_MS_MAX = 200;
+/** What a tenant's data is kept for, in days, unless it says otherwise. */
+export const RETENTION_DAYS_DEFAULT = { verdicts: 30, decided: 90, audit: 365 } as const;
+export const RETENTION_DAYS_MAX = 3_650;
+/** How often what is too old is deleted. */
+export const RETENTION_SWEEP_MS = 3_600_000;
+/** Webhooks of one tenant. */
+export const WEBHOOKS_MAX = 8;
+export const WEBHOOK_URL_BYTES_MAX = 2 * 1024;
+/** Deliveries that wait for one webhook; beyond, they are counted as lost. */
+export const WEBHOOK_WAITING_MAX = 10_000;
+/** Deliveries on their way at once, in all and to one webhook. */
+export const WEBHOOK_SENDING_MAX = 16;
+export const WEBHOOK_SENDING_EACH_MAX = 4;
+export const WEBHOOK_MS_MAX = 10_000;
+/** Waits before each further attempt of a delivery; after the last it is given up. */
+export const WEBHOOK_RETRY_MS = [5_000, 30_000, 120_000, 600_000, 3_600_000, 21_600_000] as const;
+/** Failed attempts in a row after which a webhook is disabled. */
+export const WEBHOOK_FAILURES_MAX = 50;
+
 /** Bytes of the ring between the I/O thread and one shard. */
 export const RING_BYTES = 16 * 1024 * 1024;
 /** Requests that may wait for one shard's answer. */

@@ -37,30 +37,30 @@ function verdict(tenant: string, id: string): Verdict {
   };
 }
 
-test("policies: versions rise, also over a reset, and are not another tenant's", () => {
+test("policies: versions rise, also over a reset, and are not another tenant's", async () => {
   const store = new MemoryPolicyStore();
   assert.equal(store.current("a"), POLICY_RECORD_DEFAULT);
   assert.equal(store.nextVersion("a"), 1);
-  store.put("a", record(1));
-  store.put("a", record(2));
+  await store.put("a", record(1));
+  await store.put("a", record(2));
   assert.equal(store.current("a").version, 2);
-  store.reset("a");
+  await store.reset("a");
   assert.equal(store.current("a"), POLICY_RECORD_DEFAULT);
   assert.equal(store.nextVersion("a"), 3);
   assert.deepEqual(
-    store.versions("a").map(({ version }) => version),
+    (await store.versions("a")).map(({ version }) => version),
     [2, 1],
   );
-  assert.deepEqual([store.nextVersion("b"), store.versions("b")], [1, []]);
-  store.reset("b");
+  assert.deepEqual([store.nextVersion("b"), await store.versions("b")], [1, []]);
+  await store.reset("b");
   assert.equal(store.current("b"), POLICY_RECORD_DEFAULT);
 });
 
-test("policies: only so many versions are kept, the newest ones", () => {
+test("policies: only so many versions are kept, the newest ones", async () => {
   const store = new MemoryPolicyStore();
   for (let version = 1; version <= POLICY_VERSIONS_MAX + 5; version++)
-    store.put("a", record(version));
-  const versions = store.versions("a").map(({ version }) => version);
+    await store.put("a", record(version));
+  const versions = (await store.versions("a")).map(({ version }) => version);
   assert.equal(versions.length, POLICY_VERSIONS_MAX);
   assert.deepEqual([versions[0], versions.at(-1)], [POLICY_VERSIONS_MAX + 5, 6]);
 });

@@ -11,12 +11,13 @@ export interface PolicyStore {
   /** The one in force; the default, of version 0, where none was set. */
   current(tenant: string): PolicyRecord;
   /** Those that were set, the newest first: POLICY_VERSIONS_MAX of them at most. */
-  versions(tenant: string): readonly PolicyRecord[];
+  versions(tenant: string): Promise<readonly PolicyRecord[]>;
   /** Version of the next one: above all there ever were, also after `reset`. */
   nextVersion(tenant: string): number;
-  put(tenant: string, record: PolicyRecord): void;
+  /** Resolves once it is kept. */
+  put(tenant: string, record: PolicyRecord): Promise<void>;
   /** The default is in force again; what was set before stays among the versions. */
-  reset(tenant: string): void;
+  reset(tenant: string): Promise<void>;
 }
 
 /** What a dry run needs of a verdict. */
@@ -46,7 +47,7 @@ export class MemoryPolicyStore implements PolicyStore {
     return (found?.inForce === true ? found.records[0] : undefined) ?? POLICY_RECORD_DEFAULT;
   }
 
-  versions(tenant: string): readonly PolicyRecord[] {
+  async versions(tenant: string): Promise<readonly PolicyRecord[]> {
     return this.#tenants.get(tenant)?.records ?? [];
   }
 
@@ -54,13 +55,13 @@ export class MemoryPolicyStore implements PolicyStore {
     return (this.#tenants.get(tenant)?.lastVersion ?? 0) + 1;
   }
 
-  put(tenant: string, record: PolicyRecord): void {
-    const before = this.versions(tenant).slice(0, POLICY_VERSIONS_MAX - 1);
+  async put(tenant: string, record: PolicyRecord): Promise<void> {
+    const before = (this.#tenants.get(tenant)?.records ?? []).slice(0, POLICY_VERSIONS_MAX - 1);
     const records = [record, ...before];
     this.#tenants.set(tenant, { records, inForce: true, lastVersion: record.version });
   }
 
-  reset(tenant: string): void {
+  async reset(tenant: string): Promise<void> {
     const found = this.#tenants.get(tenant);
     if (found !== undefined) found.inForce = false;
   }

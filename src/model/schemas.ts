@@ -16,6 +16,7 @@ import {
 } from "./limits.ts";
 import { MODERATION_SCHEMAS } from "./moderation-schemas.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
+import { REVIEW_SCHEMAS } from "./review-schemas.ts";
 import { SUMMARY_SCHEMAS } from "./summary-schemas.ts";
 import { WINDOWS } from "./window.ts";
 import { WARNINGS } from "./warning.ts";
@@ -206,6 +207,7 @@ export const SCHEMAS: readonly TObject[] = [
   TenantListSchema,
   ...SUMMARY_SCHEMAS,
   ...MODERATION_SCHEMAS,
+  ...REVIEW_SCHEMAS,
 ];
 
 /** Documents the problems of a route, grouped by status, with one example a code. */

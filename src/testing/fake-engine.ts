@@ -242,9 +242,10 @@ export class FakeEngine implements EngineDoor {
       }
       const verdict = moderator.judge(tenant, request, this.nowMs);
       this.#actions[verdict.action] += 1;
-      const isStored = request.doNotStore !== true && !moderator.record.policy.doNotStore;
-      for (const listener of this.#listeners)
-        listener(verdict, isStored ? request.text : undefined);
+      const leavesTrace = request.doNotStore !== true;
+      const isStored = leavesTrace && !moderator.record.policy.doNotStore;
+      const text = isStored ? request.text : undefined;
+      for (const listener of this.#listeners) listener(verdict, text, leavesTrace);
       return { verdict };
     });
   }

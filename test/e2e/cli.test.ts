@@ -24,7 +24,12 @@ async function run(
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<Ended> {
-  const env = { ...process.env, NEXUSCORE_SHARD_COUNT: "1", ...environment };
+  const env = {
+    ...process.env,
+    NEXUSCORE_SHARD_COUNT: "1",
+    NEXUSCORE_DATA_DIR: ":memory:",
+    ...environment,
+  };
   const options = { env, cwd: tmpdir(), timeout: START_MS_MAX };
   try {
     const ended = await promisify(execFile)(process.execPath, [BIN, ...args], options);
@@ -171,7 +176,7 @@ test("cli: doctor names a port that another program holds, and exits with 1", as
 
 async function serve(t: TestContext, command = "serve", ...args: string[]) {
   const child = spawn(process.execPath, [BIN, command, "--http-port", "0", ...args], {
-    env: { ...process.env, NEXUSCORE_SHARD_COUNT: "1" },
+    env: { ...process.env, NEXUSCORE_SHARD_COUNT: "1", NEXUSCORE_DATA_DIR: ":memory:" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   // Not SIGKILL: the launcher could not pass it on, and would leave the server behind.

@@ -19,7 +19,7 @@ type Sent = { readonly tenant: string; readonly user: string; readonly ms: numbe
 
 async function serve(t: TestContext): Promise<string> {
   const child = spawn(process.execPath, [BIN, "serve", "--http-port", "0"], {
-    env: { ...process.env, NEXUSCORE_SHARD_COUNT: SHARD_COUNT },
+    env: { ...process.env, NEXUSCORE_SHARD_COUNT: SHARD_COUNT, NEXUSCORE_DATA_DIR: ":memory:" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(async () => {

@@ -1,0 +1,200 @@
+/**
+ * The review store at work: takes verdicts and feedback as they come, sends webhooks, deletes what
+ * is too old, and answers the API. One process has one.
+ */
+import type { Feedback } from "#model/feedback.ts";
+import { RETENTION_SWEEP_MS } from "#model/limits.ts";
+import type { Turn, Verdict } from "#model/moderation.ts";
+import { Problem } from "#model/problem.ts";
+import type { Log } from "#observe/log.ts";
+import { Random } from "#std/random.ts";
+import { Courier, type Send, type Sent } from "./courier.ts";
+import { DiskPolicyStore, DiskVerdictHistory } from "./policies.ts";
+import { type StoreCounts, StoreThread, type StoreWorker } from "./store-thread.ts";
+import type { AnswerOf, CommandName, RequestOf } from "./store.ts";
+import type { WebhookTargets } from "./webhook-target.ts";
+
+export type DeskOptions = {
+  readonly path: string;
+  readonly log: Log;
+  readonly targets: WebhookTargets;
+  /** What is remembered of a conversation; the engine's. */
+  readonly turns: (tenant: string, conversation: string) => Promise<readonly Turn[]>;
+  readonly nowMs?: () => number;
+  readonly seed?: number;
+  readonly send?: Send;
+  readonly startWorker?: (path: string) => StoreWorker;
+};
+
+/** Conversations that are read at once for items; beyond, an item goes without its context. */
+const READING_MAX = 64;
+/** How often the courier looks, at least while something waits. */
+const ROUND_MS = 1_000;
+
+export class ReviewDesk {
+  readonly policies: DiskPolicyStore;
+  readonly history: DiskVerdictHistory;
+  readonly nowMs: () => number;
+  readonly targets: WebhookTargets;
+  readonly #store: StoreThread;
+  readonly #courier: Courier;
+  readonly #turns: DeskOptions["turns"];
+  readonly #reading = new Set<Promise<void>>();
+  readonly #sweeping: NodeJS.Timeout;
+  #round: NodeJS.Timeout | undefined;
+  #roundRuns = false;
+  #roundAgain = false;
+  #closing = false;
+
+  private constructor(options: DeskOptions, store: StoreThread, policies: DiskPolicyStore) {
+    const { log, targets, turns, nowMs = Date.now, seed = Date.now(), send } = options;
+    this.policies = policies;
+    this.history = new DiskVerdictHistory(store);
+    this.nowMs = nowMs;
+    this.targets = targets;
+    this.#store = store;
+    this.#turns = turns;
+    const parts = { store, targets, log, random: new Random(seed), arrived: () => this.deliver() };
+    this.#courier = new Courier(send === undefined ? parts : { ...parts, send });
+    this.#sweeping = setInterval(() => void this.sweep(), RETENTION_SWEEP_MS);
+    this.#sweeping.unref();
+  }
+
+  /** Rejects with a StoreError that says what to do. */
+  static async open(options: DeskOptions): Promise<ReviewDesk> {
+    const { path, log, startWorker } = options;
+    const store = new StoreThread(path, startWorker === undefined ? { log } : { log, startWorker });
+    await store.opened;
+    const desk = new ReviewDesk(options, store, await DiskPolicyStore.open(store));
+    // What waited when the process ended, and what grew too old meanwhile.
+    desk.deliver();
+    void desk.sweep();
+    return desk;
+  }
+
+  get counts(): StoreCounts {
+    return this.#store.counts();
+  }
+
+  /** A VerdictListener. */
+  takeVerdict(verdict: Verdict, text: string | undefined, leavesTrace: boolean): void {
+    if (!leavesTrace || this.#closing || verdict.action === "allow") return;
+    const { conversation } = verdict;
+    const entry = { verdict: { ...verdict }, text };
+    const isRead = text !== undefined && conversation !== undefined;
+    if (!isRead || this.#reading.size >= READING_MAX) {
+      this.#takeFlagged({ ...entry, context: [] });
+      return;
+    }
+    const reading = this.#contextOf(verdict, conversation, text).then((context) => {
+      this.#reading.delete(reading);
+      this.#takeFlagged({ ...entry, context });
+    });
+    this.#reading.add(reading);
+  }
+
+  /** A FeedbackListener. */
+  takeFeedback(feedback: Feedback): void {
+    const keepsText = !this.policies.current(feedback.tenant).policy.doNotStore;
+    this.#store.call("takeFeedback", { feedback, keepsText }).catch(() => undefined);
+  }
+
+  /** Asks the store; what was judged before the question is part of the answer. */
+  async ask<Name extends CommandName>(
+    name: Name,
+    request: RequestOf<Name>,
+  ): Promise<AnswerOf<Name>> {
+    if (this.#reading.size > 0) await Promise.all(this.#reading);
+    const answer = await this.#store.call(name, request);
+    if (TELLING.has(name)) this.deliver();
+    return answer;
+  }
+
+  /** A signed message to one webhook, now; it is not tried again. */
+  async tryWebhook(tenant: string, id: string): Promise<Sent & { readonly tookMs: number }> {
+    const target = await this.#store.call("webhookTarget", { tenant, id });
+    const startMs = this.nowMs();
+    const timestamp = new Date(startMs).toISOString();
+    const payload = JSON.stringify({ type: "webhook.test", timestamp, data: { tenant, id } });
+    const message = { id: `msg_test_${startMs}`, payload };
+    const sent = await this.#courier.try(target, message, startMs);
+    return { ...sent, tookMs: this.nowMs() - startMs };
+  }
+
+  /** Lets the courier look; at most one round runs, and one more follows. */
+  deliver(): void {
+    if (this.#closing) return;
+    if (this.#roundRuns) {
+      this.#roundAgain = true;
+      return;
+    }
+    this.#roundRuns = true;
+    void this.#runRound();
+  }
+
+  /** Until nothing is on its way any more; for tests and a stop. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#reading);
+    await this.#courier.settled();
+  }
+
+  /** Deletes what is too old, in parts. */
+  async sweep(): Promise<void> {
+    try {
+      while (!this.#closing && (await this.#store.call("sweep", { nowMs: this.nowMs() })));
+    } catch {
+      // The store cannot be had now; the next sweep finds the same.
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#reading);
+    this.#closing = true;
+    clearInterval(this.#sweeping);
+    clearTimeout(this.#round);
+    await this.#store.close();
+  }
+
+  #takeFlagged(entry: Parameters<StoreThread["takeFlagged"]>[0]): void {
+    this.#store.takeFlagged(entry);
+    this.deliver();
+  }
+
+  /** What was remembered before the message; later ones may have come while it was asked. */
+  async #contextOf(verdict: Verdict, conversation: string, text: string): Promise<readonly Turn[]> {
+    try {
+      const turns = await this.#turns(verdict.tenant, conversation);
+      const { messageId: id } = verdict;
+      const own = turns.findLastIndex((turn) => {
+        return id === undefined ? text.startsWith(turn.text) : turn.id === id;
+      });
+      return own === -1 ? [] : turns.slice(0, own);
+    } catch (error) {
+      if (error instanceof Problem) return [];
+      throw error;
+    }
+  }
+
+  async #runRound(): Promise<void> {
+    let nextMs: number | undefined;
+    do {
+      this.#roundAgain = false;
+      try {
+        nextMs = await this.#courier.round(this.nowMs);
+      } catch {
+        // The store cannot be had: it is asked again.
+        nextMs = this.nowMs() + ROUND_MS;
+      }
+    } while (this.#roundAgain && !this.#closing);
+    this.#roundRuns = false;
+    if (nextMs === undefined || this.#closing) return;
+    // What is on its way makes room when it has arrived.
+    const waitMs = Math.min(Math.max(nextMs - this.nowMs(), ROUND_MS / 10), 60 * ROUND_MS);
+    clearTimeout(this.#round);
+    this.#round = setTimeout(() => this.deliver(), waitMs);
+    this.#round.unref();
+  }
+}
+
+/** Commands that may have put something into the outbox. */
+const TELLING: ReadonlySet<CommandName> = new Set(["decide", "appeal", "putWebhook"]);
