@@ -126,6 +126,8 @@ const BLOCKED = {
     { term: "spam.example" },
     { term: "@pest" },
     { term: "5550123" },
+    { term: "hell" },
+    { term: "kkk" },
   ],
 } as const;
 
@@ -169,6 +171,12 @@ const MEETS: readonly { text: string; entry: string | undefined }[] = [
   { text: "hello @pester", entry: undefined },
   { text: "call 5550123", entry: "5550123" },
   { text: "call 5550124", entry: undefined },
+  { text: "he'll see", entry: undefined },
+  { text: "h'ell with it", entry: "hell" },
+  { text: "kk", entry: undefined },
+  { text: "KKK", entry: "kkk" },
+  { text: "kkkk", entry: "kkk" },
+  { text: "k k k", entry: "kkk" },
 ];
 
 for (const { text, entry } of MEETS) {

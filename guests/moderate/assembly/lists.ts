@@ -19,7 +19,7 @@ import { read, SPELLED_OUT } from "./reading";
 import { setAllowed, tokenAt, tokenCount } from "./score";
 import { indexAt, indexEntryBytes, INDEX_ENTRY_BYTES, POLICY, state } from "./state";
 import { extendSkeleton, LETTERS_MIN, readSkeleton, Skeleton } from "./spelling";
-import { KIND_MARK } from "./tokens";
+import { FLAG_DRAWN_OUT, KIND_MARK } from "./tokens";
 
 /** An entry of more words is met by its first so many. */
 const WORDS_MAX: u32 = 255;
@@ -27,6 +27,8 @@ const WORDS_MAX: u32 = 255;
 const BLANKS_MAX: u32 = 16;
 const BLANKED_BYTES_MAX: u32 = 1024;
 const SPACE: u8 = 0x20;
+/** Of an entry with a letter three times in a row: "kkk" is in no "kk", though both are read so. */
+const DRAWN_OUT: u8 = 1;
 /** Letters that stand alone, of one run; of a longer one the last RUN_KEPT are met again. */
 const RUN_MAX: u32 = 32;
 const RUN_KEPT: u32 = 16;
@@ -39,7 +41,7 @@ class IndexEntry {
   whole: u32;
   place: u16;
   words: u8;
-  /** What spaces part, of an entry that stands by its skeleton. */
+  /** What spaces part, of an entry that stands by its skeleton; else 1: it is DRAWN_OUT. */
   pieces: u8;
 }
 
@@ -346,7 +348,8 @@ function meet(token: u32, from: u32, count: u32): IndexEntry | null {
     const entry = indexed(from + at);
     if (entry.first != first) break;
     if (best != null && entry.words <= best.words) continue;
-    if (wholeHash(token, entry.words) == entry.whole) best = entry;
+    if (wholeHash(token, entry.words) != entry.whole) continue;
+    if (entry.pieces != DRAWN_OUT || isDrawnOut(token, entry.words)) best = entry;
   }
   return best;
 }
@@ -396,7 +399,17 @@ function readWords(entry: Entry, into: IndexEntry): bool {
   into.words = <u8>min(words, WORDS_MAX);
   into.first = <u32>tokenAt(first).hash;
   into.whole = wholeHash(first, into.words);
+  into.pieces = isDrawnOut(first, into.words) ? DRAWN_OUT : 0;
   return true;
+}
+
+/** Whether one of so many words has a letter three times in a row. */
+function isDrawnOut(token: u32, words: u32): bool {
+  for (; words > 0 && token < tokenCount(); words--) {
+    if ((tokenAt(token).flags & FLAG_DRAWN_OUT) != 0) return true;
+    token = nextWord(token + 1);
+  }
+  return false;
 }
 
 /** The skeleton of an entry; false if it has too few letters, or too many pieces. */

@@ -12,6 +12,7 @@ import { characterAt, isInvisible, lookalike, small, undressed } from "./letters
 
 /** Skeletons of fewer letters are too many things at once. */
 export const LETTERS_MIN: u32 = 3;
+const ELISION_BYTES_MAX: usize = 2;
 const SEED: u64 = 0x9ae16a3b2f90404f;
 const STEP: u64 = 0x9ddfea08eb382d69;
 
@@ -85,7 +86,7 @@ export function extendSkeleton(into: Skeleton, at: usize, end: usize): void {
     at += character >> 24;
     const letter = letterOf(into, character & 0xffffff);
     if (letter == 0) {
-      skipped = isWithin;
+      skipped = skipped || (isWithin && !isElision(character & 0xffffff, end - at));
       continue;
     }
     if (skipped) into.isDisguised = true;
@@ -94,6 +95,12 @@ export function extendSkeleton(into: Skeleton, at: usize, end: usize): void {
   }
   // Without a letter in it, it is a number or a face.
   if (into.real == realBefore) into.isDisguised = wasDisguised;
+}
+
+/** The apostrophe of "he'll", "isn't" and "dog's", which hides nothing. */
+@inline
+function isElision(codePoint: u32, bytesLeft: usize): bool {
+  return codePoint == 0x27 && bytesLeft <= ELISION_BYTES_MAX;
 }
 
 /** The letter that a character stands for; 0: it is left out. */
