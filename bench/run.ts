@@ -8,12 +8,14 @@ import { commit, machine } from "./machine.ts";
 import { batcher } from "./scenarios/batcher.ts";
 import { density } from "./scenarios/density.ts";
 import { freshness } from "./scenarios/freshness.ts";
+import { gcCoupling } from "./scenarios/gc-coupling.ts";
 import { guest } from "./scenarios/guest.ts";
 import { headline, headlineMax } from "./scenarios/headline.ts";
 import { ingest } from "./scenarios/ingest.ts";
 import { kernelCores } from "./scenarios/kernel-cores.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
+import { moderate } from "./scenarios/moderate.ts";
 import { naive } from "./scenarios/naive.ts";
 import { quality } from "./scenarios/quality.ts";
 import { sameWork } from "./scenarios/same-work.ts";
@@ -36,6 +38,8 @@ const SCENARIOS: readonly Scenario[] = [
   summaries,
   sameWork,
   telemetry,
+  moderate,
+  gcCoupling,
   quality,
 ];
 

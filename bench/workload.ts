@@ -14,7 +14,7 @@ import { REPOSITORY } from "./machine.ts";
 export type Corpus = { readonly name: string; readonly texts: readonly string[] };
 
 /** Where the logs lie beside a checkout, if somebody put them there. */
-const IRC_LOGS = join(REPOSITORY, "../shared/data/irc_disentanglement");
+export const IRC_LOGS = join(REPOSITORY, "../shared/data/irc_disentanglement");
 const IRC_LINE = /^\[\d\d:\d\d\] <[^>]+> (.+)$/;
 const IRC_TEXTS_MIN = 1_000;
 
