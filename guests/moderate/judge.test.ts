@@ -112,7 +112,7 @@ test("a leniency that lifts a threshold over 1 turns it off", () => {
   assert.equal(verdict.thresholds[0], 2);
 });
 
-const BLOCKED = {
+const BLOCKED: Pick<Policy, "blockList"> = {
   blockList: [
     { term: "badword", action: "block" },
     { term: "ass" },
@@ -128,8 +128,11 @@ const BLOCKED = {
     { term: "5550123" },
     { term: "hell" },
     { term: "kkk" },
+    { term: "バカ" },
+    { term: "傻瓜", action: "block" },
+    { term: "ควาย" },
   ],
-} as const;
+};
 
 const MEETS: readonly { text: string; entry: string | undefined }[] = [
   { text: "what a badword that is", entry: "badword" },
@@ -174,6 +177,11 @@ const MEETS: readonly { text: string; entry: string | undefined }[] = [
   { text: "he'll see", entry: undefined },
   { text: "h'ell with it", entry: "hell" },
   { text: "kk", entry: undefined },
+  { text: "お前はバカだ", entry: "バカ" },
+  { text: "バ", entry: undefined },
+  { text: "你真是个傻瓜啊", entry: "傻瓜" },
+  { text: "傻人傻福的瓜", entry: undefined },
+  { text: "มึงเป็นควายหรือ", entry: "ควาย" },
   { text: "KKK", entry: "kkk" },
   { text: "kkkk", entry: "kkk" },
   { text: "k k k", entry: "kkk" },
@@ -183,7 +191,9 @@ for (const { text, entry } of MEETS) {
   test(`the block list ${entry === undefined ? "has nothing" : `has "${entry}"`} in: ${text}`, () => {
     const verdict = judged(text, BLOCKED);
     assert.equal(verdict.listEntry, entry);
-    const action = entry === undefined ? "allow" : entry === "badword" ? "block" : "flag";
+    const { action = "flag" } = BLOCKED.blockList.find(({ term }) => term === entry) ?? {
+      action: "allow" as const,
+    };
     assert.equal(verdict.action, action);
   });
 }
@@ -213,6 +223,7 @@ test("an allowed word in letters that stand alone is met, and the message judged
     assert.equal(verdict.listEntry, "badword");
     assert.equal(verdict.action, "allow");
   }
+  assert.equal(judged("你好傻瓜", { allowList: [{ term: "傻瓜" }] }).listEntry, "傻瓜");
   const allowList = [{ term: "insult80 thing" }];
   assert.equal(judged("an 1nsult80 thing, toxic70", { allowList }).listEntry, "insult80 thing");
 });

@@ -13,6 +13,7 @@
 // is passed over, and an entry of nothing else is never met.
 import { alloc, release } from "../../sdk/assembly/arena";
 import { mix32 } from "../../sdk/assembly/sketches/bytes";
+import { hash32 } from "../../sdk/assembly/text/hash";
 import { decode } from "../../sdk/assembly/text/unicode";
 import { allowCount, blockCount, Entry, firstEntry } from "./policy";
 import { read, SPELLED_OUT } from "./reading";
@@ -29,6 +30,7 @@ const BLANKED_BYTES_MAX: u32 = 1024;
 const SPACE: u8 = 0x20;
 /** Of an entry with a letter three times in a row: "kkk" is in no "kk", though both are read so. */
 const DRAWN_OUT: u8 = 1;
+const UNSPACED: u8 = 255;
 /** Letters that stand alone, of one run; of a longer one the last RUN_KEPT are met again. */
 const RUN_MAX: u32 = 32;
 const RUN_KEPT: u32 = 16;
@@ -99,6 +101,7 @@ export function writeLists(counts: ListCounts): void {
   state().allowIndexCount = counts.allowed;
   state().allowWordCount = counts.allowedWords;
   state().spelledWordsMax = 0;
+  state().unspacedCount = 0;
   const found = changetype<IndexEntry>(alloc(offsetof<IndexEntry>()));
   let words = allowWordsAt();
   let allowedSoFar: u32 = 0;
@@ -117,7 +120,9 @@ export function writeLists(counts: ListCounts): void {
       if (isBlocked) insert(found, 0, blockedSoFar++);
       else insert(found, counts.blocked, allowedSoFar++);
       isMet = way == 0 && readSpelling(entry, found);
-      if (isMet) state().spelledWordsMax = max(state().spelledWordsMax, <u32>found.pieces);
+      if (!isMet) break;
+      if (found.pieces == UNSPACED) state().unspacedCount += 1;
+      else state().spelledWordsMax = max(state().spelledWordsMax, <u16>found.pieces);
     }
     entry = entry.next;
   }
@@ -140,6 +145,7 @@ export function meetLists(text: usize, bytes: u32): ListHit {
     from = next;
   } while (from < bytes);
   meetSpellings(hit, text, bytes);
+  if (state().unspacedCount != 0) meetUnspaced(hit, text, text + bytes);
   for (let index: u32 = 0; index < hit.blankCount; index++) {
     const blank = <usize>hit.blanks + index * 12;
     blankOut(load<u32>(blank), load<u32>(blank, 4));
@@ -321,7 +327,7 @@ function spelled(skeleton: Skeleton, pieces: u32, from: u32, count: u32): IndexE
   for (let at = lowest(skeleton.first, from, count); at < count; at++) {
     const entry = indexed(from + at);
     if (entry.first != skeleton.first) return null;
-    if (entry.words != 0 || entry.whole != skeleton.whole) continue;
+    if (entry.words != 0 || entry.whole != skeleton.whole || entry.pieces == UNSPACED) continue;
     if (pieces == 1 || pieces == <u32>entry.pieces) return entry;
   }
   return null;
@@ -389,6 +395,57 @@ function readSpelledOut(text: usize, bytes: u32, from: u32): u32 {
   return next;
 }
 
+/** Of scripts without spaces: entries that stand anywhere. */
+function meetUnspaced(hit: ListHit, text: usize, end: usize): void {
+  const blocked = state().blockIndexCount;
+  for (let at = text; at < end;) {
+    const decoded: u32 = load<u8>(at) < 0xe0 ? 0x1000000 : decode(at, end);
+    const size = decoded >> 24;
+    if (isUnspaced(decoded & 0xffffff)) {
+      const found = standsAt(at, end, size, 0, blocked);
+      if (found != null) hit.block(found);
+      const allowed = standsAt(at, end, size, blocked, state().allowIndexCount);
+      if (allowed != null) {
+        const entry = changetype<Entry>(POLICY + allowed.place);
+        if (hit.allowed == 0) hit.allowed = <u32>changetype<usize>(entry);
+        keepForBlank(hit, at, entry.bytes);
+      }
+    }
+    at += size;
+  }
+}
+
+/** The longest of `count` entries from number `from` on that stands there. */
+function standsAt(at: usize, end: usize, size: u32, from: u32, count: u32): IndexEntry | null {
+  const first = hash32(at, size);
+  let best: IndexEntry | null = null;
+  let most: u32 = 0;
+  for (let number = lowest(first, from, count); number < count; number++) {
+    const found = indexed(from + number);
+    if (found.first != first) break;
+    if (found.words != 0 || found.pieces != UNSPACED) continue;
+    const entry = changetype<Entry>(POLICY + found.place);
+    const bytes = <u32>entry.bytes;
+    if (bytes <= most || at + bytes > end) continue;
+    if (memory.compare(entry.text, at, bytes) != 0) continue;
+    best = found;
+    most = bytes;
+  }
+  return best;
+}
+
+/** Han, kana, Thai, Lao, Myanmar, Khmer. */
+function isUnspaced(codePoint: u32): bool {
+  if (codePoint < 0x0e00) return false;
+  if (codePoint < 0x2e80) {
+    return codePoint < 0x0f00 || (codePoint >= 0x1000 && codePoint < 0x10a0) ||
+      (codePoint >= 0x1780 && codePoint < 0x1800);
+  }
+  if (codePoint >= 0x3000 && codePoint < 0x3041) return codePoint >= 0x3005 && codePoint < 0x3008;
+  return codePoint < 0xa000 || (codePoint >= 0xf900 && codePoint < 0xfb00) ||
+    (codePoint >= 0xff66 && codePoint < 0xffa0) || (codePoint >= 0x20000 && codePoint < 0x40000);
+}
+
 /** Reads an entry; false if there is no word in it. */
 function readWords(entry: Entry, into: IndexEntry): bool {
   readSpelledOut(entry.text, entry.bytes, 0);
@@ -414,6 +471,14 @@ function isDrawnOut(token: u32, words: u32): bool {
 
 /** The skeleton of an entry; false if it has too few letters, or too many pieces. */
 function readSpelling(entry: Entry, into: IndexEntry): bool {
+  const character = decode(entry.text, entry.text + entry.bytes);
+  if (isUnspaced(character & 0xffffff)) {
+    into.words = 0;
+    into.pieces = UNSPACED;
+    into.first = hash32(entry.text, character >> 24);
+    into.whole = 1;
+    return true;
+  }
   const skeleton = changetype<Skeleton>(alloc(offsetof<Skeleton>()));
   skeleton.begin();
   const end = entry.text + entry.bytes;
@@ -428,7 +493,7 @@ function readSpelling(entry: Entry, into: IndexEntry): bool {
     at += 1;
   }
   into.words = 0;
-  into.pieces = <u8>min(pieces, 255);
+  into.pieces = <u8>min(pieces, 254);
   into.first = skeleton.first;
   into.whole = skeleton.whole;
   const isLong = skeleton.letters >= LETTERS_MIN;

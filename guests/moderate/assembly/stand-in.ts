@@ -11,6 +11,7 @@
 //   banter                  the harmful reply is 1 where the two are said to be friendly
 //
 // testing/moderator.ts has the compiler read this file in place of the real one.
+import { STATE, STATE_BYTES } from "../../sdk/assembly/text/state";
 import { read, tokenCount as tokensRead } from "./reading";
 import { SCRATCH_ADDRESS, SCRATCH_END } from "./scratch";
 import { tokenAt } from "./tokens";
@@ -155,6 +156,7 @@ export function setAllowed(at: usize, count: u32): void {
 
 export function clearScratch(): void {
   memory.fill(SCRATCH_ADDRESS, 0, SCRATCH_END - SCRATCH_ADDRESS);
+  memory.fill(STATE, 0, STATE_BYTES);
 }
 
 function wordEnd(at: u32): u32 {

@@ -34,7 +34,9 @@ export class State {
   conversationCount: u32;
   turnCount: u32;
   /** Of the entries of several words that are met by their spelling, the most words. */
-  spelledWordsMax: u32;
+  spelledWordsMax: u16;
+  /** Entries of scripts without spaces. */
+  unspacedCount: u16;
   /** Since the tenant began. */
   evictedCount: f64;
   judgedCount: f64;
