@@ -7,7 +7,8 @@
 //   clearScratch   at the end of the call
 //
 // A text of more than TOKEN_COUNT_MAX tokens is judged in stretches that overlap; each score is
-// that of the worst. As an answer it is read by its first stretch: how it begins says what it does.
+// that of the worst. Its sentences and clauses are judged by themselves, too (segments.ts), and
+// raise a score where they alone are worse. As an answer it is read by its first stretch: how it begins says what it does.
 // Floating point is used for the last few operations only, and never a function of the host's.
 import { STATE, STATE_BYTES } from "../../sdk/assembly/text/state";
 import { parameter } from "./imports.gen";
@@ -20,9 +21,10 @@ import {
   MESSAGE_SCALES, REPLY_BIASES, REPLY_GROUP_SCALES, REPLY_LANE_COUNT, REPLY_SCALES,
 } from "./model";
 import { exponential } from "../../sdk/assembly/sketches/exponential";
-import { ALLOWED, ALLOWED_COUNT, read } from "./reading";
+import { ALLOWED, ALLOWED_COUNT, COUNT, read, tokenCount } from "./reading";
 import { SCRATCH_ADDRESS, SCRATCH_END } from "./scratch";
 import { readScopes } from "./scopes";
+import { closeParts, endOfPart, openParts, takePart } from "./segments";
 import {
   ACT_AGREES, ACT_DISSENTS, Signals, TRACE_BYTES, TRACE_LANE_COUNT, Trace, readSignals,
 } from "./signals";
@@ -89,6 +91,11 @@ const INPUTS: usize = ANSWER_LANES + 64;
 export const WORST_FROM: usize = INPUTS + 128;
 export const TEXT_PTR: usize = WORST_FROM + 32;
 export const TEXT_BYTES: usize = TEXT_PTR + 4;
+/** Lanes of the stretch, f32, and of the worst of its parts. */
+const STRETCH: usize = TEXT_BYTES + 4;
+const WORST_PART: usize = STRETCH + 32;
+/** Of the way from the score of a whole to that of its worst part, so much. */
+const PART_SHARE: f64 = 0.8;
 
 export function scoreMessage(text: usize, bytes: u32, wants: u32, into: usize): void {
   store<u32>(TEXT_PTR, <u32>text);
@@ -110,8 +117,11 @@ export function scoreMessage(text: usize, bytes: u32, wants: u32, into: usize): 
     score.acts |= signals.acts;
     score.tokenCount += signals.tokenCount;
     score.wordCount += signals.wordCount;
-    keepWorst(from, score.chunkCount++ == 0);
+    keepStretch();
     if (from == 0 && (wants & WANT_ANSWER) != 0) keepAnswer();
+    if (next >= bytes && (wants & WANT_TRACE) != 0) keepLanes();
+    judgeParts();
+    keepWorst(from, score.chunkCount++ == 0);
     if (next >= bytes) break;
     from = next;
   }
@@ -165,17 +175,55 @@ export function clearScratch(): void {
   memory.fill(STATE, 0, STATE_BYTES);
 }
 
+/** A lane of what was summed. */
+function rawLane(lane: u32): f64 {
+  let sum: f64 = 0;
+  for (let group: u32 = 0; group <= GROUP_STRUCTURE; group++) {
+    sum += messageSum(group, lane) * parameter(MESSAGE_GROUP_SCALES + group);
+  }
+  return sum * parameter(MESSAGE_SCALES + lane) + parameter(MESSAGE_BIASES + lane);
+}
+
+function keepStretch(): void {
+  for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
+    store<f32>(STRETCH + (<usize>lane << 2), <f32>rawLane(lane));
+  }
+}
+
+/** The worst part of the stretch raises its lanes to nearly what it is alone. */
+function judgeParts(): void {
+  const count = tokenCount();
+  let end = endOfPart(0, count);
+  if (end >= count) return;
+  memory.copy(WORST_PART, STRETCH, MESSAGE_LANE_COUNT << 2);
+  openParts();
+  for (let from: u32 = 0; from < count; from = end) {
+    if (from != 0) end = endOfPart(from, count);
+    if (!takePart(from, end)) continue;
+    beginSums(0);
+    messageFeatures();
+    for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
+      const at = WORST_PART + (<usize>lane << 2);
+      store<f32>(at, max<f32>(load<f32>(at), <f32>rawLane(lane)));
+    }
+    // Where the next part ends is asked of the table, which has them all again.
+    store<u32>(COUNT, count);
+  }
+  closeParts(count);
+  for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
+    const at = STRETCH + (<usize>lane << 2);
+    const whole = <f64>load<f32>(at);
+    store<f32>(at, <f32>(whole + (<f64>load<f32>(at + 32) - whole) * PART_SHARE));
+  }
+}
+
 /** Lanes of this stretch, where they are worse than those before. */
 function keepWorst(from: u32, isFirst: bool): void {
   for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
-    let sum: f64 = 0;
-    for (let group: u32 = 0; group <= GROUP_STRUCTURE; group++) {
-      sum += messageSum(group, lane) * parameter(MESSAGE_GROUP_SCALES + group);
-    }
-    const raw = sum * parameter(MESSAGE_SCALES + lane) + parameter(MESSAGE_BIASES + lane);
+    const raw = load<f32>(STRETCH + (<usize>lane << 2));
     const at = SCORE + (<usize>lane << 2);
-    if (!isFirst && <f64>load<f32>(at) >= raw) continue;
-    store<f32>(at, <f32>raw);
+    if (!isFirst && load<f32>(at) >= raw) continue;
+    store<f32>(at, raw);
     store<u32>(WORST_FROM + (<usize>lane << 2), from);
   }
 }
@@ -191,13 +239,16 @@ function keepAnswer(): void {
 }
 
 /** What was said last counts as what an answer answers: the last stretch. */
-function keepTrace(): void {
-  const trace = changetype<Trace>(TRACE);
+function keepLanes(): void {
   for (let lane: u32 = 0; lane < TRACE_LANE_COUNT; lane++) {
     const quarter = beforeSum(lane) * 4;
     const kept = nearest(max<f64>(-32000, min<f64>(32000, quarter)));
     store<i16>(TRACE + (<usize>lane << 1), <i16>kept);
   }
+}
+
+function keepTrace(): void {
+  const trace = changetype<Trace>(TRACE);
   for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
     const raw = <f64>load<f32>(SCORE + (<usize>lane << 2)) * 16;
     trace.setTemper(lane, <i8>nearest(max<f64>(-127, min<f64>(127, raw))));

@@ -1,8 +1,8 @@
 // What a message does, in a few bits, and the trace of it that judging its answers needs.
 import {
   AGREEMENT, AMBIGUOUS, CARE, CONTEMPT, DISSENT, DISTRESS, FAMILY, FIRST, FOREIGN_INSULT,
-  FOREIGN_PROFANITY, FOREIGN_SEXUAL, GROUP, HARM, HOT, LAUGH, PERSON, REPORTER, REPROACH, SECOND, SELF_HARM, SLUR,
-  THANKS, THIRD,
+  FOREIGN_PROFANITY, FOREIGN_SEXUAL, GROUP, HARM, HOT, LAUGH, PERSON, REPORTER, REPROACH, SECOND,
+  SELF_HARM, SLUR, THANKS, THIRD,
 } from "./lexicon.gen";
 import { tokenCount } from "./reading";
 import { isMark } from "./scopes";
