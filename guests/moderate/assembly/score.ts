@@ -8,7 +8,8 @@
 //
 // A text of more than TOKEN_COUNT_MAX tokens is judged in stretches that overlap; each score is
 // that of the worst. Its sentences and clauses are judged by themselves, too (segments.ts), and
-// raise a score where they alone are worse. As an answer it is read by its first stretch: how it begins says what it does.
+// raise a score where they alone are worse. As an answer it is read by its first stretch: how it
+// begins says what it does.
 // Floating point is used for the last few operations only, and never a function of the host's.
 import { STATE, STATE_BYTES } from "../../sdk/assembly/text/state";
 import { parameter } from "./imports.gen";
