@@ -12,7 +12,7 @@
 // least, one that is blocked 80.
 import { alloc } from "../../sdk/assembly/arena";
 import { Context, rounded } from "./context";
-import { ListHit } from "./lists";
+import { ListHit } from "./list-hit";
 import {
   blockAt, flagAt, isExempt, isObserveOnly, leniency, roleNamed, THRESHOLD_OFF,
 } from "./policy";

@@ -11,7 +11,7 @@
 import { openWriter, Writer } from "../../sdk/assembly/writer";
 import { decode } from "../../sdk/assembly/text/unicode";
 import { CATEGORY_COUNT, Decision } from "./decision";
-import { ListHit } from "./lists";
+import { ListHit } from "./list-hit";
 import { blockAt, Entry, isExempt, isObserveOnly, leniency, THRESHOLD_OFF } from "./policy";
 import { Request } from "./request";
 import {

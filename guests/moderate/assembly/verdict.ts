@@ -4,7 +4,7 @@ import { Context, rounded } from "./context";
 import { CATEGORY_COUNT, Decision } from "./decision";
 import { Language } from "./language";
 import { FOREIGN_INSULT, FOREIGN_PROFANITY, FOREIGN_SEXUAL } from "./lexicon.gen";
-import { ListHit, unblank } from "./lists";
+import { ListHit, unblank } from "./list-hit";
 import {
   LANE_HATE, LANE_INSULT, LANE_PROFANITY, LANE_SELF_HARM, LANE_SEXUAL, LANE_THREAT, LANE_TOXIC,
 } from "./model";
