@@ -122,11 +122,16 @@ function matches(pattern: readonly string[], path: readonly string[]): boolean {
   for (const [index, segment] of pattern.entries()) {
     if (segment === "*") return true;
     if (path[index] === undefined) return false;
-    if (segment === path[index]) continue;
-    if (!segment.startsWith(":")) return false;
-    // A parameter with a pattern may have more behind it: `:review(^[a-z]+):claim`.
-    const behind = segment.lastIndexOf(")") + 1;
-    if (behind > 0 && !path[index].endsWith(segment.slice(behind))) return false;
+    if (segment !== path[index] && !isParameter(segment, path[index])) return false;
   }
   return pattern.length === path.length;
+}
+
+/** One with an expression may have more behind it: `:item(^[a-z]+):claim`. */
+function isParameter(segment: string, text: string): boolean {
+  if (!segment.startsWith(":")) return false;
+  const [, expression, behind = ""] = /^:\w+\((.+)\)([^)]*)$/.exec(segment) ?? [];
+  if (expression === undefined) return true;
+  const value = text.slice(0, text.length - behind.length);
+  return text.endsWith(behind) && new RegExp(`${expression}$`).test(value);
 }

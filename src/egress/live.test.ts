@@ -162,3 +162,46 @@ test("live: of many that come at once, no more than the limit are taken", async 
   assert.equal(statuses.filter((status) => status === 503).length, tooMany);
   for (const { abort } of all) abort.abort();
 });
+
+test("live: flagged verdicts are told, also those that were missed, and no text", async (t) => {
+  const { engine, say, connect } = await open(t);
+  await say("one");
+  const { next, abort } = await connect();
+  assert.equal((await next())?.name, "trending");
+  const judge = async (...texts: string[]): Promise<unknown> =>
+    engine.moderate(
+      "acme",
+      texts.map((text) => ({ text, user: "ada" })),
+    );
+  await judge("hello", "you idiot", "idiot again");
+  const first = (await next()) ?? assert.fail("no verdict");
+  const second = (await next()) ?? assert.fail("no second verdict");
+  assert.deepEqual([first.name, second.name], ["verdict", "verdict"]);
+  const verdict = JSON.parse(first.data) as { action: string; user: string; tenant: string };
+  assert.deepEqual([verdict.action, verdict.user, verdict.tenant], ["flag", "ada", "acme"]);
+  assert.ok(!first.data.includes("you idiot"));
+  assert.ok(Number(second.id) > Number(first.id));
+  abort.abort();
+  await engine.moderate("acme", [{ text: "idiot", id: "secret", doNotStore: true }]);
+  await engine.moderate("other", [{ text: "idiot", id: "elsewhere" }]);
+  await engine.moderate("acme", [{ text: "idiot", id: "missed" }]);
+  // Who saw the first is sent what came after it; who is new is not sent the past.
+  const back = await connect({ "last-event-id": first.id });
+  const told: string[] = [];
+  while (told.length < 2) {
+    const event = (await back.next()) ?? assert.fail("the stream ended");
+    if (event.name === "verdict") told.push(event.id);
+  }
+  assert.equal(told[0], second.id);
+  const quiet = await connect({}, "acme", "?summary=off&verdicts=off");
+  const fresh = await connect();
+  await judge("idiot");
+  assert.equal((await fresh.next())?.name, "trending");
+  const now = (await fresh.next()) ?? assert.fail("no verdict");
+  assert.equal(now.name, "verdict");
+  assert.ok(Number(now.id) > Number(told[1]));
+  assert.equal((await quiet.next())?.name, "trending");
+  await say("two");
+  assert.equal((await quiet.next())?.name, "trending", "nothing else was told");
+  for (const each of [back, quiet, fresh]) each.abort.abort();
+});

@@ -218,8 +218,8 @@ const SCHEMA = {
   summary: "Follow what is trending and what has happened",
   description: `Server-sent events: \`trending\` and \`summary\` with the answers of the routes of
 these names as data, each at most once a second and only when it changed; \`verdict\` with each one
-that flags or blocks. \`Last-Event-ID\` is honoured: what was seen is not sent again, and of verdicts
-the last ones that were missed are sent. A stream that cannot go on ends with the event
+that flags or blocks. \`Last-Event-ID\` is honoured: what was seen is not sent again, and of
+verdicts the last ones that were missed are sent. A stream that cannot go on ends with the event
 \`problem\`.`,
   params: TENANT_PARAMS,
   querystring: {

@@ -53,6 +53,11 @@ export class Database {
     this.#database.exec(sql);
   }
 
+  /** Brings all to the file itself and empties the log; between transactions. */
+  checkpoint(): void {
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -67,7 +72,9 @@ export class Database {
     // Exclusive: two processes on one queue would each hand out the same items.
     this.execute("PRAGMA locking_mode = EXCLUSIVE");
     this.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    this.execute("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
+    this.execute("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
+    // What is deleted is overwritten: it may be deleted because it must be gone.
+    this.execute("PRAGMA secure_delete = ON");
     // The lock is taken with the first write.
     this.execute("BEGIN IMMEDIATE; COMMIT");
     if (path === IN_MEMORY) return;
@@ -125,8 +132,8 @@ const SQLITE = { busy: 5, readOnly: 8, corrupt: 11, full: 13, cannotOpen: 14, no
 
 function damaged(path: string, what: string): string {
   return (
-    `${path} is damaged (${what}). Nothing was changed. Put a copy back; or move it away with its ` +
-    "-wal file to begin with an empty one, and save what can be read with " +
+    `${path} is damaged (${what}). Nothing was changed. Put a copy back; or move it away with ` +
+    "its -wal file to begin with an empty one, and save what can be read with " +
     `sqlite3 ${path} .recover`
   );
 }

@@ -88,7 +88,7 @@ export class Deletion {
     return counts;
   }
 
-  /** What they wrote in contexts of others' items, and that it was them who reported or appealed. */
+  /** What they wrote in contexts of others' items, and that they reported or appealed. */
   #eraseMentions(tenant: string, user: string): void {
     this.#database.run(
       `UPDATE items SET context = (

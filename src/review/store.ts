@@ -151,6 +151,8 @@ export class ReviewStore {
     try {
       const replies = commands.map((command) => this.#runOne(command));
       this.#database.execute("COMMIT");
+      // The log still holds what was erased, until it begins anew.
+      if (commands.some(({ name }) => name === "erase")) this.#database.checkpoint();
       return replies;
     } catch (error) {
       this.recount();

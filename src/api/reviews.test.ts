@@ -1,0 +1,291 @@
+import { assembleServer } from "#cli/application.ts";
+import { REVIEW_SCHEMAS } from "#model/review-schemas.ts";
+import type { ReviewDetail, ReviewItem, ReviewPage, Webhook } from "#model/review.ts";
+import { MODERATION_SCHEMAS } from "#model/moderation-schemas.ts";
+import { openLog } from "#observe/log.ts";
+import { IN_MEMORY } from "#review/database.ts";
+import type { Outgoing } from "#review/courier.ts";
+import { FakeEngine } from "#testing/fake-engine.ts";
+import { openReviewing, START_MS, tempFolder } from "#testing/reviewing.ts";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Value } from "typebox/value";
+
+const REFERENCES = Object.fromEntries(
+  [...REVIEW_SCHEMAS, ...MODERATION_SCHEMAS].map((schema) => {
+    return [`${(schema as { $id?: string }).$id}#`, schema];
+  }),
+);
+
+function valid(name: string, value: unknown): void {
+  const schema = REFERENCES[`${name}#`] ?? assert.fail(name);
+  assert.deepEqual([...Value.Errors(REFERENCES, schema, value)], [], JSON.stringify(value));
+}
+
+async function open(t: TestContext, path = IN_MEMORY) {
+  const sent: Outgoing[] = [];
+  const parts = await openReviewing(t, path, async (outgoing) => {
+    sent.push(outgoing);
+    return 200;
+  });
+  const { ask } = parts;
+  const say = async (text: string, more: object = {}): Promise<void> => {
+    const { status, text: body } = await ask("POST", "/moderate", { text, user: "ada", ...more });
+    assert.equal(status, 200, body);
+  };
+  const claim = async (moderator: string, count = 1): Promise<readonly ReviewItem[]> => {
+    type Claim = { items: ReviewItem[] };
+    const { body } = await ask<Claim>("POST", "/reviews:claim", { moderator, count });
+    valid("ReviewClaim", body);
+    return body.items;
+  };
+  return { ...parts, sent, say, claim };
+}
+
+test("reviews: from a flagged message to a decision, an appeal and another decision", async (t) => {
+  const { ask, say, claim } = await open(t);
+  await say("what a day", { conversation: "c1", user: "bob", id: "m0" });
+  await say("you idiot", { conversation: "c1", id: "m1" });
+  await say("fine", { conversation: "c1", user: "bob", id: "m2" });
+  const list = await ask<ReviewPage>("GET", "/reviews?state=pending");
+  valid("ReviewPage", list.body);
+  assert.equal(list.body.total, 1);
+  const [item] = await claim("grace");
+  assert.deepEqual([item?.text, item?.user, item?.messageId], ["you idiot", "ada", "m1"]);
+  const path = `/reviews/${item!.id}`;
+  const detail = await ask<ReviewDetail>("GET", path);
+  valid("ReviewDetail", detail.body);
+  assert.deepEqual(
+    detail.body.context.map(({ text }) => text),
+    ["what a day"],
+    "the conversation before the message, not after",
+  );
+  assert.equal(detail.body.author?.flaggedCount, 1);
+  const decision = { moderator: "grace", decision: "remove", reason: "insult" };
+  const stale = await ask("POST", `${path}:decide`, decision, { "if-match": '"1"' });
+  assert.deepEqual([stale.status, stale.body["code"]], [412, "reviewChanged"]);
+  const etag = String(detail.headers["etag"]);
+  const decided = await ask<ReviewItem>("POST", `${path}:decide`, decision, { "if-match": etag });
+  assert.equal(decided.status, 200, decided.text);
+  valid("Review", decided.body);
+  assert.equal(decided.body.state, "decided");
+  const appeal = { by: "ada", reason: "we joke" };
+  assert.equal((await ask<ReviewItem>("POST", `${path}:appeal`, appeal)).body.state, "appealed");
+  assert.deepEqual(await claim("grace"), []);
+  assert.equal((await claim("alan"))[0]?.id, item!.id);
+  const approve = { moderator: "alan", decision: "approve" };
+  await ask("POST", `${path}:decide`, approve);
+  const stats = await ask("GET", "/reviews:stats");
+  valid("ReviewStats", stats.body);
+  assert.equal(stats.body["overturnedCount"], 1);
+  const history = await ask("GET", "/authors/ada/history");
+  valid("AuthorHistory", history.body);
+  assert.deepEqual(history.body["decisions"], { approve: 1, remove: 0, escalate: 0, ignore: 0 });
+  const audit = await ask<{ lines: { action: string }[] }>("GET", "/audit?limit=3");
+  valid("AuditPage", audit.body);
+  assert.deepEqual(
+    audit.body.lines.map(({ action }) => action),
+    ["decided", "claimed", "appealed"],
+  );
+});
+
+test("reviews: what must not be stored is not, and a policy may keep texts out", async (t) => {
+  const { ask, say } = await open(t);
+  await say("you idiot", { doNotStore: true });
+  assert.equal((await ask<ReviewPage>("GET", "/reviews")).body.total, 0);
+  await ask("PUT", "/policy", { doNotStore: true });
+  await say("you idiot", { id: "m7", conversation: "c" });
+  const { items } = (await ask<ReviewPage>("GET", "/reviews")).body;
+  assert.deepEqual([items.length, items[0]?.text, items[0]?.messageId], [1, undefined, "m7"]);
+  await ask("POST", "/reviews", { text: "reported words", user: "eve" });
+  const { body, text } = await ask<ReviewPage>("GET", "/reviews");
+  assert.equal(body.total, 2);
+  assert.ok(!text.includes("reported words") && !text.includes("idiot"));
+});
+
+test("reviews: reports of people are items or count as such, and are checked", async (t) => {
+  const { ask, say } = await open(t);
+  await say("you idiot", { id: "m1" });
+  const known = await ask<ReviewItem>("POST", "/reviews", { messageId: "m1", reporter: "bob" });
+  assert.deepEqual([known.status, known.body.reportCount, known.body.action], [200, 1, "flag"]);
+  const report = { text: "buy gold", user: "eve", reporter: "bob", reason: "spam" };
+  const fresh = await ask<ReviewItem>("POST", "/reviews", report);
+  assert.deepEqual([fresh.status, fresh.body.reportCount], [201, 1]);
+  for (const wrong of [
+    {},
+    { text: "" },
+    { text: "x", extra: 1 },
+    { text: "x", reason: "y".repeat(3_000) },
+    { text: "x", conversation: "a\nb" },
+    { messageId: "m".repeat(65) },
+  ]) {
+    const { status, text } = await ask("POST", "/reviews", wrong);
+    assert.equal(status, 400, `${JSON.stringify(wrong)} ${text}`);
+  }
+});
+
+test("reviews: wrong filters, cursors, names and states are told", async (t) => {
+  const { ask, say, claim } = await open(t);
+  await say("you idiot");
+  const [item] = await claim("grace");
+  const path = `/reviews/${item!.id}`;
+  const codes: [method: "GET" | "POST", url: string, body: object | undefined, code: string][] = [
+    ["GET", "/reviews?state=open", undefined, "badRequest"],
+    ["GET", "/reviews?cursor=x", undefined, "badRequest"],
+    ["GET", "/reviews?limit=1000", undefined, "badRequest"],
+    ["GET", "/reviews/r_NONE", undefined, "reviewUnknown"],
+    ["POST", "/reviews:claim", {}, "badRequest"],
+    ["POST", "/reviews:claim", { moderator: "a\u0000" }, "badRequest"],
+    ["POST", "/reviews:claim", { moderator: "a", leaseMs: 1 }, "badRequest"],
+    ["POST", `${path}:claim`, { moderator: "alan" }, "reviewTaken"],
+    ["POST", `${path}:decide`, { moderator: "grace", decision: "ban" }, "badRequest"],
+    ["POST", `${path}:appeal`, { by: "ada", reason: "no" }, "reviewState"],
+    ["POST", `${path}:decide`, { moderator: "alan", decision: "remove" }, "reviewTaken"],
+  ];
+  for (const [method, url, body, code] of codes) {
+    const answer = await ask(method, url, body);
+    assert.equal(answer.body["code"], code, `${method} ${url} ${answer.text}`);
+  }
+  const notAllowed = await ask("DELETE", `${path}:claim`);
+  assert.deepEqual([notAllowed.status, notAllowed.headers["allow"]], [405, "POST"]);
+});
+
+test("reviews: a lease ends by the clock", async (t) => {
+  const { clock, say, claim } = await open(t);
+  await say("you idiot");
+  assert.equal((await claim("grace")).length, 1);
+  clock.nowMs += 5 * 60_000 - 1;
+  assert.equal((await claim("alan")).length, 0);
+  clock.nowMs += 1;
+  assert.equal((await claim("alan")).length, 1);
+});
+
+test("reviews: exports hold every item and label, over several pages", async (t) => {
+  const { ask, say, claim } = await open(t);
+  const count = 1_203;
+  const messages = Array.from({ length: count }, (_, n) => ({ text: `idiot ${n}`, user: `u${n}` }));
+  for (let from = 0; from < count; from += 200) {
+    await ask("POST", "/moderate", messages.slice(from, from + 200));
+  }
+  await say("idiot, he said", { user: "=cmd()" });
+  for (const { id } of await claim("grace", 3)) {
+    await ask("POST", `/reviews/${id}:decide`, { moderator: "grace", decision: "remove" });
+  }
+  const ndjson = await ask("GET", "/reviews:export");
+  const ids = ndjson.text
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as ReviewItem).id);
+  assert.equal(new Set(ids).size, count + 1);
+  const table = await ask("GET", "/reviews:export?format=csv");
+  assert.match(String(table.headers["content-type"]), /text\/csv/);
+  assert.equal(table.text.trim().split("\r\n").length, count + 2);
+  assert.ok(table.text.includes("'=cmd()"), "what a spreadsheet would run is made harmless");
+  const labels = await ask("GET", "/labels:export");
+  const lines = labels.text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { value: number });
+  assert.equal(lines.length, 6, "insult and toxicity of three");
+  assert.ok(lines.every(({ value }) => value === 1));
+});
+
+test("reviews: Perspective's feedback is a label", async (t) => {
+  const { ask } = await open(t);
+  const url = "/v1alpha1/comments:suggestscore";
+  const summaryScore = { value: 0.9 };
+  const body = { comment: { text: "a" }, attributeScores: { INSULT: { summaryScore } } };
+  assert.equal((await ask("POST", url, body)).status, 200);
+  const { text } = await ask("GET", "/labels:export");
+  const { source, category, value } = JSON.parse(text) as Record<string, unknown>;
+  assert.deepEqual([source, category, value], ["feedback", "insult", 0.9]);
+});
+
+test("reviews: an author's data is deleted when asked, and retention is settable", async (t) => {
+  const { ask, say } = await open(t);
+  await say("you idiot", { conversation: "c" });
+  const erased = await ask("DELETE", "/authors/ada");
+  valid("Erased", erased.body);
+  assert.deepEqual(erased.body, { verdictCount: 1, itemCount: 1, labelCount: 0 });
+  await say("you idiot", { conversation: "c" });
+  assert.equal((await ask("DELETE", "/conversations/c/reviews")).body["itemCount"], 1);
+  assert.equal((await ask<ReviewPage>("GET", "/reviews")).body.total, 0);
+  const retention = { verdicts: 7, decided: 14, audit: 30 };
+  assert.equal((await ask("PUT", "/retention", { ...retention, audit: 0 })).status, 400);
+  assert.deepEqual((await ask("PUT", "/retention", retention)).body, retention);
+  assert.deepEqual((await ask("GET", "/retention")).body, retention);
+});
+
+test("webhooks: a secret is shown once; verdicts and decisions are told", async (t) => {
+  const { ask, say, claim, desk, sent } = await open(t);
+  const put = { url: "https://example.org/hooks" };
+  const made = await ask<Webhook & { secret?: string }>("PUT", "/webhooks/ours", put);
+  valid("Webhook", made.body);
+  assert.match(made.body.secret ?? "", /^whsec_.{44}$/);
+  const changed = await ask<Webhook & { secret?: string }>("PUT", "/webhooks/ours", put);
+  assert.equal(changed.body.secret, undefined);
+  const rotated = { ...put, rotateSecret: true };
+  const other = await ask<{ secret?: string }>("PUT", "/webhooks/ours", rotated);
+  assert.notEqual(other.body.secret, made.body.secret);
+  const list = await ask("GET", "/webhooks");
+  valid("WebhookList", list.body);
+  assert.ok(!list.text.includes("whsec_"));
+  await say("you idiot");
+  const [item] = await claim("grace");
+  const path = `/reviews/${item!.id}`;
+  await ask("POST", `${path}:decide`, { moderator: "grace", decision: "remove" });
+  await ask("POST", `${path}:appeal`, { by: "ada", reason: "we joke" });
+  // Each answer is a round trip to the store, and so are the courier's rounds.
+  for (let count = 0; count < 200 && sent.length < 3; count++) await ask("GET", "/webhooks/ours");
+  await desk.settled();
+  const types = sent.map(({ body }) => (JSON.parse(body) as { type: string }).type);
+  assert.deepEqual(types.toSorted(), ["review.appealed", "review.decided", "verdict.flagged"]);
+  assert.ok(sent.every(({ body }) => !body.includes("you idiot")));
+  const tried = await ask("POST", "/webhooks/ours:test");
+  valid("WebhookTest", tried.body);
+  assert.deepEqual(tried.body, { status: 200, tookMs: 0 });
+  const refused = await ask("PUT", "/webhooks/bad", { url: "https://10.0.0.1/" });
+  assert.equal(refused.body["code"], "webhookRefused");
+  assert.equal((await ask("DELETE", "/webhooks/ours")).status, 204);
+  assert.equal((await ask("GET", "/webhooks/ours")).body["code"], "webhookUnknown");
+});
+
+test("policies: one that was set is in force after a restart, and so is its history", async (t) => {
+  const path = join(tempFolder(t), "moderation.db");
+  const first = await open(t, path);
+  await first.ask("PUT", "/policy", { categories: { profanity: { flagAt: 0.9 } } });
+  await first.say("damn");
+  await first.close();
+  const second = await open(t, path);
+  const found = await second.ask("GET", "/policy");
+  assert.deepEqual([found.body["version"], found.headers["etag"]], [1, '"1"']);
+  assert.equal(second.desk.policies.records.get("acme")?.version, 1);
+  const dryRun = await second.ask("POST", "/policy:dryRun", {});
+  assert.deepEqual([dryRun.body["verdictCount"], dryRun.body["changedCount"]], [1, 1]);
+  assert.equal((await second.ask<ReviewPage>("GET", "/reviews")).body.total, 1);
+  await second.ask("DELETE", "/policy");
+  await second.close();
+  const third = await open(t, path);
+  assert.equal((await third.ask("GET", "/policy")).body["version"], 0);
+  const again = await third.ask("PUT", "/policy", { observeOnly: true });
+  assert.equal(again.body["version"], 2, "a version is never given twice");
+});
+
+test("reviews: without a store messages are judged, and the queue says why", async (t) => {
+  const { server } = await assembleServer(new FakeEngine(), openLog("silent"));
+  t.after(async () => server.close());
+  const url = "/v1/tenants/acme";
+  const judged = await server.inject({
+    method: "POST",
+    url: `${url}/moderate`,
+    payload: { text: "you idiot", tsMs: START_MS },
+  });
+  assert.equal(judged.statusCode, 200);
+  for (const path of ["/reviews", "/reviews:export", "/audit", "/webhooks", "/retention"]) {
+    const { statusCode, headers, body } = await server.inject(`${url}${path}`);
+    assert.equal(statusCode, 503, path);
+    assert.equal((JSON.parse(body) as { code: string }).code, "storeUnavailable");
+    assert.equal(headers["retry-after"], "60");
+  }
+});
