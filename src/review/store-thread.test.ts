@@ -89,8 +89,12 @@ test("store thread: what comes while a batch is on its way is the next batch", a
   assert.equal(worker.wishes.length, 1, "one batch at a time");
   assert.equal(worker.run(), 1);
   assert.equal(worker.run(), 100, "one transaction for all that waited");
-  assert.equal((await stats).states.pending, 100, "a question sees what was told before it");
+  assert.equal((await stats).states.pending, 100);
   assert.equal(thread.counts().batchCount, 2);
+  for (let number = 101; number <= 2_000; number++) flag(number);
+  const late = thread.call("stats", { tenant: "acme", ...NOW });
+  while (worker.wishes.length > 0) worker.run();
+  assert.equal((await late).states.pending, 2_000, "a question sees what was told before it");
 });
 
 test("store thread: verdicts without a flag wait a little, and many are shed", (t) => {

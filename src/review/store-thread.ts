@@ -55,6 +55,8 @@ export type StoreThreadOptions = {
 
 type Call = {
   readonly command: Command;
+  /** How many flagged verdicts had come before it. */
+  readonly after: number;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
 };
@@ -86,6 +88,7 @@ export class StoreThread {
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #restartCount = 0;
+  #flaggedTakenCount = 0;
   #flaggedLostCount = 0;
   #allowedShedCount = 0;
   #batchCount = 0;
@@ -121,7 +124,8 @@ export class StoreThread {
       throw new Problem("busy", "The review store is behind; try again.");
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    this.#calls.push({ command: { name, request } as Command, resolve, reject });
+    const command = { name, request } as Command;
+    this.#calls.push({ command, after: this.#flaggedTakenCount, resolve, reject });
     this.#pump();
     return (await promise) as AnswerOf<Name>;
   }
@@ -140,6 +144,7 @@ export class StoreThread {
       return;
     }
     this.#flagged.push(entry);
+    this.#flaggedTakenCount += 1;
     this.#pump();
   }
 
@@ -197,12 +202,11 @@ export class StoreThread {
     this.#timer = undefined;
     const flagged = this.#flagged.splice(0, FLAGGED_BATCH_MAX);
     const allowed = this.#allowed.splice(0);
-    const calls = this.#calls.splice(0, CALLS_BATCH_MAX);
+    const calls = this.#takeCalls(this.#flaggedTakenCount - this.#flagged.length);
     if (flagged.length + allowed.length + calls.length === 0) {
       if (this.#closing) this.#worker.post({ type: "close" });
       return;
     }
-    // What happened before a question was asked is part of its answer.
     const commands: Command[] = [
       ...flagged.map((request) => ({ name: "takeFlagged", request }) as const),
       ...allowed.map((request) => ({ name: "takeRecent", request }) as const),
@@ -211,6 +215,13 @@ export class StoreThread {
     this.#sent = { flagged, calls };
     this.#batchCount += 1;
     this.#worker.post({ type: "run", commands });
+  }
+
+  /** What happened before a question was asked is part of its answer. */
+  #takeCalls(sentCount: number): Call[] {
+    const late = this.#calls.findIndex(({ after }) => after > sentCount);
+    const readyCount = late === -1 ? this.#calls.length : late;
+    return this.#calls.splice(0, Math.min(readyCount, CALLS_BATCH_MAX));
   }
 
   #answer(replies: readonly Reply[]): void {
