@@ -35,12 +35,13 @@ export const WORDS: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
-export const BEHAVIOURS: readonly Behaviour[] = ["harm.txt", "harmless.txt", "other.txt"].flatMap(
-  (file) =>
-    blocksOf(file, "=").map(({ head, lines }) => {
-      const [name, pair, labels] = head;
-      return { name: name!, pair: pair!, labels: labelsOf(labels!), frames: lines };
-    }),
+const BEHAVIOUR_FILES = ["harm.txt", "harmless.txt", "self-harm.txt", "sexual.txt"];
+
+export const BEHAVIOURS: readonly Behaviour[] = BEHAVIOUR_FILES.flatMap((file) =>
+  blocksOf(file, "=").map(({ head, lines }) => {
+    const [name, pair, labels] = head;
+    return { name: name!, pair: pair!, labels: labelsOf(labels!), frames: lines };
+  }),
 );
 
 export const EXCHANGES: readonly Exchange[] = readExchanges();

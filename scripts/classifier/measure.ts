@@ -347,7 +347,7 @@ function probeOf(name: string, line: string): Probe {
 /** What a sentence of the grammar or a probe is about decides which score is asked. */
 export function harmScore(scores: Scores, group: string, hasContext: boolean): number {
   const [, hate, insult, , threat, sexual, selfHarm] = scores.heads;
-  if (group.startsWith("self-harm") || group === "harmless of self" || group === "selfharm") {
+  if (group === "self-harm" || group === "harmless of self" || group === "selfharm") {
     return selfHarm!;
   }
   if (group === "sexual" || group === "harmless body") return sexual!;
