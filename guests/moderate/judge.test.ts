@@ -404,6 +404,19 @@ test("what a reason quotes is one line of at most 40 characters that stay where 
   assert.match(judged("insult90\u202eabc\u200b\u0085d").reason, /resting on “insult90abcd”\.$/);
 });
 
+test("where texts are not stored, reasons quote none of them", () => {
+  const quoting = judged("insult80 secret99 thing");
+  assert.match(quoting.reason, /resting on “/);
+  const silent = judged("insult80 secret99 thing", { doNotStore: true });
+  assert.match(
+    silent.reason,
+    /^Flagged for insult: .*, resting on the words that its spans mark\.$/,
+  );
+  assert.deepEqual(silent.spans, quoting.spans);
+  const listed = judged("secret99 badword", { ...BLOCKED, doNotStore: true });
+  assert.equal(listed.reason, "Blocked: “badword” is on the block list.");
+});
+
 test("the numbers of a reason are the verdict's", () => {
   for (let percent = 0; percent <= 100; percent++) {
     const verdict = judged(`threat${percent}`, only({ threat: { flagAt: 0.29, blockAt: 0.57 } }));

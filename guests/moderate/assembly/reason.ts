@@ -1,7 +1,8 @@
 // One sentence on what was decided and why: the category, its score and threshold, what it rests on
 // and what the conversation changed. Every number in it is one of the verdict, cut to two digits;
 // where that would make two look alike that are not, to four. Words of the message are quoted, at
-// most 40 characters of them, in one line, without what would turn the text around.
+// most 40 characters of them, in one line, without what would turn the text around; none where the
+// policy stores no texts.
 //
 //   Flagged for insult: 0.91 reaches the threshold of 0.65, resting on “complete idiot”.
 //   Blocked for threat: 0.94 reaches the threshold of 0.90, resting on the message as a whole; the
@@ -12,7 +13,9 @@ import { openWriter, Writer } from "../../sdk/assembly/writer";
 import { decode } from "../../sdk/assembly/text/unicode";
 import { CATEGORY_COUNT, Decision } from "./decision";
 import { ListHit } from "./list-hit";
-import { blockAt, Entry, isExempt, isObserveOnly, leniency, THRESHOLD_OFF } from "./policy";
+import {
+  blockAt, Entry, isExempt, isObserveOnly, isStoringNothing, leniency, THRESHOLD_OFF,
+} from "./policy";
 import { Request } from "./request";
 import {
   ACTION_ALLOW, ACTION_BLOCK, CATEGORY_HARMFUL_REPLY, CATEGORY_TOXICITY, LANGUAGE_SUPPORT_LISTS,
@@ -75,7 +78,10 @@ function writeFlagged(out: Writer, decision: Decision, verdict: Verdict, quote: 
   if (verdict.languageSupport == LANGUAGE_SUPPORT_LISTS) {
     out.literal(", by the word list of its language alone");
   }
-  if (quote.bytes != 0) {
+  if (quote.bytes != 0 && isStoringNothing()) {
+    // Reasons are kept with their verdicts, and of the text nothing is to be kept.
+    out.literal(", resting on the words that its spans mark");
+  } else if (quote.bytes != 0) {
     out.literal(", resting on ");
     writeQuoted(out, quote.text, quote.bytes);
   } else if (decision.lead == CATEGORY_HARMFUL_REPLY) {
