@@ -6,12 +6,21 @@
 // A table has a row of 8 (messages) or 16 (replies) f32 for each bucket and as many sums of squared
 // slopes beside. An example is a range of entries { u32 bucket, f32 value }, 16 f32 labels (below 0:
 // nobody said), a weight and a kind of conversation (below 0: none). Bias is the row after the last.
+//
+// The last lanes of a reply row multiply: the sums over what was said before (entries with the
+// highest bit of the bucket set) times those over the answer, lane by lane. So it is learned which
+// answers go with what, without a feature for every pair. They begin at small numbers that depend on
+// the cell alone: tables that differ by seed may be averaged. Cells that were never met end at 0.
 
 const EPSILON: f32 = 1e-3;
 /** Lanes of the reply table: unsafe, then the gate, then an expert for each kind. */
 const KINDS: i32 = 5;
 const GATE: i32 = 1;
 const EXPERT: i32 = 6;
+const PRODUCT: i32 = 11;
+const LANES: i32 = 16;
+const START: f32 = 0.15;
+const BEFORE: u32 = 0x80000000;
 
 let tableAt: usize = 0;
 let squaresAt: usize = 0;
@@ -27,6 +36,11 @@ let random: u32 = 1;
 
 const sums = memory.data(64, 16);
 const slopes = memory.data(64, 16);
+/** Sums of lanes 8 to 15 over what was said before, and the slopes of its entries. */
+const befores = memory.data(32, 16);
+const beforeSlopes = memory.data(32, 16);
+/** The factors of the answer. */
+const factors = memory.data(32, 16);
 const gates = memory.data(48, 16);
 
 export function useTable(table: usize, squares: usize, rows: u32, lanes: u32): void {
@@ -37,6 +51,27 @@ export function useTable(table: usize, squares: usize, rows: u32, lanes: u32): v
   memory.fill(table, 0, <usize>(rows + 1) * rowBytes);
   const end = squares + <usize>(rows + 1) * rowBytes;
   for (let at = squares; at < end; at += 16) v128.store(at, f32x4.splat(EPSILON));
+  if (lanes != LANES) return;
+  for (let row: u32 = 0; row < rows; row++) {
+    for (let lane = PRODUCT; lane < LANES; lane++) {
+      let hash = (row * LANES + lane) * 0x9e3779b1;
+      hash = (hash ^ (hash >>> 15)) * 0x85ebca6b;
+      hash ^= hash >>> 13;
+      const unit = <f32>hash / 4294967296.0 - 0.5;
+      store<f32>(table + <usize>row * rowBytes + (<usize>lane << 2), <f32>(2 * START) * unit);
+    }
+  }
+}
+
+/** Cells that no example had still hold what they began with. */
+export function finish(): void {
+  if (rowBytes != 64) return;
+  for (let row: u32 = 0; row < buckets; row++) {
+    for (let lane = PRODUCT; lane < LANES; lane++) {
+      const offset = <usize>row * rowBytes + (<usize>lane << 2);
+      if (load<f32>(squaresAt + offset) == EPSILON) store<f32>(tableAt + offset, 0);
+    }
+  }
 }
 
 export function useExamples(
@@ -110,6 +145,8 @@ function sum(entries: usize, count: u32): void {
   let b = v128.load(bias, 16);
   let c = f32x4.splat(0);
   let d = f32x4.splat(0);
+  let c2 = f32x4.splat(0);
+  let d2 = f32x4.splat(0);
   const isWide = rowBytes == 64;
   if (isWide) {
     c = v128.load(bias, 32);
@@ -117,18 +154,35 @@ function sum(entries: usize, count: u32): void {
   }
   const end = entries + (<usize>count << 3);
   for (let at = entries; at < end; at += 8) {
-    const row = tableAt + <usize>load<u32>(at) * rowBytes;
+    const bucket = load<u32>(at);
+    const row = tableAt + <usize>(bucket & ~BEFORE) * rowBytes;
     const value = f32x4.splat(load<f32>(at, 4));
     a = f32x4.add(a, f32x4.mul(value, v128.load(row)));
     b = f32x4.add(b, f32x4.mul(value, v128.load(row, 16)));
     if (!isWide) continue;
+    if ((bucket & BEFORE) != 0) {
+      c2 = f32x4.add(c2, f32x4.mul(value, v128.load(row, 32)));
+      d2 = f32x4.add(d2, f32x4.mul(value, v128.load(row, 48)));
+      continue;
+    }
     c = f32x4.add(c, f32x4.mul(value, v128.load(row, 32)));
     d = f32x4.add(d, f32x4.mul(value, v128.load(row, 48)));
   }
+  v128.store(befores, c2);
+  v128.store(befores, d2, 16);
+  v128.store(factors, c);
+  v128.store(factors, d, 16);
   v128.store(sums, a);
   v128.store(sums, b, 16);
-  v128.store(sums, c, 32);
-  v128.store(sums, d, 48);
+  v128.store(sums, f32x4.replace_lane(f32x4.add(c, c2), 3, product(PRODUCT)), 32);
+  v128.store(sums, f32x4.mul(d, d2), 48);
+}
+
+// @ts-ignore: decorator
+@inline
+function product(lane: i32): f32 {
+  const at = <usize>(lane - 8) << 2;
+  return load<f32>(befores + at) * load<f32>(factors + at);
 }
 
 function messageSlopes(example: u32, weight: f32): f64 {
@@ -153,6 +207,7 @@ function replySlopes(example: u32, weight: f32): f64 {
   for (let kind = 0; kind < KINDS; kind++) {
     logit += load<f64>(gatesAt(kind)) * <f64>load<f32>(sums + (<usize>(EXPERT + kind) << 2));
   }
+  for (let lane = PRODUCT; lane < LANES; lane++) logit += <f64>load<f32>(sums + (<usize>lane << 2));
   const label = load<f32>(labelsAt + (<usize>example << 6));
   const truth = load<i32>(kindsAt + (<usize>example << 2));
   const p = sigmoid(logit);
@@ -164,6 +219,12 @@ function replySlopes(example: u32, weight: f32): f64 {
     store<f32>(slopes + (<usize>(EXPERT + kind) << 2), slope * gate);
     if (truth < 0) continue;
     store<f32>(slopes + (<usize>(GATE + kind) << 2), gate - (kind == truth ? <f32>1 : <f32>0));
+  }
+  memory.copy(beforeSlopes, slopes + 32, 32);
+  for (let lane = PRODUCT; lane < LANES; lane++) {
+    const at = <usize>(lane - 8) << 2;
+    store<f32>(slopes + 32 + at, slope * load<f32>(befores + at));
+    store<f32>(beforeSlopes + at, slope * load<f32>(factors + at));
   }
   return <f64>weight * entropy(p, <f64>label);
 }
@@ -190,16 +251,20 @@ function step(entries: usize, count: u32, rate: f32, decay: f32): void {
   const b = v128.load(slopes, 16);
   const c = v128.load(slopes, 32);
   const d = v128.load(slopes, 48);
+  const c2 = v128.load(beforeSlopes);
+  const d2 = v128.load(beforeSlopes, 16);
   const isWide = rowBytes == 64;
   const end = entries + (<usize>count << 3);
   for (let at = entries; at < end; at += 8) {
-    const offset = <usize>load<u32>(at) * rowBytes;
+    const bucket = load<u32>(at);
+    const isBefore = (bucket & BEFORE) != 0;
+    const offset = <usize>(bucket & ~BEFORE) * rowBytes;
     const value = f32x4.splat(load<f32>(at, 4));
     descend(offset, f32x4.mul(a, value), rate, decay);
     descend(offset + 16, f32x4.mul(b, value), rate, decay);
     if (!isWide) continue;
-    descend(offset + 32, f32x4.mul(c, value), rate, decay);
-    descend(offset + 48, f32x4.mul(d, value), rate, decay);
+    descend(offset + 32, f32x4.mul(isBefore ? c2 : c, value), rate, decay);
+    descend(offset + 48, f32x4.mul(isBefore ? d2 : d, value), rate, decay);
   }
   const bias = <usize>buckets * rowBytes;
   descend(bias, a, rate, 0);

@@ -22,10 +22,16 @@ const TURNS_MAX = 6;
 const RELATION_PREVIOUS = 1;
 const RELATION_REPLIED_TO = 2;
 const RELATION_SAME_AUTHOR = 4;
+const FLAG_BANTER = 1;
 
 /** Of a span: bytes, UTF-16 units and code points, from and to, then its weight. */
 const SPAN_BYTES = 28;
 const SPAN_CODE_POINTS_AT = 16;
+
+/** Marks a feature of what was said before; trainer.ts multiplies by it. */
+const BEFORE = 0x80000000;
+const BANTER_TURNS_MIN = 3;
+const HOSTILE_FROM = 0.6;
 
 export const COMBINED_INPUTS = 14;
 
@@ -94,7 +100,7 @@ export class Features {
     this.#add(probe.messageFeatureList(this.#write(text)), examples, scales, mask);
     if (before.length > 0) {
       const count = probe.contextFeatureList(this.#write(answeredBy(sample).text));
-      this.#add(count, examples, scales, mask);
+      this.#add(count, examples, scales, mask, BEFORE);
     }
     const slots = this.#turns({ ...sample, context: before });
     const count = probe.replyFeatureList(this.#write(text), slots, 0);
@@ -120,8 +126,9 @@ export class Features {
   }
 
   /** The message in its conversation; needs bound weights. */
-  scoreReply(sample: Sample, flags = 0): ReplyScore {
+  scoreReply(sample: Sample): ReplyScore {
     const probe = this.#probe;
+    const flags = this.#isBanter(sample) ? FLAG_BANTER : 0;
     const slots = this.#turns(sample);
     const at = probe.scoreReply(this.#write(sample.text), slots, flags);
     const view = new DataView(probe.memory.buffer, at, 12);
@@ -137,6 +144,14 @@ export class Features {
       combined: view.getFloat32(8, true),
       inputs: [...inputs],
     };
+  }
+
+  /** Whether these two have been friendly so far: as context.ts of the guest. */
+  #isBanter({ author, context }: Sample): boolean {
+    const own = context.filter((turn) => turn.author === author).length;
+    const others = new Set(context.map((turn) => turn.author).filter((name) => name !== author));
+    if (context.length < BANTER_TURNS_MIN || own === 0 || others.size !== 1) return false;
+    return context.every(({ text }) => this.score(text).scores[0]! < HOSTILE_FROM);
   }
 
   /** Traces of what was said before, the newest first; how many. */
@@ -165,14 +180,14 @@ export class Features {
     return this.#encoder.encodeInto(text, bytes).written;
   }
 
-  #add(count: number, examples: Examples, scales: readonly number[], mask: number): void {
+  #add(count: number, examples: Examples, scales: readonly number[], mask: number, mark = 0): void {
     const list = new Uint32Array(this.#probe.memory.buffer, this.#probe.listAt(), count);
     const counts = Array.from({ length: 8 }, () => 0);
     for (const feature of list) counts[feature >>> 24]!++;
     for (const feature of list) {
       const group = feature >>> 24;
       const value = scales[group]! / Math.sqrt(counts[group]!);
-      if (value !== 0) examples.entry(feature & mask, value);
+      if (value !== 0) examples.entry(((feature & mask) | mark) >>> 0, value);
     }
   }
 }

@@ -32,17 +32,19 @@ const HARMFUL: ReadonlySet<string> = new Set(
   }),
 );
 
+/** Sentences of the corpora that stand in for those of a phrase, every other time. */
+export type Found = { readonly abuse?: readonly string[]; readonly calm?: readonly string[] };
+
 /** Fills frames; the same seed gives the same sentences. */
 export class Writer {
   readonly #random: Random;
   readonly #isHeld: boolean;
-  readonly #said: readonly string[];
+  readonly #found: Found;
 
-  /** `said`: abuse as it was found, which stands in for ours now and then. */
-  constructor(seed: number, isHeld: boolean, said: readonly string[] = []) {
+  constructor(seed: number, isHeld: boolean, found: Found = {}) {
     this.#random = new Random(seed);
     this.#isHeld = isHeld;
-    this.#said = said;
+    this.#found = found;
   }
 
   below(limit: number): number {
@@ -92,9 +94,8 @@ export class Writer {
   }
 
   #slot(name: string, depth: number): string {
-    if (name === "abuse" && this.#said.length > 0 && this.#random.below(2) === 0) {
-      return this.pick(this.#said);
-    }
+    const found = this.#found[name as keyof Found];
+    if (found !== undefined && this.#random.below(2) === 0) return this.pick(found);
     const phrases = PHRASES[name];
     if (phrases !== undefined) return this.#fill(this.pick(phrases), depth + 1);
     const list = LISTS.get(name);
@@ -108,9 +109,9 @@ export function writeBehaviours(
   seed: number,
   count: number,
   part: Part,
-  said: readonly string[] = [],
+  found: Found = {},
 ): Sample[] {
-  const writer = new Writer(seed, part === "words", said);
+  const writer = new Writer(seed, part === "words", found);
   return BEHAVIOURS.flatMap((behaviour) => {
     const frames = behaviour.frames.filter((frame) => isHeldFrame(frame) === (part === "frames"));
     if (frames.length === 0) return [];
@@ -169,9 +170,9 @@ export function writeExchanges(
   seed: number,
   count: number,
   part: Part,
-  said: readonly string[] = [],
+  found: Found = {},
 ): Sample[] {
-  const writer = new Writer(seed, part === "words", said);
+  const writer = new Writer(seed, part === "words", found);
   return EXCHANGES.flatMap(({ name, unsafe, before, answers, replyTo }) => {
     const frames = answers.filter((frame) => isHeldFrame(frame) === (part === "frames"));
     if (frames.length === 0) return [];

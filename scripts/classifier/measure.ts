@@ -27,6 +27,7 @@ export type Probe = Sample & { readonly harm: 0 | 1 };
 
 const PROBES = join(import.meta.dirname, "..", "..", "test", "moderation", "probes");
 const SEED = 20_261;
+const LEFT_BY_CONTEXT: ReadonlySet<string> = new Set(["hate", "insult", "threat"]);
 const WORDS_COUNT = 60;
 
 /** Scores of a message by category, in its conversation where it has one. */
@@ -42,10 +43,17 @@ export type Scores = {
 export function scoresOf(features: Features, sample: Sample): Scores {
   const { raw, scores } = features.score(sample.text);
   const reply = sample.context.length === 0 ? undefined : features.scoreReply(sample);
+  const alone = scores[0]!;
+  const toxicity = reply?.combined ?? alone;
+  // As decision.ts of the guest: what the conversation takes from toxicity, it takes from these.
+  const left = toxicity < alone ? toxicity / alone : 1;
+  const heads = scores.map((score, lane) =>
+    LEFT_BY_CONTEXT.has(HEADS[lane]!) ? score * left : score,
+  );
   return {
-    toxicity: reply?.combined ?? scores[0]!,
-    toxicityAlone: scores[0]!,
-    heads: scores,
+    toxicity,
+    toxicityAlone: alone,
+    heads,
     raw,
     harmfulReply: reply?.unsafe ?? 0,
     rawReply: reply?.raw ?? 0,

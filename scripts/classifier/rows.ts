@@ -27,7 +27,7 @@ export type Rows = {
 export function chooseRows(corpora: readonly Corpus[], seed: number): Rows {
   const random = new Random(seed);
   const known = corpora.flatMap(({ samples }) => samples).filter((s) => s.split === "train");
-  const said = abuseOf(known);
+  const abuse = abuseOf(known);
   const plain = plainOf(known);
   const isAside = (sample: Sample) => hashText(sample.text, 11) % 10 === 0;
   const messages = known
@@ -39,10 +39,10 @@ export function chooseRows(corpora: readonly Corpus[], seed: number): Rows {
   const chatShare = CHAT_ROWS / chat.length;
   const chosenChat = chat.filter(() => random.unit() < chatShare);
   const written = [
-    ...writeBehaviours(seed, BEHAVIOUR_COUNT, "train", said),
+    ...writeBehaviours(seed, BEHAVIOUR_COUNT, "train", { abuse }),
     ...writeDisguises(seed + 1, DISGUISE_COUNT, "train", plain),
   ];
-  const exchanges = writeExchanges(seed + 2, EXCHANGE_COUNT, "train", said);
+  const exchanges = writeExchanges(seed + 2, EXCHANGE_COUNT, "train", { abuse, calm: plain });
   return {
     messages: [...messages, ...written, ...mixed(written, plain, random)],
     replies: [...dialogues, ...chosenChat, ...exchanges],

@@ -83,6 +83,7 @@ type Kernel = {
     kept: number,
   ): void;
   seed(value: number): void;
+  finish(): void;
   sumsAt(): number;
   forward(example: number): void;
   epoch(order: number, count: number, rate: number, decay: number, drop: number): number;
@@ -164,6 +165,7 @@ export class Trainer {
       const rate = schedule.rate * (1 - (0.85 * epoch) / schedule.epochs);
       kernel.epoch(this.#order, order.length, rate, schedule.decay, drop);
     }
+    kernel.finish();
     const cells = new Float32Array(this.#memory.buffer, this.#table, this.#cellCount()).slice();
     return { lanes: this.#lanes, log2: this.#log2, cells };
   }
@@ -200,6 +202,7 @@ export function meanTable(tables: readonly Table[]): Table {
 export function unsafeLogit(sums: ArrayLike<number>): number {
   let total = 0;
   let logit = sums[0]!;
+  for (let lane = 11; lane < 16; lane++) logit += sums[lane]!;
   for (let kind = 0; kind < 5; kind++) total += Math.exp(Math.min(30, sums[1 + kind]!));
   for (let kind = 0; kind < 5; kind++) {
     logit += (Math.exp(Math.min(30, sums[1 + kind]!)) / total) * sums[6 + kind]!;

@@ -23,9 +23,8 @@ import {
 /** The arena has room for no more beside the longest request. */
 const GIVEN_READ_MAX: u32 = 16;
 const OLDER_OF_AUTHOR_MAX: u32 = 2;
-/** Turns by which two people are known to be friendly. */
-const BANTER_TURNS_MIN: u32 = 4;
-const BANTER_FROM_EACH: u32 = 2;
+/** Turns by which two people, who both had a say, are known to be friendly. */
+const BANTER_TURNS_MIN: u32 = 3;
 
 @unmanaged
 export class Context {
@@ -61,6 +60,10 @@ function readGiven(context: Context, request: Request, most: u32, score: Message
   const count = min(request.givenCount, most);
   open(context, count);
   const traces = alloc(<usize>count * TRACE_BYTES);
+  let partner: u32 = 0;
+  let ofAuthor: u32 = 0;
+  let ofPartner: u32 = 0;
+  let friendly = request.userHash != 0;
   for (let index: u32 = 0; index < count; index++) {
     const given = request.givenAt(request.givenCount - 1 - index);
     const trace = traces + <usize>index * TRACE_BYTES;
@@ -70,6 +73,12 @@ function readGiven(context: Context, request: Request, most: u32, score: Message
     let relations = IS_GIVEN | IS_PREVIOUS;
     if (user != 0 && user == request.userHash) relations |= IS_SAME_AUTHOR;
     if (isRepliedTo(request, given.id, given.idLen)) relations |= IS_REPLIED_TO;
+    friendly = friendly && user != 0 && score.score0 < HOSTILE_FROM;
+    if (user == request.userHash) ofAuthor += 1;
+    else if (partner == 0 || partner == user) {
+      partner = user;
+      ofPartner += 1;
+    } else friendly = false;
     const told = add(context, trace, relations);
     told.relation = <u8>RELATION_GIVEN;
     told.toxicity = rounded(<f64>score.score0);
@@ -77,6 +86,7 @@ function readGiven(context: Context, request: Request, most: u32, score: Message
     told.idPtr = <u32>given.id;
     told.idLen = given.idLen;
   }
+  context.isBanter = friendly && isBanter(ofAuthor, ofPartner);
 }
 
 function readTurns(context: Context, request: Request, record: Conversation, most: u32): void {
@@ -151,11 +161,14 @@ function readPeople(context: Context, request: Request, record: Conversation): v
     friendly = friendly && !isHostile && turn.user != 0;
     last = turn.user;
   }
-  context.isBanter =
-    friendly && ofAuthor + ofPartner >= BANTER_TURNS_MIN &&
-    min(ofAuthor, ofPartner) >= BANTER_FROM_EACH;
+  context.isBanter = friendly && isBanter(ofAuthor, ofPartner);
   if (context.repliedTo != 0) context.to = changetype<Turn>(<usize>context.repliedTo).user;
   else context.to = last;
+}
+
+@inline
+function isBanter(ofAuthor: u32, ofPartner: u32): bool {
+  return min(ofAuthor, ofPartner) > 0 && ofAuthor + ofPartner >= BANTER_TURNS_MIN;
 }
 
 @inline

@@ -95,14 +95,15 @@ export function takeScores(
 ): void {
   const alone = <f64>message.score0 * share;
   const toxicity = <f64>reply.combined * share;
-  const insult = <f64>message.score2 * share;
-  const threat = <f64>message.score4 * share;
-  const identityAttack = <f64>message.score1 * share;
+  // What the conversation takes from toxicity is banter, play or objection, and then it is no
+  // insult, threat or attack either.
+  const left = (toxicity < alone ? toxicity / alone : 1) * share;
+  const insult = <f64>message.score2 * left;
+  const threat = <f64>message.score4 * left;
+  const identityAttack = <f64>message.score1 * left;
   decision.toxicityAlone = rounded(alone);
   decision.setScore(CATEGORY_TOXICITY, toxicity);
-  // What the conversation takes from toxicity is banter or objection, and then no insult either.
-  const left = toxicity < alone ? toxicity / alone : 1;
-  decision.setScore(CATEGORY_INSULT, insult * left);
+  decision.setScore(CATEGORY_INSULT, insult);
   decision.setScore(CATEGORY_PROFANITY, <f64>message.score3 * share);
   decision.setScore(CATEGORY_THREAT, threat);
   decision.setScore(CATEGORY_IDENTITY_ATTACK, identityAttack);

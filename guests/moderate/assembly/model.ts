@@ -11,11 +11,13 @@ export const LANE_SEXUAL: u32 = 5;
 export const LANE_SELF_HARM: u32 = 6;
 export const MESSAGE_LANE_COUNT: u32 = 8;
 
-/** Lanes of a reply row: unsafe, then the gate by kind of conversation, then an expert each. */
+/** Lanes of a reply row: unsafe, the gate by kind of conversation, an expert each, products. */
 export const LANE_UNSAFE: u32 = 0;
 export const LANE_GATE: u32 = 1;
 export const LANE_EXPERT: u32 = 6;
 export const KIND_COUNT: u32 = 5;
+/** From here on, what was said before and the answer are multiplied, lane by lane. */
+export const LANE_PRODUCT: u32 = 11;
 export const REPLY_LANE_COUNT: u32 = 16;
 
 /** Buckets are the low bits of a feature's 24-bit hash. */

@@ -91,7 +91,8 @@ function others(own: Signals, parents: usize, count: u32, parentIndex: u32): voi
     const turn = changetype<Trace>(<usize>load<u32>(at));
     const isOwn = (load<u32>(at, 4) & RELATION_SAME_AUTHOR) != 0;
     if (turn.start == start && own.startCount > 2) relation(32, 1, isOwn ? 1 : 0);
-    if (index == parentIndex || (turn.acts & ACT_HOT) == 0) continue;
+    const isRude = (turn.acts & ACT_HOT) != 0 || turn.temper(LANE_TOXIC) > 0;
+    if (index == parentIndex || !isRude) continue;
     if (isOwn) ownHot++;
     else hot++;
   }

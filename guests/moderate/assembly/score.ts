@@ -17,7 +17,7 @@ import { messageFeatures } from "./features";
 import { replyFeatures } from "./relations";
 import {
   COMBINED_INPUT_COUNT, COMBINED_WEIGHTS, CURVES, CURVE_POINT_COUNT, HEAD_COMBINED, HEAD_REPLY,
-  KIND_COUNT, LANE_EXPERT, LANE_GATE, LANE_PROFANITY, LANE_TOXIC, LANE_UNSAFE, MESSAGE_BIASES,
+  KIND_COUNT, LANE_EXPERT, LANE_GATE, LANE_PRODUCT, LANE_PROFANITY, LANE_TOXIC, LANE_UNSAFE, MESSAGE_BIASES,
   GROUP_RELATIONS, GROUP_STRUCTURE, GROUP_TEMPERS, MESSAGE_GROUP_SCALES, MESSAGE_LANE_COUNT,
   MESSAGE_SCALES, REPLY_BIASES, REPLY_GROUP_SCALES, REPLY_LANE_COUNT, REPLY_SCALES,
 } from "./model";
@@ -290,14 +290,32 @@ function weighReply(reply: ReplyScore, parent: Trace): void {
   for (let kind: usize = 0; kind < KIND_COUNT; kind++) {
     store<f32>(gates + (kind << 2), <f32>(<f64>load<f32>(gates + (kind << 2)) / total));
   }
-  const raw = replyLane(LANE_UNSAFE, parent) + expert / total;
+  const raw = replyLane(LANE_UNSAFE, parent) + expert / total + affinity(parent);
   reply.rawUnsafe = <f32>raw;
   reply.unsafe = <f32>calibrated(HEAD_REPLY, raw);
 }
 
 function replyLane(lane: u32, parent: Trace): f64 {
+  return beforeLane(lane, parent) + ownLane(lane);
+}
+
+@inline
+function beforeLane(lane: u32, parent: Trace): f64 {
+  return <f64>parent.lane(lane) * 0.25 * parameter(REPLY_SCALES + lane);
+}
+
+/** What this answer makes of that turn, and of no other. */
+function affinity(parent: Trace): f64 {
+  let sum: f64 = 0;
+  for (let lane = LANE_PRODUCT; lane < REPLY_LANE_COUNT; lane++) {
+    sum += beforeLane(lane, parent) * ownLane(lane);
+  }
+  return sum;
+}
+
+/** Of the answer, without what was said before. */
+function ownLane(lane: u32): f64 {
   let sum = <f64>load<f32>(ANSWER_LANES + (<usize>lane << 2));
-  if (lane < TRACE_LANE_COUNT) sum += <f64>parent.lane(lane) * 0.25;
   for (let group = GROUP_RELATIONS; group <= GROUP_TEMPERS; group++) {
     sum += answerSum(group, lane) * parameter(REPLY_GROUP_SCALES + group);
   }

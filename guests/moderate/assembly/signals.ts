@@ -58,8 +58,8 @@ export class Signals {
 }
 
 export const TRACE_BYTES: u32 = 96;
-/** Reply lanes that what was said before adds to: unsafe, gates, experts. */
-export const TRACE_LANE_COUNT: u32 = 11;
+/** Reply lanes of what was said before: unsafe, gates, experts add, the others multiply. */
+export const TRACE_LANE_COUNT: u32 = 16;
 
 /** A turn, as far as later messages need it. Opaque to whoever keeps it. */
 @unmanaged
