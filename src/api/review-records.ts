@@ -124,7 +124,8 @@ async function* itemPages(
 ): AsyncGenerator<readonly ReviewItem[]> {
   let after: ReturnType<typeof readCursor>;
   do {
-    const request = { tenant, filter, limit: EXPORT_PAGE, after, nowMs: desk.nowMs() };
+    const page = { limit: EXPORT_PAGE, after, isCounted: false };
+    const request = { tenant, filter, ...page, nowMs: desk.nowMs() };
     const { items, nextCursor } = await desk.ask("list", request);
     yield items;
     after = nextCursor === undefined ? undefined : readCursor(nextCursor);

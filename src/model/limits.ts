@@ -158,6 +158,8 @@ export const REVIEW_HISTORY_MAX = 50;
 export const STORE_WAITING_MAX = 4_096;
 /** Flagged verdicts that wait for it; beyond, they are counted as lost. */
 export const STORE_FLAGGED_MAX = 65_536;
+/** Bytes of them and their contexts, about. */
+export const STORE_FLAGGED_BYTES_MAX = 64 * 1024 * 1024;
 /** Verdicts without a flag that wait for it; beyond, the oldest are shed and counted. */
 export const STORE_ALLOWED_MAX = 2_048;
 /** How long those may wait: they need not be on disk at once. */

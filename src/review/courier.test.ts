@@ -122,7 +122,7 @@ test("courier: a webhook that only fails is disabled, and says why; others go on
   assert.equal((await webhook("good")).deliveredCount, WEBHOOK_FAILURES_MAX + 10);
   const before = sent.length;
   clock.nowMs += 3_600_000;
-  await round();
+  assert.equal(await round(), undefined, "and it is not asked for again and again");
   assert.equal(sent.length, before, "nothing goes to one that is disabled");
   const { webhook: again, secret } = await put("bad", { url: "https://example.org/good" });
   assert.deepEqual([again.enabled, again.failureCount, secret], [true, 0, undefined]);

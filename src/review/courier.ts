@@ -53,7 +53,10 @@ export class Courier {
     return this.#onTheirWay.size;
   }
 
-  /** Sends what is due; resolves with when to come again, undefined: nothing waits. */
+  /**
+   * Sends what is due, as much as may be at once; the rest follows when some has arrived. Resolves
+   * with when the next falls due; undefined: none.
+   */
   async round(nowMs: () => number): Promise<number | undefined> {
     const limit = WEBHOOK_SENDING_MAX;
     const { deliveries, nextDueMs } = await this.#parts.store.call("due", {

@@ -7,6 +7,8 @@ import { type Database, jsonOf, type Row, textOf } from "./database.ts";
 const DAY_MS = 24 * 3_600_000;
 /** Rows of a table that one pass deletes: the thread has other things to do in between. */
 const ROWS_MAX = 10_000;
+/** Tenants of one pass. */
+const TENANTS_MAX = 500;
 /** How long is kept what became of a delivery. */
 const DELIVERY_DAYS = 7;
 
@@ -24,6 +26,8 @@ export type ErasureScope =
 export class Deletion {
   readonly #database: Database;
   readonly #audit: AuditLog;
+  /** Tenants that the sweep at hand has still to look at. */
+  #unswept: string[] = [];
 
   constructor(database: Database, audit: AuditLog) {
     this.#database = database;
@@ -48,16 +52,11 @@ export class Deletion {
 
   /** Deletes what is too old, a bounded part of it; true: there is more. */
   sweep(nowMs: number): boolean {
-    const tenants = this.#database.all(
-      `SELECT of.tenant, retention FROM (
-        SELECT tenant FROM verdicts UNION SELECT tenant FROM recent UNION SELECT tenant FROM items
-        UNION SELECT tenant FROM labels UNION SELECT tenant FROM audit) AS of
-      LEFT JOIN tenants ON tenants.tenant = of.tenant`,
-    );
-    let isMore = false;
+    if (this.#unswept.length === 0) this.#unswept = this.#tenants();
     this.#database.run("INSERT INTO retention_pass (one) VALUES (1)");
-    for (const row of tenants) {
-      if (this.#sweepTenant(String(row["tenant"]), retentionOf(row), nowMs)) isMore = true;
+    for (const tenant of this.#unswept.splice(-TENANTS_MAX)) {
+      // Of one that has more, the next pass takes more.
+      if (this.#sweepTenant(tenant, this.retention(tenant), nowMs)) this.#unswept.push(tenant);
     }
     this.#database.run("DELETE FROM retention_pass");
     const deliveries = this.#database.run(
@@ -66,7 +65,15 @@ export class Deletion {
       nowMs - DELIVERY_DAYS * DAY_MS,
       ROWS_MAX,
     );
-    return isMore || deliveries === ROWS_MAX;
+    return this.#unswept.length > 0 || deliveries === ROWS_MAX;
+  }
+
+  #tenants(): string[] {
+    const rows = this.#database.all(
+      `SELECT tenant FROM verdicts UNION SELECT tenant FROM recent UNION SELECT tenant FROM items
+      UNION SELECT tenant FROM labels UNION SELECT tenant FROM audit`,
+    );
+    return rows.map((row) => String(row["tenant"]));
   }
 
   /** Everything that says what somebody wrote, or what was said in a conversation. */

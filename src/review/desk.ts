@@ -188,7 +188,6 @@ export class ReviewDesk {
     } while (this.#roundAgain && !this.#closing);
     this.#roundRuns = false;
     if (nextMs === undefined || this.#closing) return;
-    // What is on its way makes room when it has arrived.
     const waitMs = Math.min(Math.max(nextMs - this.nowMs(), ROUND_MS / 10), 60 * ROUND_MS);
     clearTimeout(this.#round);
     this.#round = setTimeout(() => this.deliver(), waitMs);

@@ -193,10 +193,15 @@ export class Outbox {
     }));
   }
 
-  /** When the next is due; undefined: none waits. */
-  nextDueMs(): number | undefined {
-    const sql = "SELECT min(due_ms) AS due FROM deliveries WHERE state = 'waiting'";
-    return numberOf(this.#database.get(sql)?.["due"]);
+  /** When one falls due that is not yet; undefined: none. */
+  nextDueMs(nowMs: number): number | undefined {
+    const row = this.#database.get(
+      `SELECT min(due_ms) AS due FROM deliveries
+      JOIN webhooks ON webhooks.tenant = deliveries.tenant AND webhooks.id = webhook
+      WHERE state = 'waiting' AND due_ms > ? AND enabled = 1`,
+      nowMs,
+    );
+    return numberOf(row?.["due"]);
   }
 
   attempted({ seq, nowMs, status, error, jitter }: AttemptRequest): AttemptAnswer {

@@ -39,6 +39,8 @@ export type ListRequest = {
   readonly filter: ItemFilter;
   readonly limit: number;
   readonly after?: Cursor | undefined;
+  /** Whether `total` is wanted: it takes a walk over all that match. */
+  readonly isCounted?: boolean;
   readonly nowMs: number;
 };
 
@@ -78,10 +80,12 @@ export class ReviewQueue {
     this.#intake = intake;
   }
 
-  list({ tenant, filter, limit, after, nowMs }: ListRequest): ReviewPage {
+  list({ tenant, filter, limit, after, isCounted = true, nowMs }: ListRequest): ReviewPage {
     this.#endClaims(nowMs);
     const { sql, values } = conditionOf(tenant, filter);
-    const count = this.#database.get(`SELECT count(*) AS n FROM items WHERE ${sql}`, ...values);
+    const count = isCounted
+      ? this.#database.get(`SELECT count(*) AS n FROM items WHERE ${sql}`, ...values)
+      : undefined;
     const page: Value[] = [...values];
     let from = "";
     if (after !== undefined) {
@@ -99,7 +103,7 @@ export class ReviewQueue {
       last === undefined
         ? undefined
         : cursorText({ severity: Number(last["severity"]), seq: Number(last["seq"]) });
-    return { total: Number(count?.["n"]), items: shown.map(itemOf), nextCursor };
+    return { total: Number(count?.["n"] ?? 0), items: shown.map(itemOf), nextCursor };
   }
 
   /** The worst first, of the same severity the oldest. */

@@ -11,6 +11,7 @@ import { Worker } from "node:worker_threads";
 import {
   STORE_ALLOWED_MAX,
   STORE_ALLOWED_MS_MAX,
+  STORE_FLAGGED_BYTES_MAX,
   STORE_FLAGGED_MAX,
   STORE_WAITING_MAX,
 } from "#model/limits.ts";
@@ -89,6 +90,7 @@ export class StoreThread {
   #retry: NodeJS.Timeout | undefined;
   #restartCount = 0;
   #flaggedTakenCount = 0;
+  #flaggedBytes = 0;
   #flaggedLostCount = 0;
   #allowedShedCount = 0;
   #batchCount = 0;
@@ -131,7 +133,8 @@ export class StoreThread {
   }
 
   takeFlagged(entry: FlaggedEntry): void {
-    if (this.#flagged.length >= STORE_FLAGGED_MAX) {
+    const isFull = this.#flagged.length >= STORE_FLAGGED_MAX;
+    if (isFull || this.#flaggedBytes >= STORE_FLAGGED_BYTES_MAX) {
       this.#flaggedLostCount += 1;
       const count = this.#flaggedLostCount;
       // Powers of two: a flood says so a few times, not each time.
@@ -144,6 +147,7 @@ export class StoreThread {
       return;
     }
     this.#flagged.push(entry);
+    this.#flaggedBytes += bytesOf(entry);
     this.#flaggedTakenCount += 1;
     this.#pump();
   }
@@ -201,6 +205,7 @@ export class StoreThread {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const flagged = this.#flagged.splice(0, FLAGGED_BATCH_MAX);
+    for (const entry of flagged) this.#flaggedBytes -= bytesOf(entry);
     const allowed = this.#allowed.splice(0);
     const calls = this.#takeCalls(this.#flaggedTakenCount - this.#flagged.length);
     if (flagged.length + allowed.length + calls.length === 0) {
@@ -259,6 +264,7 @@ export class StoreThread {
     const { flagged, calls } = this.#sent ?? { flagged: [], calls: [] };
     this.#sent = undefined;
     this.#flagged = [...flagged, ...this.#flagged];
+    for (const entry of flagged) this.#flaggedBytes += bytesOf(entry);
     for (const { reject } of calls) reject(unavailable(reason));
     this.#options.log.error({ reason }, "the review store could not write");
     if (this.#closing) {
@@ -313,6 +319,11 @@ function startThread(path: string): StoreWorker {
       worker.on("exit", () => listener(reason));
     },
   };
+}
+
+/** About: two bytes a character, and what a verdict takes beside its texts. */
+function bytesOf({ text = "", context }: FlaggedEntry): number {
+  return context.reduce((sum, turn) => sum + 2 * turn.text.length, 512 + 2 * text.length);
 }
 
 function unavailable(reason: string): Problem {

@@ -93,7 +93,7 @@ export const COMMANDS = {
     store.outbox.delete(request.tenant, request.id, request.nowMs),
   due: (store: ReviewStore, request: Now & { readonly limit: number }) => ({
     deliveries: store.outbox.due(request.nowMs, request.limit),
-    nextDueMs: store.outbox.nextDueMs(),
+    nextDueMs: store.outbox.nextDueMs(request.nowMs),
   }),
   attempted: (store: ReviewStore, request: AttemptRequest) => store.outbox.attempted(request),
 } as const;
