@@ -1,8 +1,9 @@
 /**
  * HTML as the text that a reader sees, with the way back: which units of the original each unit of
  * the text came from. Tags, comments, scripts and styles are no text; a tag that begins a line, a
- * paragraph or a cell parts words, the others (`in<b>sul</b>t`, `in<made-up>sul</made-up>t`) do not;
- * references such as `&amp;` are what they stand for. One pass; it never fails, as browsers never do.
+ * paragraph or a cell parts words, others (`in<b>sul</b>t`, `in<made-up>sul</made-up>t`) do not;
+ * references such as `&amp;` are what they stand for. One pass; it never fails, as browsers never
+ * do.
  */
 export class HtmlText {
   readonly text: string;
