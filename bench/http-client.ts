@@ -12,6 +12,7 @@ export type Reply = {
   readonly body: string;
 };
 
+const CLOSED = "the server closed a connection";
 const HEAD_END = "\r\n\r\n";
 
 export function buildRequest(path: string, contentType: string, body: string): Buffer {
@@ -32,7 +33,7 @@ export class Connection {
     socket.setEncoding("latin1");
     socket.on("data", (text) => this.#take(String(text)));
     socket.on("error", (error) => this.#waiting?.reject(error));
-    socket.on("close", () => this.#waiting?.reject(new Error("the server closed a connection")));
+    socket.on("close", () => this.#waiting?.reject(new Error(CLOSED)));
   }
 
   static async open(port: number): Promise<Connection> {
@@ -47,6 +48,7 @@ export class Connection {
   send(request: Buffer): Promise<Reply> {
     assert(this.#waiting === undefined, "one request at a time");
     this.#waiting = Promise.withResolvers<Reply>();
+    if (this.#socket.destroyed) this.#waiting.reject(new Error(CLOSED));
     this.#socket.write(request);
     return this.#waiting.promise;
   }

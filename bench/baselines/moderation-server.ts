@@ -15,6 +15,7 @@
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import { KEEP_ALIVE_MS } from "#model/limits.ts";
 import type { ListeningMessage } from "./event-server.ts";
 
 type Message = {
@@ -53,6 +54,8 @@ const server = createServer((request, response) => {
   });
 });
 
+// As long as ours keeps a connection that is silent.
+server.keepAliveTimeout = KEEP_ALIVE_MS;
 server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   process.send!({ type: "listening", port } satisfies ListeningMessage);

@@ -80,22 +80,14 @@ async function measurePairs(
   target: Target,
   round: number,
 ): Promise<void> {
-  const settings = {
-    connections: bench.number("connections"),
-    tenants: bench.number("neighbours"),
-    conversations: bench.number("conversations"),
-    seed: bench.number("seed"),
-    corpus: bench.text("corpus"),
-  };
-  const neighbours = await JudgedLoad.start(target, settings);
-  const grower = await JudgedLoad.start(target, { ...settings, connections: 1, tenants: 1 });
+  const neighbours = await JudgedLoad.start(target, loadSettings(bench));
   try {
     await neighbours.run({ batch: 8, what: { kind: "each", turns: TURNS_BEFORE } });
     await neighbours.run(neighbourPhase(bench));
     for (let pair = 0; pair < bench.number("pairs"); pair++) {
       bench.progress(`gc-coupling: ${prefix}pair ${pair + 1}, run ${round + 1}`);
       const runAlone = async (): Promise<JudgedPhase> => neighbours.run(neighbourPhase(bench));
-      const runBeside = (): Promise<Beside> => measureBeside(bench, neighbours, grower, pair);
+      const runBeside = (): Promise<Beside> => measureBeside(bench, target, neighbours, pair);
       const aloneFirst = (round + pair) % 2 === 0;
       const before = aloneFirst ? await runAlone() : undefined;
       const beside = await runBeside();
@@ -103,29 +95,45 @@ async function measurePairs(
       record(bench, prefix, alone, beside);
     }
   } finally {
-    await Promise.all([neighbours.stop(), grower.stop()]);
+    await neighbours.stop();
   }
 }
 
 type Beside = { readonly neighbours: JudgedPhase; readonly grower: JudgedPhase };
 
+/** The generator of the growing tenant is a fresh one: a silent connection would be cut off. */
 async function measureBeside(
   bench: Bench,
+  target: Target,
   neighbours: JudgedLoad,
-  grower: JudgedLoad,
   pair: number,
 ): Promise<Beside> {
   const turnTokens = bench.number("turnTokens");
   const turns = Math.ceil(bench.number("tokens") / turnTokens);
-  await grower.build({
-    batch: 1,
-    messagesPerSecond: turns / bench.number("seconds"),
-    what: { kind: "grown", id: `long-${pair}`, turns, bytes: turnTokens * TOKEN_BYTES },
-  });
   await neighbours.build(neighbourPhase(bench));
-  const [beside, grown] = await Promise.all([neighbours.go(), grower.go()]);
-  expectEqual("turns of the long conversation", grown.messages, turns);
-  return { neighbours: beside, grower: grown };
+  const grower = await JudgedLoad.start(target, { ...loadSettings(bench), connections: 1 });
+  try {
+    await grower.build({
+      batch: 1,
+      messagesPerSecond: turns / bench.number("seconds"),
+      what: { kind: "grown", id: `long-${pair}`, turns, bytes: turnTokens * TOKEN_BYTES },
+    });
+    const [beside, grown] = await Promise.all([neighbours.go(), grower.go()]);
+    expectEqual("turns of the long conversation", grown.messages, turns);
+    return { neighbours: beside, grower: grown };
+  } finally {
+    await grower.stop();
+  }
+}
+
+function loadSettings(bench: Bench): Parameters<typeof JudgedLoad.start>[1] {
+  return {
+    connections: bench.number("connections"),
+    tenants: bench.number("neighbours"),
+    conversations: bench.number("conversations"),
+    seed: bench.number("seed"),
+    corpus: bench.text("corpus"),
+  };
 }
 
 function neighbourPhase(bench: Bench): JudgePhase {
