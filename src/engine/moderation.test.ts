@@ -170,6 +170,21 @@ test("listeners are told every verdict, and no text that must not be kept", asyn
   ]);
 });
 
+test("the policy by which a message was judged says whether its text is told", async (t) => {
+  const engine = await start(t);
+  const told: [number, string | undefined][] = [];
+  engine.onVerdict(({ policy }, text) => told.push([policy.version, text]));
+  await engine.putPolicy("acme", record(1, { doNotStore: true }));
+  // Judged before the next policy is in force, and answered after it was set.
+  const judged = engine.moderate("acme", [{ text: "a" }]);
+  await Promise.all([judged, engine.putPolicy("acme", record(2, { doNotStore: false }))]);
+  await engine.moderate("acme", [{ text: "b" }]);
+  assert.deepEqual(told, [
+    [1, undefined],
+    [2, "b"],
+  ]);
+});
+
 test("events of a tenant that asks for it are judged as they come", async (t) => {
   const engine = await start(t);
   const told: { verdict: Verdict; text: string | undefined }[] = [];

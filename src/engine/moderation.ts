@@ -6,7 +6,7 @@
  */
 import { JUDGE_BYTES_MAX, JUDGE_SLICE_BYTES_MAX, JUDGE_SLICE_COUNT_MAX } from "#model/limits.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
-import { policyBytes, storesNothing } from "#model/policy-bytes.ts";
+import { policyBytes, storesNothing, versionOf } from "#model/policy-bytes.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import { RequestBytes } from "#model/request-bytes.ts";
@@ -147,11 +147,20 @@ export class Moderation {
   #outcomeOf(tenant: string, request: ModerationRequest, judged: Judged): ModerationOutcome {
     if ("code" in judged) return { problem: judged };
     const verdict = this.#verdictOf(tenant, judged, request);
-    const policy = this.#policies.get(tenant);
     const leavesTrace = request.doNotStore !== true;
-    const isKept = leavesTrace && (policy === undefined || !storesNothing(policy));
+    const isKept = leavesTrace && this.#isStored(tenant, verdict.policy.version);
     this.#tell(verdict, isKept ? request.text : undefined, leavesTrace);
     return { verdict };
+  }
+
+  /**
+   * Whether texts that were judged by that policy are kept. Of one that was replaced meanwhile
+   * nobody knows any more, so they are not.
+   */
+  #isStored(tenant: string, version: number): boolean {
+    const policy = this.#policies.get(tenant);
+    if (policy === undefined) return version === 0;
+    return versionOf(policy) === version && !storesNothing(policy);
   }
 
   #verdictOf(

@@ -49,6 +49,10 @@ export function policyBytes({ version, policy }: PolicyRecord): Uint8Array | und
   return all;
 }
 
+export function versionOf(policy: Uint8Array): number {
+  return viewOf(policy).getUint32(0, true);
+}
+
 /** Whether the policy asks that events are judged. */
 export function moderatesEvents(policy: Uint8Array): boolean {
   return (viewOf(policy).getUint32(4, true) & MODERATE_EVENTS) !== 0;
