@@ -2,6 +2,9 @@
 // of each.
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "node:test";
 import fc from "fast-check";
 import { wayMissing } from "#testing/stage.ts";
@@ -24,6 +27,7 @@ import { listScenarios, runBench } from "../bench/run.ts";
 import { compare, truthOf } from "../bench/same-work.ts";
 import { drawColumns } from "../bench/same-work-events.ts";
 import { quantile, summarize } from "../bench/statistics.ts";
+import { loadTalk, Talks } from "../bench/talks.ts";
 import { EventStream, loadCorpus, seededTexts, Zipf } from "../bench/workload.ts";
 import { BATCH_BYTES_MAX } from "#model/limits.ts";
 import { type BatchEvent, readBatch } from "#testing/batch.ts";
@@ -403,3 +407,49 @@ for (const { name, parameters } of listScenarios()) {
     }
   });
 }
+
+test("messages of a conversation follow each other, answer earlier ones, and repeat by seed", () => {
+  const options = { seed: 3, talk: loadTalk("seeded", 3), tenantCount: 2, conversationCount: 3 };
+  const [first, second] = [new Talks(options), new Talks(options)];
+  let answers = 0;
+  for (let said = 0; said < 40; said++) {
+    const message = first.next(1, 2);
+    assert.deepEqual(message, second.next(1, 2));
+    assert.deepEqual([message.id, message.conversation], [`m${said}`, "talk-2"]);
+    if (message.replyTo === undefined) continue;
+    answers += 1;
+    const answered = Number(message.replyTo.slice(1));
+    assert(answered >= 0 && answered < said, message.replyTo);
+  }
+  assert(answers > 0 && answers < 40);
+  assert.equal(first.next(0, 0).id, "m0", "each conversation counts its own");
+});
+
+test("a line of a log answers what its annotation says, else whom it names", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "nexuscore-talk-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const filler = Array.from({ length: 1_000 }, (_, n) => `[10:00] <user${n}> line ${n}`);
+  const lines = [
+    "[10:00] <ann> does it build?",
+    "=== cy has joined",
+    "[10:01] <bob> which one?",
+    "[10:01] <ann> bob: the second",
+    "[10:02] <bob> it does",
+    ...filler,
+  ];
+  writeFileSync(join(folder, "a.ascii.txt"), lines.join("\n"));
+  writeFileSync(join(folder, "a.annotation.txt"), "0 0 -\n0 4 -\n2 4 -\n1 2 -\n");
+  const { name, lines: talk } = loadTalk(folder, 1);
+  assert.equal(name, "irc");
+  assert.deepEqual(
+    talk.slice(0, 5).map(({ user, back }) => [user, back]),
+    [
+      ["ann", 0],
+      ["bob", 0],
+      ["ann", 1],
+      ["bob", 2],
+      ["user0", 0],
+    ],
+  );
+  assert.throws(() => loadTalk(join(folder, "none"), 1), /found 0 lines/);
+});
