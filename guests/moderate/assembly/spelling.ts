@@ -103,10 +103,17 @@ function isElision(codePoint: u32, bytesLeft: usize): bool {
   return codePoint == 0x27 && bytesLeft <= ELISION_BYTES_MAX;
 }
 
+/** Marks that stand on letters, vowel signs of Hebrew and Arabic, and what only draws a word out. */
+function isPoint(codePoint: u32): bool {
+  if (codePoint < 0x591) return codePoint >= 0x300 && codePoint < 0x370;
+  if (codePoint < 0x640) return codePoint < 0x5c8 && codePoint != 0x5be && codePoint != 0x5c3;
+  return codePoint == 0x640 || (codePoint >= 0x64b && codePoint < 0x660) || codePoint == 0x670;
+}
+
 /** The letter that a character stands for; 0: it is left out. */
 function letterOf(into: Skeleton, codePoint: u32): u32 {
   if (codePoint >= 0x80) {
-    if (isInvisible(codePoint)) return 0;
+    if (isInvisible(codePoint) || isPoint(codePoint)) return 0;
     const bare = undressed(codePoint);
     const like = bare < 0x80 ? bare : lookalike(small(bare));
     if (like == 0) {
