@@ -7,7 +7,7 @@
 import { balanced, curveOf, type Rated, regress } from "./calibration.ts";
 import { COMBINED_INPUTS, type Features } from "./features.ts";
 import { type Rows, withoutAside } from "./rows.ts";
-import { HEADS, KINDS, type Sample } from "./sample.ts";
+import { type Head, HEADS, KINDS, type Sample } from "./sample.ts";
 import { Examples, meanTable, type Schedule, Trainer } from "./trainer.ts";
 import {
   COMBINED_WEIGHTS_AT,
@@ -38,6 +38,13 @@ export type Options = {
 
 /** What a source counts in the curves: most of what people say is harmless chat. */
 const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 6, grammar: 1, alone: 0.5 };
+
+/**
+ * Heads that no corpus labels: what a corpus says of them is that nothing of the kind is in it,
+ * which its raters were not asked. The grammar counts more for them.
+ */
+const UNLABELLED: ReadonlySet<Head> = new Set(["sexual", "selfHarm"]);
+const GRAMMAR_FACTOR = 8;
 
 export const MESSAGE_SCHEDULE = { epochs: 12, rate: 0.08, decay: 2e-6, drop: 0.5 };
 export const REPLY_SCHEDULE = { epochs: 14, rate: 0.1, decay: 2e-6, drop: 0.65 };
@@ -144,7 +151,8 @@ function calibrateMessages(
     });
     const shares = balanced(
       rows.map(({ sample }) => sample),
-      (source) => FACTORS[source] ?? 1,
+      (source) =>
+        source === "grammar" && UNLABELLED.has(head) ? GRAMMAR_FACTOR : (FACTORS[source] ?? 1),
     );
     const rated = rows.map(({ sample, raw }, index): Rated => {
       return { inputs: [raw], label: sample.labels[head]!, weight: shares[index]! };
