@@ -7,11 +7,13 @@ import { IN_MEMORY } from "#review/database.ts";
 import type { Outgoing } from "#review/courier.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import { openReviewing, START_MS, tempFolder } from "#testing/reviewing.ts";
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Value } from "typebox/value";
 
+const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const REFERENCES = Object.fromEntries(
   [...REVIEW_SCHEMAS, ...MODERATION_SCHEMAS].map((schema) => {
     return [`${(schema as { $id?: string }).$id}#`, schema];
@@ -288,4 +290,62 @@ test("reviews: without a store messages are judged, and the queue says why", asy
     assert.equal((JSON.parse(body) as { code: string }).code, "storeUnavailable");
     assert.equal(headers["retry-after"], "60");
   }
+});
+
+test("reviews: no JSON and no query makes a route fail", async (t) => {
+  t.diagnostic(`SEED=${SEED}`);
+  const { ask, say, claim } = await open(t);
+  await say("you idiot");
+  const [item] = await claim("grace");
+  const text = fc.oneof(
+    fc.constantFrom("", "grace", "m1", item!.verdictId!, "\uD800", "\u0000", "😀".repeat(40)),
+    fc.string({ unit: "binary", maxLength: 20 }),
+  );
+  const anything = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(1e308, -1, 2 ** 53));
+  const mostly = (value: fc.Arbitrary<unknown>) =>
+    fc.oneof({ weight: 5, arbitrary: value }, { weight: 1, arbitrary: anything });
+  const fields = (names: readonly string[], more: Record<string, fc.Arbitrary<unknown>> = {}) => {
+    const texts = names.map((name) => [name, mostly(text)] as const);
+    return fc.record({ ...Object.fromEntries(texts), ...more }, { requiredKeys: [] });
+  };
+  const decision = fc.constantFrom("approve", "remove", "escalate", "ignore", "ban");
+  const names = ["verdictId", "messageId", "conversation", "user", "text", "reporter", "reason"];
+  const days = fc.oneof(fc.nat(4_000), fc.double());
+  const one = `/reviews/${item!.id}`;
+  const routes: [method: "POST" | "PUT", url: string, body: fc.Arbitrary<unknown>][] = [
+    ["POST", "/reviews", fields(names)],
+    ["POST", "/reviews:claim", fields(["moderator"], { count: fc.integer(), leaseMs: fc.nat() })],
+    ["POST", `${one}:claim`, fields(["moderator"], { version: fc.nat(9) })],
+    ["POST", `${one}:release`, fields(["moderator"], { version: fc.nat(9) })],
+    ["POST", `${one}:decide`, fields(["moderator", "reason"], { decision })],
+    ["POST", `${one}:appeal`, fields(["by", "reason"])],
+    ["PUT", "/webhooks/ours", fields(["url"], { events: fc.array(mostly(text)) })],
+    ["PUT", "/retention", fc.record({ verdicts: days, decided: days, audit: days })],
+  ];
+  const filters = ["state", "category", "user", "conversation", "moderator", "severityMin"];
+  const query = fields([...filters, "escalated", "cursor", "limit", "before"]);
+  const calls = fc.oneof(
+    ...routes.map(([method, url, body]) => fc.tuple(fc.constant(method), fc.constant(url), body)),
+  );
+  const seen = new Set<number>();
+  const property = fc.asyncProperty(calls, query, async ([method, url, body], filter) => {
+    if (typeof body !== "object" || body === null) return;
+    const pairs = Object.entries(filter as object).map(([name, value]) => {
+      return `${name}=${encodeURIComponent(String(value).toWellFormed())}`;
+    });
+    const answers = [
+      await ask(method, url, body),
+      await ask("GET", `/reviews?${pairs.join("&")}`),
+      await ask("GET", `/audit?${pairs.join("&")}`),
+    ];
+    for (const { status, text: answer } of answers) {
+      assert.ok(
+        status < 500,
+        `${method} ${url} ${JSON.stringify(body)} ${pairs.join("&")} ${answer}`,
+      );
+      seen.add(status);
+    }
+  });
+  await fc.assert(property, { seed: SEED, numRuns: 300 });
+  assert.ok(seen.has(200) && seen.has(400), [...seen].join(" "));
 });

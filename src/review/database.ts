@@ -20,6 +20,9 @@ export class StoreError extends Error {
   }
 }
 
+/** Of a file that is checked whole when it is opened: about a second. */
+const CHECKED_BYTES_MAX = 512 * 1024 * 1024;
+
 export class Database {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -77,7 +80,10 @@ export class Database {
     this.execute("PRAGMA secure_delete = ON");
     // The lock is taken with the first write.
     this.execute("BEGIN IMMEDIATE; COMMIT");
-    if (path === IN_MEMORY) return;
+    const { page_count: pageCount } = this.get("PRAGMA page_count") ?? {};
+    const { page_size: pageBytes } = this.get("PRAGMA page_size") ?? {};
+    // All of it is read for this; what is wrong with a larger file is told where it is met.
+    if (path === IN_MEMORY || Number(pageCount) * Number(pageBytes) > CHECKED_BYTES_MAX) return;
     const { quick_check: verdict } = this.get("PRAGMA quick_check(1)") ?? {};
     if (verdict !== "ok") throw new StoreError(damaged(path, String(verdict)));
   }

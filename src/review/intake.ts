@@ -32,7 +32,6 @@ export type ReportRequest = {
   readonly text?: string | undefined;
   readonly reporter?: string | undefined;
   readonly reason?: string | undefined;
-  readonly severity?: number | undefined;
 };
 
 export type ReportAnswer = { readonly item: ReviewItem; readonly isNew: boolean };
@@ -113,7 +112,7 @@ export class Intake {
       (verdict === undefined ? undefined : this.#itemOfVerdict(tenant, verdict.id));
     const itemId = textOf(open?.["id"]) ?? this.#reportId(request);
     if (open === undefined) {
-      const severity = verdict?.severity ?? request.severity ?? REPORT_SEVERITY;
+      const severity = verdict?.severity ?? REPORT_SEVERITY;
       const conversation = verdict?.conversation ?? request.conversation;
       const names = { messageId, conversation, user, text, mergeKey };
       const counts = { severity, reportCount: 0, context: [] };
