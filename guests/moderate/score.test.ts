@@ -93,9 +93,15 @@ const texts = fc
   .array(fc.constantFrom(...WORDS), { maxLength: 40 })
   .map((words) => words.join(" "));
 
+/** Words and marks at which no sentence and no clause begins: such a message has one part. */
+const UNPARTED = WORDS.filter((word) => ![".", "?", ",", "i", "that", "no", "yes"].includes(word));
+const wholes = fc
+  .array(fc.constantFrom(...UNPARTED), { maxLength: 40 })
+  .map((words) => words.join(" "));
+
 test("a message's logits are the sums of its listed features", () => {
   fc.assert(
-    fc.property(texts, (text) => {
+    fc.property(wholes, (text) => {
       const bytes = put(text);
       const list = listed(probe.messageFeatureList(bytes));
       const raw = floats(probe.scoreMessage(bytes, WANT_ALL), 2 * LANES);
@@ -106,6 +112,23 @@ test("a message's logits are the sums of its listed features", () => {
         assert.ok(Math.abs(raw[lane]! - expected) < 1e-4, `lane ${lane}: ${raw[lane]} ${expected}`);
         const score = 1 / (1 + Math.exp(-raw[lane]!));
         assert.ok(Math.abs(raw[LANES + lane]! - score) < 1e-5);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a message with parts has no lower logits than the sums of all of its features", () => {
+  fc.assert(
+    fc.property(texts, (text) => {
+      const bytes = put(text);
+      const list = listed(probe.messageFeatureList(bytes));
+      const raw = floats(probe.scoreMessage(bytes, WANT_ALL), LANES);
+      for (let lane = 0; lane < LANES; lane++) {
+        const whole =
+          sum(list, 256, (hash) => weight(hash & 0x7ffff, lane)) * parameters[lane]! +
+          parameters[8 + lane]!;
+        assert.ok(raw[lane]! > whole - 1e-4, `lane ${lane}: ${raw[lane]} ${whole}`);
       }
     }),
     { numRuns: 300 },
