@@ -9,6 +9,7 @@ import {
   type OptionName,
 } from "#config/options.ts";
 import { SUMMARY_LIMIT_DEFAULT } from "#model/limits.ts";
+import { REVIEW_STATES } from "#model/review.ts";
 import { isTenantId } from "#model/tenant.ts";
 import { isWindow, WINDOWS } from "#model/window.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
@@ -91,6 +92,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addTap(program);
   addSummary(program);
   addModerate(program);
+  addReviews(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
   addConfig(program);
@@ -257,6 +259,29 @@ function addSummary(program: Command): void {
       const url = options.url ?? (await addressOf(configOf(options)));
       const format = csv === true ? "csv" : json === true ? "json" : "text";
       await summary({ url, tenant, window, limit, format });
+    });
+  withConfig(command, ["httpHost", "httpPort"]);
+}
+
+type ReviewsFlags = ConfigFlags & { url?: string; state: string; limit: number; json?: boolean };
+
+function addReviews(program: Command): void {
+  const states = [...REVIEW_STATES, "all"];
+  const command = program
+    .command("reviews")
+    .argument("<tenant>", "its id", parseTenant)
+    .summary("show what waits for a decision")
+    .description("Shows the review queue, the worst first, and how it stands.")
+    .option("--url <url>", "of the server, if not the configured one", parseUrl)
+    .addOption(new Option("--state <name>", "which items").choices(states).default("pending"))
+    .option("--limit <number>", "items at most, 200 of them", integerFrom(1), 20)
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", example("nexuscore reviews acme", "nexuscore reviews acme --json"))
+    .action(async (tenant: string, options: ReviewsFlags) => {
+      const { reviews } = await import("./reviews.ts");
+      const { state, limit, json } = options;
+      const url = options.url ?? (await addressOf(configOf(options)));
+      await reviews({ url, tenant, state, limit, json: json === true });
     });
   withConfig(command, ["httpHost", "httpPort"]);
 }

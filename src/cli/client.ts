@@ -1,5 +1,6 @@
 /** A client of a running server: what replay, tap, summary, moderate, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
+import type { ReviewPage, ReviewStats } from "#model/review.ts";
 import type { SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
@@ -26,6 +27,7 @@ export class AnswerError extends Error {
 
 export type Probe = "ours" | "other" | "nobody";
 
+type ReviewsQuery = { readonly state: string; readonly limit: number };
 type SummaryQuery = { readonly window: string; readonly limit: number };
 
 export class Client {
@@ -62,6 +64,17 @@ export class Client {
 
   async trending(tenant: string, limit: number): Promise<TrendingAnswer> {
     return (await this.#ask(tenant, `/trending?limit=${limit}`, {})) as TrendingAnswer;
+  }
+
+  async reviews(tenant: string, query: ReviewsQuery): Promise<ReviewPage> {
+    const { state, limit } = query;
+    const search = new URLSearchParams({ limit: String(limit) });
+    if (state !== "all") search.set("state", state);
+    return (await this.#ask(tenant, `/reviews?${search.toString()}`, {})) as ReviewPage;
+  }
+
+  async reviewStats(tenant: string): Promise<ReviewStats> {
+    return (await this.#ask(tenant, "/reviews:stats", {})) as ReviewStats;
   }
 
   async summary(tenant: string, query: SummaryQuery): Promise<SummaryAnswer> {
@@ -139,6 +152,7 @@ export async function answerError(response: Response): Promise<AnswerError> {
 
 /** Problems that are over by themselves. */
 function isPassing({ status, code }: AnswerError): boolean {
-  if (code === "tenantLimit" || code === "memoryFull" || code === "stopping") return false;
+  const isLasting = ["tenantLimit", "memoryFull", "storeUnavailable", "stopping"].includes(code);
+  if (isLasting) return false;
   return status === 429 || status === 503;
 }

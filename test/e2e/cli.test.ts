@@ -48,6 +48,7 @@ const COMMANDS = [
   "tap",
   "summary",
   "moderate",
+  "reviews",
   "doctor",
   "bench",
   "config",
