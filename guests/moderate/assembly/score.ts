@@ -96,7 +96,7 @@ export const TEXT_BYTES: usize = TEXT_PTR + 4;
 const STRETCH: usize = TEXT_BYTES + 4;
 const WORST_PART: usize = STRETCH + 32;
 /** Of the way from the score of a whole to that of its worst part, so much. */
-const PART_SHARE: f64 = 0.8;
+const PART_SHARE: f64 = 0.85;
 
 export function scoreMessage(text: usize, bytes: u32, wants: u32, into: usize): void {
   store<u32>(TEXT_PTR, <u32>text);

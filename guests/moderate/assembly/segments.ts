@@ -7,7 +7,9 @@
 //
 // The features read tokens from the start of the table, so a part is moved there, and what it
 // covers is put back at the end. Cost: the features of the message a second time.
-import { CLAUSE, CONTEMPT, FIRST, GROUP, HARM, SECOND, SELF_HARM, THIRD } from "./lexicon.gen";
+import {
+  CLAUSE, CONTEMPT, FIRST, GROUP, HARM, NEGATOR, PERSON, QUANTIFIER, SECOND, SELF_HARM, THIRD,
+} from "./lexicon.gen";
 import { COUNT } from "./reading";
 import { isMark, isStop } from "./scopes";
 import { SEEN, SEEN_BYTES, TOKEN_BYTES, TOKENS } from "./scratch";
@@ -24,7 +26,8 @@ const SENTENCE_WORDS_MIN: u32 = 2;
 const CLAUSE_WORDS_MIN: u32 = 3;
 const FRAMED: u32 = SCOPE_QUOTED | SCOPE_REPORTED | SCOPE_REPROACHED;
 /** What comes behind "and" where a clause begins: a subject of its own, or a command. */
-const STARTS: u64 = FIRST | SECOND | THIRD | GROUP | HARM | SELF_HARM | CONTEMPT;
+const STARTS: u64 = FIRST | SECOND | THIRD | GROUP | PERSON | HARM | SELF_HARM | CONTEMPT | NEGATOR |
+  QUANTIFIER;
 
 /** Keeps the start of the table; the number of tokens. */
 export function openParts(): u32 {
