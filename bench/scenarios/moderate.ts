@@ -52,7 +52,7 @@ export const moderate: Scenario = {
     turns: { full: 100_000, quick: 500, sentence: "messages judged in the host alone" },
     batch: { full: 64, quick: 16, sentence: "messages of a batch" },
     lonePerSecond: { full: 1_000, quick: 200, sentence: "lone messages a second" },
-    batchedPerSecond: { full: 8_000, quick: 800, sentence: "messages a second, in batches" },
+    batchedPerSecond: { full: 4_000, quick: 800, sentence: "messages a second, in batches" },
     seconds: { full: 20, quick: 1, sentence: "how long either load is kept up" },
     connections: { full: 8, quick: 2, sentence: "keep-alive connections" },
     seed: { full: 1, quick: 1, sentence: "of everything drawn" },
