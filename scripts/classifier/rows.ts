@@ -10,7 +10,7 @@ import { hashText, type Sample } from "./sample.ts";
 
 /** Sentences of each behaviour, conversations of each kind. */
 const BEHAVIOUR_COUNT = 500;
-const EXCHANGE_COUNT = 120;
+const EXCHANGE_COUNT = 160;
 const DISGUISE_COUNT = 1_500;
 const CHAT_ROWS = 3_000;
 /** Nearly all of the templates say the same. */

@@ -5,17 +5,20 @@ import {
 } from "./model";
 import { mix } from "./features";
 import {
-  ACT_AGREES, ACT_ASKS, ACT_CARES, ACT_CONTEMPT, ACT_DISSENTS, ACT_DISTRESS, ACT_GROUP, ACT_HARM,
-  ACT_HOT, ACT_HOT_SCOPED, ACT_LAUGHS, ACT_REPORTS, ACT_REPROACH, ACT_SELF, ACT_THANKS, ACT_YOU,
-  Signals, startHash, Trace,
+  ACT_AGREES, ACT_ASKS, ACT_BEAST, ACT_CARES, ACT_CONTEMPT, ACT_DISSENTS, ACT_DISTRESS, ACT_GROUP,
+  ACT_HARM, ACT_HOT, ACT_HOT_SCOPED, ACT_LAUGHS, ACT_PLAYS, ACT_PRAISES, ACT_REPORTS, ACT_REPROACH,
+  ACT_SELF, ACT_SUFFERS, ACT_THANKS, ACT_YOU, Signals, startHash, Trace,
 } from "./signals";
 import { drain, emit } from "./sums";
 
 const SALT_RELATION: u64 = 0x428a2f98d728ae22;
+const SALT_THEME: u64 = 0x3956c25bf348b538;
 const SALT_TEMPER: u64 = 0x7137449123ef65cd;
 const BIN_COUNT: i32 = 10;
 const RELATION_SAME_AUTHOR: u32 = 4;
 const STANCE: u32 = ACT_AGREES | ACT_DISSENTS | ACT_CARES | ACT_YOU;
+const THEME: u32 =
+  ACT_SUFFERS | ACT_HARM | ACT_PLAYS | ACT_BEAST | ACT_GROUP | ACT_SELF | ACT_PRAISES;
 const SHARED_MAX: u32 = 4;
 
 @inline
@@ -56,6 +59,11 @@ function stances(own: Signals, parent: Trace): void {
   relation(11, before & (ACT_SELF | ACT_YOU), own.acts & (ACT_SELF | ACT_YOU));
   relation(12, before & (ACT_HOT | ACT_YOU), isHot | (own.acts & ACT_YOU));
   relation(13, before & ACT_HARM, own.acts & (ACT_AGREES | ACT_DISSENTS | ACT_HARM));
+  const hurt: u64 = before & (ACT_HARM | ACT_SUFFERS | ACT_DISTRESS);
+  relation(35, hurt, own.acts & (ACT_ASKS | ACT_YOU));
+  relation(36, hurt, own.acts & (ACT_LAUGHS | ACT_PRAISES | ACT_AGREES | ACT_CARES));
+  relation(37, before & (ACT_PLAYS | ACT_BEAST | ACT_ASKS), own.acts & (ACT_HARM | ACT_HOT));
+  relation(38, before & (ACT_LAUGHS | ACT_PRAISES), own.acts & (ACT_LAUGHS | ACT_HOT));
 }
 
 /** The first words, by the temper of what they answer: "this" after abuse, "this" after pizza. */
@@ -63,12 +71,14 @@ function opening(own: Signals, parent: Trace): void {
   const temper: u64 = parent.acts & (ACT_HOT | ACT_GROUP);
   const plain: u64 = parent.acts & ACT_HOT;
   const distress: u64 = parent.acts & (ACT_DISTRESS | ACT_ASKS);
+  const theme: u64 = parent.acts & THEME;
   const at = changetype<usize>(own) + offsetof<Signals>("start0");
   for (let index: usize = 0; index < own.startCount; index++) {
     const shape = load<u64>(at + (index << 3));
     emit(mix(SALT_RELATION + 16 + temper, shape), GROUP_RELATIONS);
     emit(mix(SALT_RELATION + 1024 + plain, shape), GROUP_RELATIONS);
     emit(mix(SALT_RELATION + 4096 + distress, shape), GROUP_RELATIONS);
+    emit(mix(SALT_THEME + theme, shape), GROUP_RELATIONS);
   }
 }
 

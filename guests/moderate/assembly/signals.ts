@@ -1,8 +1,8 @@
 // What a message does, in a few bits, and the trace of it that judging its answers needs.
 import {
-  AGREEMENT, AMBIGUOUS, CARE, CONTEMPT, DISSENT, DISTRESS, FAMILY, FIRST, FOREIGN_INSULT,
-  FOREIGN_PROFANITY, FOREIGN_SEXUAL, GROUP, HARM, HOT, LAUGH, PERSON, REPORTER, REPROACH, SECOND,
-  SELF_HARM, SLUR, THANKS, THIRD,
+  AGREEMENT, AMBIGUOUS, ANIMAL, CARE, CONTEMPT, DISSENT, DISTRESS, FAMILY, FIRST, FOREIGN_INSULT,
+  FOREIGN_PROFANITY, FOREIGN_SEXUAL, GAME, GROUP, HARM, HOT, LAUGH, PERSON, PRAISE, REPORTER,
+  REPROACH, SECOND, SELF_HARM, SLUR, THANKS, THIRD, TRAIT_GOOD,
 } from "./lexicon.gen";
 import { tokenCount } from "./reading";
 import { isMark } from "./scopes";
@@ -31,6 +31,12 @@ export const ACT_DISTRESS: u32 = 16384;
 export const ACT_THANKS: u32 = 32768;
 export const ACT_QUOTES: u32 = 65536;
 export const ACT_CONTEMPT: u32 = 131072;
+/** Of games and sport, of animals, of praise. */
+export const ACT_PLAYS: u32 = 262144;
+export const ACT_BEAST: u32 = 524288;
+export const ACT_PRAISES: u32 = 1048576;
+/** Violence that was done to oneself. */
+export const ACT_SUFFERS: u32 = 2097152;
 
 export const SCOPED: u32 = SCOPE_QUOTED | SCOPE_REPORTED | SCOPE_NEGATED | SCOPE_REPROACHED;
 const UNCLEAR: u64 = AMBIGUOUS | FOREIGN_INSULT | FOREIGN_PROFANITY | FOREIGN_SEXUAL;
@@ -164,6 +170,9 @@ function actsOf(classes: u64, subject: u8, isScoped: bool, index: u32, count: u3
   if ((classes & REPORTER) != 0) acts |= ACT_REPORTS;
   if ((classes & THANKS) != 0) acts |= ACT_THANKS;
   if ((classes & CONTEMPT) != 0) acts |= ACT_CONTEMPT;
+  if ((classes & GAME) != 0) acts |= ACT_PLAYS;
+  if ((classes & ANIMAL) != 0) acts |= ACT_BEAST;
+  if ((classes & (PRAISE | TRAIT_GOOD)) != 0) acts |= ACT_PRAISES;
   if ((classes & HOT) != 0) acts |= isScoped ? ACT_HOT_SCOPED : ACT_HOT;
   if ((classes & SLUR) != 0 && !isScoped) acts |= ACT_SLUR;
   if ((classes & (DISTRESS | SELF_HARM)) != 0 && subject == <u8>SUBJECT_SELF) acts |= ACT_DISTRESS;
@@ -172,6 +181,7 @@ function actsOf(classes: u64, subject: u8, isScoped: bool, index: u32, count: u3
     for (let next = index + 1; next < last; next++) {
       const object = tokenAt(next).classes & (SECOND | THIRD | GROUP | PERSON | FAMILY);
       if (object != 0) acts |= ACT_HARM;
+      if ((tokenAt(next).classes & FIRST) != 0) acts |= ACT_SUFFERS;
     }
   }
   return acts;
