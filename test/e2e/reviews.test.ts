@@ -1,5 +1,5 @@
-// The served process with a real moderator and a real file: what it answered survives `kill -9`, and
-// a second process on the same folder judges without the queue and says why.
+// The served process with a real moderator and a real file: what it answered survives `kill -9`,
+// and a second process on the same folder judges without the queue and says why.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
