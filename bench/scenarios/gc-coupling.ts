@@ -8,9 +8,9 @@
  *   sharedHeap.   a server of node:http in which every conversation is an array of turns in the one
  *                 heap, and a call hands the whole of it on (baselines/moderation-server.ts)
  *
- *   neighbourP99AloneMs, …BesideMs   neighbours' times, without and with the growing conversation
- *   neighbourP99Ratio                of the two, p99; P50 and P999 likewise. Phases of a pair follow
- *                                    each other, every other pair the other way round
+ *   neighbourP99AloneMs, …BesideMs   neighbours' times, without and with the long conversation
+ *   neighbourP99Ratio                of the two, p99; P50 and P999 likewise. The phases of a pair
+ *                                    follow each other, every other pair the other way round
  *   growerP50Ms, growerP99Ms         what the growing tenant itself waits
  *   residentGrowthMb                 of the process, by each such conversation
  *   lateP99Ms                        how much later than due the generator let requests go

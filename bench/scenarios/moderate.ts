@@ -25,8 +25,8 @@
  * The hash covers a verdict in every conversation, word for word.
  *
  * `naive.`: a server of node:http, a regular expression of words and arrays, under the same load.
- * What it lacks stands in baselines/moderation-server.ts; it is no equal, but the least that judging
- * can cost over HTTP.
+ * What it lacks stands in baselines/moderation-server.ts: it is no equal, but the least that
+ * judging can cost over HTTP.
  */
 import type { ListeningMessage } from "../baselines/event-server.ts";
 import { Child } from "../child.ts";

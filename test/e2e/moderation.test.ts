@@ -115,7 +115,7 @@ test("the three doors are one judge: same words, same scores", async () => {
   assert.equal(results[0]!.flagged, native.flagged);
 });
 
-test("messages are read in their conversation, and tenants know nothing of each other", async () => {
+test("messages are read in their conversation, and nobody else's", async () => {
   await moderate("talkers", { id: "m1", conversation: "c", user: "eve", text: ABUSE });
   const verdict = await moderate("talkers", {
     id: "m2",
