@@ -10,7 +10,7 @@
  *   … , 95 % low / high      bootstrap
  *   chat …                   shares over the default thresholds: upper bounds on false alarms
  *   spans, character F1      which characters of a toxic post are marked
- *   words / frames / fresh   share that is right at one half, by behaviour
+ *   words / frames / fresh   share that is right at one half, by behaviour; sealed, seen: as well
  */
 import { readFileSync } from "node:fs";
 import type { Bench, Scenario } from "../harness.ts";
@@ -22,6 +22,7 @@ import {
   measureBehaviours,
   measureCorpora,
   measureProbes,
+  PROBE_SETS,
   type Row,
 } from "../../scripts/classifier/measure.ts";
 import { chooseRows } from "../../scripts/classifier/rows.ts";
@@ -51,7 +52,7 @@ async function run(bench: Bench): Promise<void> {
     bench.progress(`quality: the grammar, held-back ${part}`);
     recordRows(bench, measureBehaviours(features, part));
   }
-  for (const set of ["fresh", "seen"] as const) recordRows(bench, measureProbes(features, set));
+  for (const set of PROBE_SETS) recordRows(bench, measureProbes(features, set));
 }
 
 async function measureAll(bench: Bench, features: Features, folder: string): Promise<void> {

@@ -56,6 +56,7 @@ table("stars in place of letters", [
 
 table("what was taken apart", [
   ["you i d i o t", "you idiot"],
+  ["you are a f a g", "you are a fag"],
   ["k.i.l.l y-o-u", "kill you"],
   ["s_h_i_t s h i t", "shit shit"],
   ["k i l l   y o u r s e l f", "kill yourself"],

@@ -70,6 +70,9 @@ test("of whom a word is said", () => {
     ["as a gay man, it hurts", "gay", "self"],
     ["I hate gay people", "gay", "group"],
     ["I don't think muslims are bad", "muslims", "group"],
+    ["your code is ugly", "ugly", "thing"],
+    ["your face is ugly", "ugly", "you"],
+    ["my phone is stupid", "stupid", "thing"],
   ];
   for (const [text, word, subject] of rows) {
     assert.equal(readingOf(text, word).subject, subject, `${text}: ${word}`);
@@ -89,5 +92,21 @@ test("phrases have classes of their own", () => {
   for (const [text, word, name] of rows) {
     const { classes } = readingOf(text, word);
     assert.ok(classes.includes(name), `${text}: ${word} is ${classes.join()}`);
+  }
+});
+
+test("a comparison is no liking, and who is poor has not done anything bad", () => {
+  const rows: [string, string, string, boolean][] = [
+    ["the immigrants are like rats", "like", "LOVE_VERB", false],
+    ["they eat like pigs", "like", "COPULA", true],
+    ["they like pigs", "like", "LOVE_VERB", true],
+    ["I don't like him", "like", "LOVE_VERB", true],
+    ["I would really like that", "like", "LOVE_VERB", true],
+    ["poor people wait", "poor", "TRAIT_BAD", false],
+    ["a poor film", "poor", "TRAIT_BAD", true],
+  ];
+  for (const [text, word, name, has] of rows) {
+    const { classes } = readingOf(text, word);
+    assert.equal(classes.includes(name), has, `${text}: ${word} is ${classes.join()}`);
   }
 });

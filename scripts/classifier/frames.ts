@@ -35,7 +35,7 @@ export const WORDS: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
-const BEHAVIOUR_FILES = ["harm.txt", "harmless.txt", "self-harm.txt", "sexual.txt"];
+const BEHAVIOUR_FILES = ["harm.txt", "harmless.txt", "meaning.txt", "self-harm.txt", "sexual.txt"];
 
 export const BEHAVIOURS: readonly Behaviour[] = BEHAVIOUR_FILES.flatMap((file) =>
   blocksOf(file, "=").map(({ head, lines }) => {

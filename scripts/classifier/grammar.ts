@@ -21,6 +21,8 @@ export type Part = "train" | "words" | "frames";
 const HELD_WORDS_OF_TEN = 2;
 const HELD_FRAMES_OF_TEN = 1;
 const DEPTH_MAX = 6;
+/** What people wrote counts for more. */
+const WRITTEN_WEIGHT = 0.4;
 
 const LISTS = readLists();
 
@@ -124,7 +126,7 @@ export function writeBehaviours(
         labels: behaviour.labels,
         unsafe: undefined,
         kind: undefined,
-        weight: 0.8,
+        weight: WRITTEN_WEIGHT,
         split: part === "train" ? "train" : "held",
         group: behaviour.name,
       };
@@ -152,7 +154,7 @@ export function writeDisguises(
       labels: isAbuse ? { toxic: 1, sexual: 0, selfHarm: 0 } : CLEAN,
       unsafe: undefined,
       kind: undefined,
-      weight: 0.8,
+      weight: WRITTEN_WEIGHT,
       split: part === "train" ? "train" : "held",
       group: isAbuse ? "disguised abuse" : "disguised harmless",
     };
@@ -228,6 +230,7 @@ function readLists(): ReadonlyMap<string, List> {
     lists.set(name, { train: list.train.map(change), held: list.held.map(change) });
   };
   derive("slurs", "slur", plural);
+  derive("jobs", "job", plural);
   derive("item", "thing", (word) => word.replace(/^(?:this|the|my|that) /, ""));
   return lists;
 }

@@ -9,6 +9,7 @@ import {
   measureBehaviours,
   measureCorpora,
   measureProbes,
+  PROBE_SETS,
   type Row,
 } from "./measure.ts";
 import type { Rows } from "./rows.ts";
@@ -38,7 +39,7 @@ export async function writeCard(input: CardInput): Promise<void> {
     ...measureBehaviours(features, "words"),
     ...measureBehaviours(features, "frames"),
   ];
-  const probes = [...measureProbes(features, "fresh"), ...measureProbes(features, "seen")];
+  const probes = PROBE_SETS.flatMap((set) => measureProbes(features, set));
   let card = readFileSync(CARD, "utf8");
   card = replace(card, "training", training(input));
   card = replace(card, "figures", table([...figures, ...comparison.figures]));
@@ -108,11 +109,12 @@ function probeTable(rows: readonly Row[]): string {
     const sum = (key: "right" | "count") => mine.reduce((all, row) => all + row[key], 0);
     return `${sum("right")} of ${sum("count")} | `;
   };
+  const each = (write: (set: string) => string) => PROBE_SETS.map(write).join(" | ");
   return [
-    "| behaviour | fresh: right | AUC | seen: right | AUC |",
-    "|---|--:|--:|--:|--:|",
-    ...names.map((name) => `| ${name} | ${cell("fresh", name)} | ${cell("seen", name)} |`),
-    `| all | ${total("fresh")} | ${total("seen")} |`,
+    `| behaviour | ${PROBE_SETS.map((set) => `${set}: right | AUC`).join(" | ")} |`,
+    `|---|${PROBE_SETS.map(() => "--:|--:|").join("")}`,
+    ...names.map((name) => `| ${name} | ${each((set) => cell(set, name))} |`),
+    `| all | ${each(total)} |`,
   ].join("\n");
 }
 

@@ -14,7 +14,7 @@ import {
 } from "./lexicon.gen";
 import { GROUP_LETTERS, GROUP_STRUCTURE, GROUP_WORDS } from "./model";
 import { tokenCount } from "./reading";
-import { isStop, SCOPE_HARMLESS, tagOf } from "./scopes";
+import { isOwner, isStop, SCOPE_HARMLESS, tagOf } from "./scopes";
 import { drain, emit } from "./sums";
 import {
   FLAG_DISGUISED, FLAG_LINE, FLAG_PHRASE, FLAG_SHOUTED, FLAG_TAG, KIND_EMOJI, KIND_MARK, KIND_WORD,
@@ -191,12 +191,6 @@ function objectOf(index: u32, count: u32): u64 {
     return ctz(target) + 1;
   }
   return 0;
-}
-
-/** My, your, his, her, their, our. */
-function isOwner(token: Token): bool {
-  const last: u32 = load<u8>(token.formAt + token.formBytes - 1);
-  return token.formBytes < 6 && (last == 0x72 || last == 0x79 || last == 0x73);
 }
 
 function modalityOf(index: u32): u64 {

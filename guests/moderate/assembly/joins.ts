@@ -109,10 +109,22 @@ function joinLetters(from: u32, count: u32, to: u32): u32 {
 /** How many letters at TRIAL are the first word. */
 function listedSize(letters: u32): u32 {
   if ((classesOf(hashFolded(TRIAL, letters)) & TELLING) != 0) return letters;
+  if (isHiddenBehindWord(letters)) return 0;
   for (let size = letters - 1; size > 2; size--) if (isHiddenAt(size)) return size;
   if (letters < LETTERS_ALONE_MIN) return 0;
   const listed = <u32>longestListed(TRIAL, letters);
   return listed > 2 ? listed : letters;
+}
+
+/** "a f a g": the first letter is a word of its own. */
+function isHiddenBehindWord(letters: u32): bool {
+  const first: u32 = load<u8>(TRIAL);
+  if (first != 0x61 && first != 0x69 && first != 0x75) return false;
+  for (let size = letters - 1; size > 2; size--) {
+    const hash = hashFolded(TRIAL + 1, size);
+    if ((classesOf(hash) & HIDDEN_OR_TARGET) != 0 && !isAllowed(hash)) return true;
+  }
+  return false;
 }
 
 function isHiddenAt(size: u32): bool {

@@ -14,7 +14,7 @@ import { classOf, encode } from "../../sdk/assembly/text/unicode";
 import { joinTokens } from "./joins";
 import { characterAt, isInvisible, undressed } from "./letters";
 import { classesOf, phraseHash } from "./lexicon";
-import { HOT, PHRASE_START, SECOND } from "./lexicon.gen";
+import { DISTRESS, GROUP, HOT, PHRASE_START, SECOND, TRAIT_BAD } from "./lexicon.gen";
 import { emoji } from "./pictures";
 import { FORMS, FORMS_BYTES, READER } from "./scratch";
 import { tag } from "./tags";
@@ -299,10 +299,12 @@ function readPhrases(): void {
       if ((found & PHRASE_START) == 0) break;
     }
     if (last == index || isAllowed(hash)) continue;
+    // "Poor people" are people; the word alone says something bad of somebody.
+    const hidden: u64 = (classes & (GROUP | HOT)) == GROUP ? TRAIT_BAD | DISTRESS : 0;
     for (let next = index; next <= last; next++) {
       const token = tokenAt(next);
       if (token.kind == KIND_MARK) continue;
-      token.classes |= classes;
+      token.classes = (token.classes & ~hidden) | classes;
       if (next > index) token.flags |= <u8>FLAG_PHRASE;
     }
   }

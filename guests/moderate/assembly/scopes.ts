@@ -2,9 +2,10 @@
 // word in such a scope is another word to the classifier, which is how "nobody should call them X"
 // and "they are X" become two things though their words are the same.
 import {
-  AMBIGUOUS, CLAUSE, CONDITION, CONTEMPT, COPULA, EXCLUSION, FAMILY, FIRST, FOREIGN_INSULT, GROUP,
-  HARMLESS, HATE_VERB, HOT, INFERIOR, INSULT, NEGATOR, PERSON, PROFANITY, PROUD, REPORTER,
-  REPROACH, SECOND, SEXUAL, SLUR, TRAIT_BAD, THING, THIRD,
+  AMBIGUOUS, ANIMAL, BODY, CLAUSE, CONDITION, CONTEMPT, COPULA, EXCLUSION, FAMILY, FIRST,
+  FOREIGN_INSULT, FUTURE, GROUP, HARMLESS, HATE_VERB, HOT, INFERIOR, INSULT, LOVE_VERB, NEGATOR,
+  PERSON, PROFANITY, PROUD, QUANTIFIER, REPORTER, REPROACH, SECOND, SEXUAL, SLUR, TRAIT_BAD, THING,
+  THIRD,
 } from "./lexicon.gen";
 import { tokenCount } from "./reading";
 import {
@@ -29,6 +30,10 @@ const ABUSE: u64 = HOT | SLUR | PROFANITY | INSULT | SEXUAL | TRAIT_BAD | GROUP 
 const DENYING_ABUSE: u64 = HATE_VERB | EXCLUSION | CONTEMPT | INFERIOR;
 /** Between "I" and a group, what says that the two are not one. */
 const PARTING: u64 = HATE_VERB | EXCLUSION | REPORTER | NEGATOR | SECOND;
+/** What stands before "like" where it is a verb. */
+const BEFORE_VERB: u64 =
+  FIRST | SECOND | THIRD | GROUP | FAMILY | NEGATOR | FUTURE | CLAUSE | QUANTIFIER;
+const WORD_LIKE: u32 = 0x656b696c;
 const TAG_QUOTED: u64 = 0x51a7c3d2e9b04f68;
 const TAG_NEGATED: u64 = 0x2e19b7045cd3a86f;
 const TAG_HARMLESS: u64 = 0x7d30f1528be649ca;
@@ -40,6 +45,7 @@ export function readScopes(): void {
   if (count == 0) return;
   markQuotes(count);
   markQuestions(count);
+  markComparisons(count);
   markScopes(count);
   for (let index: u32 = 0; index < count; index++) {
     const token = tokenAt(index);
@@ -107,6 +113,27 @@ function markQuote(from: u32, count: u32, sign: u32): u32 {
   return from;
 }
 
+/** "They like rats" loves them, "they are like rats" says what they are: that one is a copula. */
+function markComparisons(count: u32): void {
+  for (let index: u32 = 1; index < count; index++) {
+    const token = tokenAt(index);
+    if ((token.classes & LOVE_VERB) == 0 || token.formBytes != 4) continue;
+    if (load<u32>(token.formAt) != WORD_LIKE) continue;
+    const before = tokenAt(index - 1);
+    const isVerb = (before.classes & COPULA) == 0 &&
+      ((before.classes & BEFORE_VERB) != 0 || isParticle(before));
+    if (!isVerb) token.classes = (token.classes & ~LOVE_VERB) | COPULA;
+  }
+}
+
+/** To, also, really. */
+function isParticle(token: Token): bool {
+  const bytes: u32 = token.formBytes;
+  const word = load<u32>(token.formAt);
+  return bytes == 2 ? (word & 0xffff) == 0x6f74 : bytes == 4 ? word == 0x6f736c61
+    : bytes == 6 && word == 0x6c616572;
+}
+
 function markQuestions(count: u32): void {
   let isQuestion = false;
   for (let index = count; index > 0; index--) {
@@ -144,8 +171,9 @@ function markScopes(count: u32): void {
       const isQuoteEnd = index > 0 && (tokenAt(index - 1).scope & SCOPE_QUOTED) != 0;
       if (isQuoteEnd && isMark(token, 0x22) && (token.scope & SCOPE_QUOTED) == 0) reportedUntil = 0;
     } else if ((classes & CLAUSE) != 0) negatedUntil = 0;
-    const named = subjectOf(token, index);
-    if (named != SUBJECT_NONE && (named != SUBJECT_THING || index >= subjectUntil)) {
+    const isOwned = isOwnerOfThing(token, index, count);
+    const named = isOwned ? SUBJECT_THING : subjectOf(token, index);
+    if (named != SUBJECT_NONE && (isOwned || named != SUBJECT_THING || index >= subjectUntil)) {
       subject = named;
       subjectUntil = index + SUBJECT_TOKENS_MAX;
     }
@@ -171,6 +199,21 @@ function markScopes(count: u32): void {
       negatedAt = index;
     }
   }
+}
+
+/** "Your code", "my phone": what is said next is said of the thing. */
+@inline
+function isOwnerOfThing(token: Token, index: u32, count: u32): bool {
+  if ((token.classes & (FIRST | SECOND | THIRD)) == 0 || index + 1 >= count) return false;
+  const next = tokenAt(index + 1).classes;
+  return (next & THING) != 0 && (next & (PERSON | FAMILY | BODY | GROUP | ANIMAL)) == 0 &&
+    isOwner(token);
+}
+
+/** My, your, his, her, their, our. */
+export function isOwner(token: Token): bool {
+  const last: u32 = load<u8>(token.formAt + token.formBytes - 1);
+  return token.formBytes < 6 && (last == 0x72 || last == 0x79 || last == 0x73);
 }
 
 @inline
