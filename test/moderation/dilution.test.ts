@@ -30,7 +30,7 @@ test("a harmless clause beside abuse takes little from its score", () => {
   for (const abuse of ABUSE) {
     const alone = toxicity(abuse);
     for (const calm of CALM) {
-      for (const joint of [". ", "! ", "\n", ", ", " but "]) {
+      for (const joint of [". ", "! ", "\n", ", ", " but ", " and "]) {
         for (const text of [calm + joint + abuse, abuse + joint + calm]) {
           const score = toxicity(text);
           assert(score > alone - 0.25, `${text}: ${score.toFixed(2)} of ${alone.toFixed(2)}`);

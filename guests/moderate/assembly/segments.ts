@@ -1,5 +1,5 @@
 // The parts of a message that stand by themselves: its sentences, its lines, and its clauses at a
-// comma, a dash, a conjunction like "but", or an "and" that a subject or a command follows.
+// comma, a dash, a conjunction like "but", or an "and" between long parts or before a subject.
 //
 // Sums are divided by the root of their count, so a harmless part would thin out a bad one. Hence a
 // part is scored alone, too, as if it were the whole message, but with the scopes and subjects that
@@ -26,8 +26,8 @@ const SENTENCE_WORDS_MIN: u32 = 2;
 const CLAUSE_WORDS_MIN: u32 = 3;
 const FRAMED: u32 = SCOPE_QUOTED | SCOPE_REPORTED | SCOPE_REPROACHED;
 /** What comes behind "and" where a clause begins: a subject of its own, or a command. */
-const STARTS: u64 = FIRST | SECOND | THIRD | GROUP | PERSON | HARM | SELF_HARM | CONTEMPT | NEGATOR |
-  QUANTIFIER;
+const STARTS: u64 = FIRST | SECOND | THIRD | GROUP | PERSON | QUANTIFIER | NEGATOR | HARM |
+  SELF_HARM | CONTEMPT;
 
 /** Keeps the start of the table; the number of tokens. */
 export function openParts(): u32 {
@@ -77,6 +77,8 @@ function beginsPart(index: u32, count: u32, words: u32): bool {
   if (isComma(before)) return wordsFrom(index, count) >= CLAUSE_WORDS_MIN;
   if ((token.classes & CLAUSE) != 0) return wordsFrom(index, count) >= CLAUSE_WORDS_MIN;
   if (!isAddition(token) || index + 1 >= count) return false;
+  // Two long parts are clauses, whatever the second begins with.
+  if (words > CLAUSE_WORDS_MIN && wordsFrom(index + 1, count) >= CLAUSE_WORDS_MIN) return true;
   return (tokenAt(index + 1).classes & STARTS) != 0;
 }
 
