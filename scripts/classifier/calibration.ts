@@ -82,6 +82,19 @@ export function balanced(
   return samples.map(({ source }) => factor(source) / counts.get(source)!);
 }
 
+/** The rows with weights by which `share` of all is labelled one. */
+export function withShare(rated: readonly Rated[], share: number): readonly Rated[] {
+  let [ones, total] = [0, 0];
+  for (const { label, weight } of rated) {
+    ones += weight * label;
+    total += weight;
+  }
+  const factor = (share * (total - ones)) / (ones * (1 - share));
+  return rated.map((row) => {
+    return { ...row, weight: row.weight * (row.label * factor + 1 - row.label) };
+  });
+}
+
 /** Gauss with pivots; the matrix is small. */
 function solve(matrix: readonly number[][], vector: readonly number[]): number[] {
   const rows = matrix.map((row, index) => [...row, vector[index]!]);

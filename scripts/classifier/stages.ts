@@ -4,7 +4,7 @@
  * both.
  * Weights are the mean over seeds, which costs the guest nothing.
  */
-import { balanced, curveOf, type Rated, regress } from "./calibration.ts";
+import { balanced, curveOf, type Rated, regress, withShare } from "./calibration.ts";
 import { COMBINED_INPUTS, type Features } from "./features.ts";
 import { type Rows, withoutAside } from "./rows.ts";
 import { type Head, HEADS, KINDS, type Sample } from "./sample.ts";
@@ -41,10 +41,11 @@ const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 6, gramma
 
 /**
  * Heads that no corpus labels: what a corpus says of them is that nothing of the kind is in it,
- * which its raters were not asked. The grammar counts more for them.
+ * which its raters were not asked. Their curves are fitted as if so much of what is said were of
+ * the kind, however many behaviours of other kinds the grammar has.
  */
 const UNLABELLED: ReadonlySet<Head> = new Set(["sexual", "selfHarm"]);
-const GRAMMAR_FACTOR = 8;
+const UNLABELLED_SHARE = 0.03;
 
 export const MESSAGE_SCHEDULE = { epochs: 12, rate: 0.08, decay: 2e-6, drop: 0.5 };
 export const REPLY_SCHEDULE = { epochs: 14, rate: 0.1, decay: 2e-6, drop: 0.65 };
@@ -151,13 +152,12 @@ function calibrateMessages(
     });
     const shares = balanced(
       rows.map(({ sample }) => sample),
-      (source) =>
-        source === "grammar" && UNLABELLED.has(head) ? GRAMMAR_FACTOR : (FACTORS[source] ?? 1),
+      (source) => FACTORS[source] ?? 1,
     );
     const rated = rows.map(({ sample, raw }, index): Rated => {
       return { inputs: [raw], label: sample.labels[head]!, weight: shares[index]! };
     });
-    const points = curveOf(rated);
+    const points = curveOf(UNLABELLED.has(head) ? withShare(rated, UNLABELLED_SHARE) : rated);
     weights.setCalibration(lane, points);
     log(`  ${head}: ${rated.length} rows, one half at ${middle(points).toFixed(2)}`);
   }
