@@ -10,7 +10,8 @@
 // The last lanes of a reply row multiply: the sums over what was said before (entries with the
 // highest bit of the bucket set) times those over the answer, lane by lane. So it is learned which
 // answers go with what, without a feature for every pair. They begin at small numbers that depend on
-// the cell alone: tables that differ by seed may be averaged. Cells that were never met end at 0.
+// the cell alone, and cells that were never met end at 0. Factors of two seeds mean nothing to each
+// other, so tables to be averaged are trained over the same ones, which `freeze` keeps as they are.
 
 const EPSILON: f32 = 1e-3;
 /** Lanes of the reply table: unsafe, then the gate, then an expert for each kind. */
@@ -33,6 +34,7 @@ let weightsAt: usize = 0;
 let kindsAt: usize = 0;
 let keptAt: usize = 0;
 let random: u32 = 1;
+let isFrozen: bool = false;
 
 const sums = memory.data(64, 16);
 const slopes = memory.data(64, 16);
@@ -65,7 +67,7 @@ export function useTable(table: usize, squares: usize, rows: u32, lanes: u32): v
 
 /** Cells that no example had still hold what they began with. */
 export function finish(): void {
-  if (rowBytes != 64) return;
+  if (rowBytes != 64 || isFrozen) return;
   for (let row: u32 = 0; row < buckets; row++) {
     for (let lane = PRODUCT; lane < LANES; lane++) {
       const offset = <usize>row * rowBytes + (<usize>lane << 2);
@@ -83,6 +85,11 @@ export function useExamples(
   weightsAt = weights;
   kindsAt = kinds;
   keptAt = kept;
+}
+
+/** Whether the lanes that multiply stay as they are. */
+export function freeze(frozen: bool): void {
+  isFrozen = frozen;
 }
 
 export function seed(value: u32): void {
@@ -221,6 +228,7 @@ function replySlopes(example: u32, weight: f32): f64 {
     store<f32>(slopes + (<usize>(GATE + kind) << 2), gate - (kind == truth ? <f32>1 : <f32>0));
   }
   memory.copy(beforeSlopes, slopes + 32, 32);
+  if (isFrozen) return <f64>weight * entropy(p, <f64>label);
   for (let lane = PRODUCT; lane < LANES; lane++) {
     const at = <usize>(lane - 8) << 2;
     store<f32>(slopes + 32 + at, slope * load<f32>(befores + at));
@@ -263,8 +271,11 @@ function step(entries: usize, count: u32, rate: f32, decay: f32): void {
     descend(offset, f32x4.mul(a, value), rate, decay);
     descend(offset + 16, f32x4.mul(b, value), rate, decay);
     if (!isWide) continue;
+    const first = tableAt + offset + (<usize>PRODUCT << 2);
+    const kept = load<f32>(first);
     descend(offset + 32, f32x4.mul(isBefore ? c2 : c, value), rate, decay);
-    descend(offset + 48, f32x4.mul(isBefore ? d2 : d, value), rate, decay);
+    if (isFrozen) store<f32>(first, kept);
+    else descend(offset + 48, f32x4.mul(isBefore ? d2 : d, value), rate, decay);
   }
   const bias = <usize>buckets * rowBytes;
   descend(bias, a, rate, 0);

@@ -77,7 +77,7 @@ function rank(
     REPLY_LANES,
   );
   const judge = new Trainer(module, replyExamples(features, held, hides), REPLY_LOG2, REPLY_LANES);
-  const tables = seeds(REPLY_SCHEDULE, 1, seedCount).map((schedule) => trainer.train(schedule));
+  const tables = trainer.trainEach(seeds(REPLY_SCHEDULE, 1, seedCount));
   const score = (table: (typeof tables)[number]): number[] => {
     judge.load(table);
     return held.map((_, index) => unsafeLogit(judge.sums(index)));

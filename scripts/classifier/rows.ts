@@ -12,7 +12,7 @@ import { hashText, type Sample } from "./sample.ts";
 const BEHAVIOUR_COUNT = 500;
 const EXCHANGE_COUNT = 160;
 const DISGUISE_COUNT = 1_500;
-const CHAT_ROWS = 3_000;
+const CHAT_ROWS = 4_000;
 /** Nearly all of the templates say the same. */
 const IDENTITY_SHARE = 0.15;
 const TEXT_CHARACTERS_MAX = 600;

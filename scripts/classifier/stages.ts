@@ -8,7 +8,7 @@ import { balanced, curveOf, type Rated, regress, withShare } from "./calibration
 import { COMBINED_INPUTS, type Features } from "./features.ts";
 import { type Rows, withoutAside } from "./rows.ts";
 import { type Head, HEADS, KINDS, type Sample } from "./sample.ts";
-import { Examples, meanTable, type Schedule, Trainer } from "./trainer.ts";
+import { Examples, type Schedule, Trainer } from "./trainer.ts";
 import {
   COMBINED_WEIGHTS_AT,
   MESSAGE_GROUP_SCALES_AT,
@@ -74,10 +74,10 @@ export async function trainMessages(
   const schedules = seeds(MESSAGE_SCHEDULE, options.seed, options.messageSeeds);
   const known = withoutAside(samples, rows.messagesAside);
   const first = schedules.slice(0, CALIBRATION_SEEDS);
-  weights.setTable(meanTable(first.map((schedule) => trainer.train(schedule, known))));
+  weights.setTable(trainer.trainMean(first, known));
   features.bind(weights);
   calibrateMessages(features, weights, rows.messagesAside, log);
-  weights.setTable(meanTable(schedules.map((schedule) => trainer.train(schedule))));
+  weights.setTable(trainer.trainMean(schedules));
   features.bind(weights);
   log(`stage 1: trained, the mean of ${schedules.length} seeds`);
 }
@@ -101,10 +101,10 @@ export async function trainReplies(
   const schedules = seeds(REPLY_SCHEDULE, options.seed, options.replySeeds);
   const known = withoutAside(samples, rows.repliesAside);
   const first = schedules.slice(0, CALIBRATION_SEEDS);
-  weights.setTable(meanTable(first.map((schedule) => trainer.train(schedule, known))));
+  weights.setTable(trainer.trainMean(first, known));
   features.bind(weights);
   calibrateReplies(features, weights, rows.repliesAside, log);
-  weights.setTable(meanTable(schedules.map((schedule) => trainer.train(schedule))));
+  weights.setTable(trainer.trainMean(schedules));
   features.bind(weights);
   log(`stage 2: trained, the mean of ${schedules.length} seeds`);
 }

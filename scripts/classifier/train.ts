@@ -28,7 +28,7 @@ if (folder === undefined) {
   process.stderr.write("No corpora: set NEXUSCORE_SHARED_DATA to their folder.\n");
   process.exit(1);
 }
-const options = { seed: Number(values.seed), messageSeeds: 3, replySeeds: 6 };
+const options = { seed: Number(values.seed), messageSeeds: 3, replySeeds: 3 };
 log(`seed ${options.seed}`);
 const corpora = loadCorpora(folder);
 for (const { name, licence, samples } of corpora)

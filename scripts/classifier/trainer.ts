@@ -2,7 +2,7 @@
 import asc from "assemblyscript/asc";
 import { resolve } from "node:path";
 import { Random } from "#std/random.ts";
-import type { Table } from "./weights.ts";
+import { REPLY_LANES, type Table } from "./weights.ts";
 
 const ENTRY = "classifier/assembly/trainer.ts";
 const ROOT = resolve(import.meta.dirname, "..", "..");
@@ -13,6 +13,8 @@ const PAGE_BYTES = 65_536;
 /** The kernel's own statics lie below. */
 const HEAP_AT = PAGE_BYTES;
 const LABELS = 16;
+/** Lanes that multiply, see the kernel. */
+const FACTORS_FROM = 11;
 
 /** Sparse rows with labels; a label below 0 is one that nobody gave. */
 export class Examples {
@@ -84,6 +86,7 @@ type Kernel = {
   ): void;
   seed(value: number): void;
   finish(): void;
+  freeze(frozen: boolean): void;
   sumsAt(): number;
   forward(example: number): void;
   epoch(order: number, count: number, rate: number, decay: number, drop: number): number;
@@ -150,14 +153,33 @@ export class Trainer {
     this.#kernel.useExamples(offsets, entries, labels, weights, kinds, kept);
   }
 
-  /** Trains on the given examples (by number), or on all of them. */
-  train(schedule: Schedule, only?: ArrayLike<number>): Table {
+  /**
+   * The mean of a table each schedule. What multiplies is trained by the first alone, and the
+   * others are trained over that, as such lanes cannot be averaged.
+   */
+  trainMean(schedules: readonly Schedule[], only?: ArrayLike<number>): Table {
+    return meanTable(this.trainEach(schedules, only));
+  }
+
+  trainEach(schedules: readonly Schedule[], only?: ArrayLike<number>): readonly Table[] {
+    const [first, ...others] = schedules;
+    const base = this.train(first!, only);
+    return [base, ...others.map((schedule) => this.train(schedule, only, base))];
+  }
+
+  /**
+   * Trains on the given examples (by number), or on all of them; with the lanes that multiply of
+   * `base`, if there is one.
+   */
+  train(schedule: Schedule, only?: ArrayLike<number>, base?: Table): Table {
     const kernel = this.#kernel;
     const chosen = only ?? Array.from({ length: this.#examples.count }, (_, index) => index);
     const order = new Uint32Array(this.#memory.buffer, this.#order, chosen.length);
     order.set(chosen);
     const random = new Random(schedule.seed);
     kernel.useTable(this.#table, this.#squares, 2 ** this.#log2, this.#lanes);
+    kernel.freeze(base !== undefined && this.#lanes === REPLY_LANES);
+    if (base !== undefined && this.#lanes === REPLY_LANES) this.#takeFactors(base);
     kernel.seed(random.u32());
     const drop = Math.floor(schedule.drop * 2 ** 32);
     for (let epoch = 0; epoch < schedule.epochs; epoch++) {
@@ -182,6 +204,13 @@ export class Trainer {
     return new Float32Array(this.#memory.buffer, this.#kernel.sumsAt(), LABELS).slice();
   }
 
+  #takeFactors({ cells }: Table): void {
+    const own = new Float32Array(this.#memory.buffer, this.#table, this.#cellCount());
+    for (let at = 0; at < own.length; at += REPLY_LANES) {
+      for (let lane = FACTORS_FROM; lane < REPLY_LANES; lane++) own[at + lane] = cells[at + lane]!;
+    }
+  }
+
   #cellCount(): number {
     return (2 ** this.#log2 + 1) * this.#lanes;
   }
@@ -202,7 +231,7 @@ export function meanTable(tables: readonly Table[]): Table {
 export function unsafeLogit(sums: ArrayLike<number>): number {
   let total = 0;
   let logit = sums[0]!;
-  for (let lane = 11; lane < 16; lane++) logit += sums[lane]!;
+  for (let lane = FACTORS_FROM; lane < REPLY_LANES; lane++) logit += sums[lane]!;
   for (let kind = 0; kind < 5; kind++) total += Math.exp(Math.min(30, sums[1 + kind]!));
   for (let kind = 0; kind < 5; kind++) {
     logit += (Math.exp(Math.min(30, sums[1 + kind]!)) / total) * sums[6 + kind]!;

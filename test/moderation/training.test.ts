@@ -149,3 +149,35 @@ test("a disguise leaves other words alone", () => {
   // A few ways have nothing to change in this word.
   assert(changed > 150 && changed < 200, `${changed}`);
 });
+
+/** What was said is bucket 1 or 2, the answer 3 or 4; harmful where they do not fit. */
+function exchanges(): Examples {
+  const random = new Random(21);
+  const examples = new Examples();
+  for (let index = 0; index < 600; index++) {
+    const [before, answer] = [random.below(2), random.below(2)];
+    examples.entry(((1 + before) | 0x80000000) >>> 0, 1);
+    examples.entry(3 + answer, 1);
+    examples.end([Number(before !== answer)], 1);
+  }
+  return examples;
+}
+
+test("which answer fits which turn is learned, though neither tells anything alone", () => {
+  const examples = exchanges();
+  const trainer = new Trainer(module, examples, 6, 16);
+  const schedules = [3, 4, 5].map((seed) => ({ ...SCHEDULE, epochs: 20, seed }));
+  const tables = trainer.trainEach(schedules);
+  trainer.load(meanTable(tables));
+  const scores = Array.from({ length: examples.count }, (_, index) => {
+    return unsafeLogit(trainer.sums(index));
+  });
+  const labels = scores.map((_, index) => examples.labels[index * 16]!);
+  assert.equal(auc(scores, labels), 1);
+  const factors = ({ cells }: (typeof tables)[number]): number[] =>
+    [...cells].filter((_, cell) => cell % 16 >= 11);
+  assert(factors(tables[0]!).some((cell) => cell !== 0));
+  assert.deepEqual(factors(tables[1]!), factors(tables[0]!));
+  assert.deepEqual(factors(tables[2]!), factors(tables[0]!));
+  assert.notDeepEqual(tables[1]!.cells, tables[0]!.cells);
+});
