@@ -3,15 +3,16 @@
 //
 // A list file has parts; each begins with a line "= CLASS ... [+v] [+n] [+a]" and goes on with
 // entries, separated by commas: words, emoji, phrases of up to four words. "+v" adds the forms of a
-// verb, "+n" the plural, "+a" the comparative forms. A word may stand in many parts: its classes add up.
+// verb, "+n" the plural, "+a" the comparative forms. A word may stand in many parts: its classes add
+// up.
 //
-//   words    LEXICON_STARTS has, by the highest 10 bits of a word's hash, its bucket; an entry is 22
-//            more bits of the hash and the number of its set of classes. An unlisted word passes
+//   words    LEXICON_STARTS has, by the highest 10 bits of a word's hash, its bucket; an entry is
+//            22 more bits of the hash and the number of its set of classes. An unlisted word passes
 //            as listed once in a million. Phrases are entries of the mixed hashes of their words.
 //   sets     CLASS_SETS: the masks of classes that occur.
 //   spelled  SPELLED: the letters of the words that people write with stars in place of letters.
-//   letters  BASE_LETTERS: letters with marks to the letter; LOOKALIKES: letters that are drawn like
-//            an ASCII letter.
+//   letters  BASE_LETTERS: letters with marks to the letter; LOOKALIKES: letters that are
+//            drawn like an ASCII letter.
 import { readdirSync, readFileSync } from "node:fs";
 import { hash64, stopWords } from "./text-tables.ts";
 
@@ -305,10 +306,13 @@ function spelledWords(entries: ReadonlyMap<string, bigint>): string[] {
 
 /** Letters drawn like an ASCII letter, beyond those that have it as their base. */
 const LOOKALIKES =
-  "аa еe оo рp сc уy хx іi ѕs јj ԁd һh ԛq ԝw вb кk мm нh тt гr пn зz ьb ӏl ғf ԍg ц4 щw шw иu лn яr эe чy ыb ј j " +
+  "аa еe оo рp сc уy хx іi ѕs јj ԁd һh ԛq ԝw вb кk мm нh тt " +
+  "гr пn зz ьb ӏl ғf ԍg ц4 щw шw иu лn яr эe чy ыb ј j " +
   "αa βb γy δd εe ζz ηn ιi κk λl μu νv οo πn ρp σo ςs τt υu φo χx ωw ϲc ϳj " +
-  "ɑa ɡg ɩi ɪi ıi ʟl łl øo đd ħh ŧt ƒf ʀr ɴn ʙb ɢg ʜh ʏy ᴀa ᴄc ᴅd ᴇe ꜰf ᴊj ᴋk ᴍm ᴏo ᴘp ǫq ꜱs ᴛt ᴜu ᴠv ᴡw ᴢz " +
-  "ɐa ǝe ɔc ɟf ɥh ɹr ʇt ʌv ʍw ʎy ßs æa œo ðd þp ɓb ɗd ɠg ɦh ɨi ɲn ɵo ʂs ʈt ʋv ʐz ᵃa ᵇb ᶜc ᵈd ᵉe ᶠf ᵍg ʰh ⁱi ʲj ᵏk ˡl " +
+  "ɑa ɡg ɩi ɪi ıi ʟl łl øo đd ħh ŧt ƒf ʀr ɴn ʙb ɢg ʜh ʏy " +
+  "ᴀa ᴄc ᴅd ᴇe ꜰf ᴊj ᴋk ᴍm ᴏo ᴘp ǫq ꜱs ᴛt ᴜu ᴠv ᴡw ᴢz " +
+  "ɐa ǝe ɔc ɟf ɥh ɹr ʇt ʌv ʍw ʎy ßs æa œo ðd þp ɓb ɗd ɠg ɦh " +
+  "ɨi ɲn ɵo ʂs ʈt ʋv ʐz ᵃa ᵇb ᶜc ᵈd ᵉe ᶠf ᵍg ʰh ⁱi ʲj ᵏk ˡl " +
   "ᵐm ⁿn ᵒo ᵖp ʳr ˢs ᵗt ᵘu ᵛv ʷw ˣx ʸy ᶻz օo ոn սu հh ցg զq գq աw տs ԍg ꮪs ꭺa ꮯc ꭼe ꮋh ꮮl ꮇm ꭲt " +
   "ℴo ℯe ℊg ℎh ℬb ℰe ℱf ℋh ℐi ℒl ℳm ℛr ℂc ℍh ℕn ℙp ℚq ℝr ℤz ℭc ℌh ℑi ℜr ℨz ℓl ℹi";
 
