@@ -45,7 +45,7 @@ const FACTORS: Readonly<Record<string, number>> = { diasafety: 8, irc: 6, gramma
  * the kind, however many behaviours of other kinds the grammar has.
  */
 const UNLABELLED: ReadonlySet<Head> = new Set(["sexual", "selfHarm"]);
-const UNLABELLED_SHARE = 0.03;
+const UNLABELLED_SHARE = 0.015;
 
 export const MESSAGE_SCHEDULE = { epochs: 12, rate: 0.08, decay: 2e-6, drop: 0.5 };
 export const REPLY_SCHEDULE = { epochs: 14, rate: 0.1, decay: 2e-6, drop: 0.65 };
