@@ -17,7 +17,7 @@ export const POLICY_DEFAULT: Policy = {
     identityAttack: { flagAt: 0.6, blockAt: 0.9 },
     sexual: { flagAt: 0.7, blockAt: null },
     selfHarm: { flagAt: 0.7, blockAt: null },
-    harmfulReply: { flagAt: 0.65, blockAt: null },
+    harmfulReply: { flagAt: 0.75, blockAt: null },
   },
   observeOnly: false,
   moderateEvents: false,

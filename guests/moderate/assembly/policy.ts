@@ -28,7 +28,7 @@ const FLAG_DO_NOT_STORE: u32 = 4;
 export const THRESHOLD_OFF: f64 = 2;
 
 const DEFAULT_THRESHOLDS: usize = memory.data<f32>([
-  0.6, 2, 0.6, 0.85, 0.65, 2, 2, 2, 0.6, 0.9, 0.6, 0.9, 0.7, 2, 0.7, 2, 0.65, 2,
+  0.6, 2, 0.6, 0.85, 0.65, 2, 2, 2, 0.6, 0.9, 0.6, 0.9, 0.7, 2, 0.7, 2, 0.75, 2,
 ], 8);
 const DEFAULT_TURN_COUNT: u32 = 6;
 const DEFAULT_TEXT_BYTES: u32 = 2048;
