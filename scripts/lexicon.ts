@@ -3,8 +3,8 @@
 //
 // A list file has parts; each begins with a line "= CLASS ... [+v] [+n] [+a]" and goes on with
 // entries, separated by commas: words, emoji, phrases of up to four words. "+v" adds the forms of a
-// verb, "+n" the plural, "+a" the comparative forms. A word may stand in many parts: its classes add
-// up.
+// verb, "+n" the plural, "+a" the comparative forms. A word may stand in many parts: its classes
+// add up.
 //
 //   words    LEXICON_STARTS has, by the highest 10 bits of a word's hash, its bucket; an entry is
 //            22 more bits of the hash and the number of its set of classes. An unlisted word passes
