@@ -11,6 +11,8 @@ import { type Head, HEADS, KINDS, type Sample } from "./sample.ts";
 import { Examples, type Schedule, Trainer } from "./trainer.ts";
 import {
   COMBINED_WEIGHTS_AT,
+  EXCUSED_LESS_AT,
+  EXCUSED_REPORTED_LESS_AT,
   MESSAGE_GROUP_SCALES_AT,
   MESSAGE_LANES,
   MESSAGE_LOG2,
@@ -23,6 +25,10 @@ import {
 
 export const MESSAGE_GROUP_SCALES = [1, 1, 1, 0, 0, 0, 0];
 export const REPLY_GROUP_SCALES = [1, 1, 1, 0.6, 0.4, 0.7, 0.8];
+
+/** A prior of ours, no figure of training: from nearly certain to well under one half. */
+const EXCUSED_LESS = 4;
+const EXCUSED_REPORTED_LESS = 2;
 
 /** Seeds of the models that the curves are fitted to. */
 const CALIBRATION_SEEDS = 2;
@@ -69,6 +75,8 @@ export async function trainMessages(
   for (const [group, scale] of MESSAGE_GROUP_SCALES.entries()) {
     weights.setParameter(MESSAGE_GROUP_SCALES_AT + group, scale);
   }
+  weights.setParameter(EXCUSED_LESS_AT, EXCUSED_LESS);
+  weights.setParameter(EXCUSED_REPORTED_LESS_AT, EXCUSED_REPORTED_LESS);
   const module = await Trainer.compile();
   const trainer = new Trainer(module, examples, MESSAGE_LOG2, MESSAGE_LANES);
   const schedules = seeds(MESSAGE_SCHEDULE, options.seed, options.messageSeeds);

@@ -21,6 +21,9 @@ export const CALIBRATION_STEP = 16;
 export const MESSAGE_GROUP_SCALES_AT = 256;
 export const REPLY_GROUP_SCALES_AT = 264;
 export const COMBINED_WEIGHTS_AT = 272;
+/** Logits that excused words take away; excuses.ts of the guest says which are. */
+export const EXCUSED_LESS_AT = 288;
+export const EXCUSED_REPORTED_LESS_AT = 289;
 
 const PARAMETERS_BYTES_AT = 16;
 const MESSAGE_ROWS_AT = PARAMETERS_BYTES_AT + PARAMETERS * 8;

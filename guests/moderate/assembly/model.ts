@@ -53,3 +53,6 @@ export const REPLY_GROUP_SCALES: u32 = 264;
 /** Weights of the inputs of the combined toxicity, see `combine` in score.ts. */
 export const COMBINED_WEIGHTS: u32 = 272;
 export const COMBINED_INPUT_COUNT: u32 = 14;
+/** What toxicity, insult and profanity lose where all abusive words are excused (excuses.ts). */
+export const EXCUSED_LESS: u32 = 288;
+export const EXCUSED_REPORTED_LESS: u32 = 289;

@@ -8,16 +8,19 @@
 //
 // A text of more than TOKEN_COUNT_MAX tokens is judged in stretches that overlap; each score is
 // that of the worst. Its sentences and clauses are judged by themselves, too (segments.ts), and
-// raise a score where they alone are worse. As an answer it is read by its first stretch: how it
-// begins says what it does.
+// raise a score where they alone are worse. Where all abusive words are plainly denied, or said of
+// the speaker or of a thing, scores are lowered by a prior (excuses.ts). As an answer a message is
+// read by its first stretch: how it begins says what it does.
 // Floating point is used for the last few operations only, and never a function of the host's.
 import { STATE, STATE_BYTES } from "../../sdk/assembly/text/state";
 import { parameter } from "./imports.gen";
+import { EXCUSE_PLAIN, EXCUSE_PROFANE, EXCUSE_REPORTED, excuseOf } from "./excuses";
 import { messageFeatures } from "./features";
 import { replyFeatures } from "./relations";
 import {
-  COMBINED_INPUT_COUNT, COMBINED_WEIGHTS, CURVES, CURVE_POINT_COUNT, HEAD_COMBINED, HEAD_REPLY,
-  KIND_COUNT, LANE_EXPERT, LANE_GATE, LANE_PRODUCT, LANE_PROFANITY, LANE_TOXIC, LANE_UNSAFE, MESSAGE_BIASES,
+  COMBINED_INPUT_COUNT, COMBINED_WEIGHTS, CURVES, CURVE_POINT_COUNT, EXCUSED_LESS,
+  EXCUSED_REPORTED_LESS, HEAD_COMBINED, HEAD_REPLY, KIND_COUNT, LANE_EXPERT, LANE_GATE,
+  LANE_INSULT, LANE_PRODUCT, LANE_PROFANITY, LANE_TOXIC, LANE_UNSAFE, MESSAGE_BIASES,
   GROUP_RELATIONS, GROUP_STRUCTURE, GROUP_TEMPERS, MESSAGE_GROUP_SCALES, MESSAGE_LANE_COUNT,
   MESSAGE_SCALES, REPLY_BIASES, REPLY_GROUP_SCALES, REPLY_LANE_COUNT, REPLY_SCALES,
 } from "./model";
@@ -95,6 +98,7 @@ export const TEXT_BYTES: usize = TEXT_PTR + 4;
 /** Lanes of the stretch, f32, and of the worst of its parts. */
 const STRETCH: usize = TEXT_BYTES + 4;
 const WORST_PART: usize = STRETCH + 32;
+const PART: usize = WORST_PART + 32;
 /** Of the way from the score of a whole to that of its worst part, so much. */
 const PART_SHARE: f64 = 0.85;
 
@@ -189,6 +193,23 @@ function keepStretch(): void {
   for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
     store<f32>(STRETCH + (<usize>lane << 2), <f32>rawLane(lane));
   }
+  excuse(STRETCH);
+}
+
+/** Lowers lanes where no abusive word is meant as one. */
+function excuse(lanes: usize): void {
+  const kind = excuseOf();
+  if ((kind & (EXCUSE_PLAIN | EXCUSE_REPORTED)) == 0) return;
+  const isReported = (kind & EXCUSE_REPORTED) != 0;
+  const less = parameter(isReported ? EXCUSED_REPORTED_LESS : EXCUSED_LESS);
+  lower(lanes, LANE_TOXIC, less);
+  lower(lanes, LANE_INSULT, less);
+  if ((kind & EXCUSE_PROFANE) == 0) lower(lanes, LANE_PROFANITY, less);
+}
+
+function lower(lanes: usize, lane: u32, less: f64): void {
+  const at = lanes + (<usize>lane << 2);
+  store<f32>(at, <f32>(<f64>load<f32>(at) - less));
 }
 
 /** The worst part of the stretch raises its lanes to nearly what it is alone. */
@@ -204,8 +225,12 @@ function judgeParts(): void {
     beginSums(0);
     messageFeatures();
     for (let lane: u32 = 0; lane < MESSAGE_LANE_COUNT; lane++) {
-      const at = WORST_PART + (<usize>lane << 2);
-      store<f32>(at, max<f32>(load<f32>(at), <f32>rawLane(lane)));
+      store<f32>(PART + (<usize>lane << 2), <f32>rawLane(lane));
+    }
+    excuse(PART);
+    for (let lane: usize = 0; lane < MESSAGE_LANE_COUNT; lane++) {
+      const at = WORST_PART + (lane << 2);
+      store<f32>(at, max<f32>(load<f32>(at), load<f32>(PART + (lane << 2))));
     }
     // Where the next part ends is asked of the table, which has them all again.
     store<u32>(COUNT, count);
