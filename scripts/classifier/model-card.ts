@@ -91,7 +91,8 @@ function table(figures: readonly Figure[]): string {
 
 function stability({ seedValues, hateF1, hateAuc }: Comparison): string {
   return [
-    `Dialogues with context, AUC of each of ${seedValues.length} seeds alone: ${list(seedValues)}.`,
+    `Dialogues with context, AUC of each of ${seedValues.length} seeds apart: ${list(seedValues)};`,
+    "they share the lanes that multiply, which are trained once, so they are not independent.",
     `Tweets in ${hateF1.length} splits, one seed: best F1 of the hateful class ${list(hateF1)},`,
     `AUC ${list(hateAuc)}.`,
   ].join("\n");

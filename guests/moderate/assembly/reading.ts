@@ -159,7 +159,7 @@ export function add(
   return token;
 }
 
-/** The form at `formAt` has so many bytes and is final, for now. */
+/** The form at `formAt` has so many bytes and stands until somebody sets another. */
 export function setForm(token: Token, bytes: u32): void {
   const form = <usize>token.formAt;
   token.formBytes = <u16>bytes;
