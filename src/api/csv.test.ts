@@ -1,3 +1,4 @@
+import { SEED } from "#testing/seed.ts";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import assert from "node:assert/strict";
@@ -5,7 +6,6 @@ import test from "node:test";
 import { csv, wantsCsv } from "./csv.ts";
 
 test("csv: any text survives the way through a parser, but for the mark before a formula", () => {
-  const seed = Date.now() & 0xffff;
   const text = fc.string({ unit: "binary", maxLength: 20 });
   fc.assert(
     fc.property(fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 8 }), (rows) => {
@@ -19,7 +19,7 @@ test("csv: any text survives the way through a parser, but for the mark before a
       );
       for (const cell of read.slice(1).flat()) assert.doesNotMatch(cell, /^[=+\-@\t\r]/);
     }),
-    { seed },
+    { seed: SEED },
   );
 });
 

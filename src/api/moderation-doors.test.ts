@@ -2,11 +2,11 @@
 import { assembleServer } from "#cli/application.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
+import { SEED } from "#testing/seed.ts";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const RUNS = 150;
 
 const text = fc.oneof(

@@ -7,13 +7,13 @@ import { IN_MEMORY } from "#review/database.ts";
 import type { Outgoing } from "#review/courier.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import { openReviewing, START_MS, tempFolder } from "#testing/reviewing.ts";
+import { SEED } from "#testing/seed.ts";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Value } from "typebox/value";
 
-const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const REFERENCES = Object.fromEntries(
   [...REVIEW_SCHEMAS, ...MODERATION_SCHEMAS].map((schema) => {
     return [`${(schema as { $id?: string }).$id}#`, schema];

@@ -21,8 +21,8 @@ import {
 } from "#testing/batcher-driver.ts";
 import { judgeElement } from "#testing/event-oracle.ts";
 import { decimal, mutate, noisyEvent } from "#testing/json-noise.ts";
+import { SEED } from "#testing/seed.ts";
 
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const CASE_COUNT = Number(process.env.CASES ?? 40_000);
 
 void test(`the batcher agrees with JSON.parse on ${CASE_COUNT} events (SEED=${SEED})`, () => {

@@ -8,9 +8,9 @@ import { shardOf, tenantHash } from "#model/placement.ts";
 import { Random } from "#std/random.ts";
 import { judgeElement } from "#testing/event-oracle.ts";
 import { mutate, noisyEvent } from "#testing/json-noise.ts";
+import { SEED } from "#testing/seed.ts";
 
 const NOW_MS = 1_795_197_600_000;
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const CHUNK_BYTES = 64 * 1024;
 
 type Element = { index: number; shard: number; bytes: Buffer | "tooLarge" };

@@ -25,7 +25,7 @@ import type { Stage } from "#kernel/stage.ts";
 import type { Telemetry } from "#kernel/telemetry.ts";
 import type { FeedbackListener } from "#model/feedback.ts";
 import { noTelemetry, type TelemetryLevel, type TelemetrySource } from "#model/kernel-telemetry.ts";
-import { STOP_CLIENTS_MS_MAX } from "#model/limits.ts";
+import { HTTP_BACKLOG_MAX, STOP_CLIENTS_MS_MAX } from "#model/limits.ts";
 import {
   MemoryPolicyStore,
   MemoryVerdictHistory,
@@ -183,7 +183,8 @@ async function openApplication(parts: {
     if (typeof reviews !== "string") await reviews.close();
   };
   try {
-    await server.listen({ host: config.httpHost, port: config.httpPort });
+    const { httpHost: host, httpPort: port } = config;
+    await server.listen({ host, port, backlog: HTTP_BACKLOG_MAX });
   } catch (error) {
     await closeReviews();
     telemetry.close();

@@ -8,6 +8,9 @@ import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 
+/** Connections that a test opens before it waits for them: fewer than any system lets queue up. */
+const GROUP_CONNECTIONS = 64;
+
 async function open(t: TestContext) {
   const engine = new FakeEngine();
   const { server, beginStop } = await assembleServer(engine, openLog("silent"));
@@ -131,33 +134,43 @@ test("live: unknown tenants and too many listeners are told so", async (t) => {
   const { say, connect } = await open(t);
   assert.equal((await connect({}, "nobody")).response.status, 404);
   await say("one");
-  const first = await connect();
-  const others = await Promise.all(
-    Array.from({ length: LIVE_CONNECTIONS_MAX - 1 }, async () => connect()),
-  );
+  const taken: Awaited<ReturnType<typeof connect>>[] = [];
+  while (taken.length < LIVE_CONNECTIONS_MAX) {
+    const length = Math.min(GROUP_CONNECTIONS, LIVE_CONNECTIONS_MAX - taken.length);
+    taken.push(...(await Promise.all(Array.from({ length }, async () => connect()))));
+  }
+  assert.ok(taken.every(({ response }) => response.status === 200));
   const refused = await connect();
   assert.equal(refused.response.status, 503);
   assert.ok(Number(refused.response.headers.get("retry-after")) > 0);
-  for (const { abort } of others) abort.abort();
-  first.abort.abort();
+  for (const { abort } of taken) abort.abort();
 });
 
 test("live: of many that come at once, no more than the limit are taken", async (t) => {
   const { engine, say, connect } = await open(t);
   await say("one");
   const tooMany = 40;
+  const count = LIVE_CONNECTIONS_MAX + tooMany;
   // A shard answers many questions in one message: all are admitted before the first one joins.
   const status = await engine.tenant("acme");
   const together = Promise.withResolvers<typeof status>();
+  const pending: ReturnType<typeof connect>[] = [];
   let asked = 0;
+  let heard = Promise.withResolvers<void>();
   engine.tenant = async () => {
     asked += 1;
-    if (asked === LIVE_CONNECTIONS_MAX + tooMany) together.resolve(status);
+    if (asked === pending.length) heard.resolve();
     return together.promise;
   };
-  const all = await Promise.all(
-    Array.from({ length: LIVE_CONNECTIONS_MAX + tooMany }, async () => connect()),
-  );
+  while (pending.length < count) {
+    heard = Promise.withResolvers();
+    const end = Math.min(pending.length + GROUP_CONNECTIONS, count);
+    while (pending.length < end) pending.push(connect());
+    // None is answered yet; one that is cut off fails the test here.
+    await Promise.race([heard.promise, Promise.all(pending)]);
+  }
+  together.resolve(status);
+  const all = await Promise.all(pending);
   const statuses = all.map(({ response }) => response.status);
   assert.equal(statuses.filter((status) => status === 503).length, tooMany);
   for (const { abort } of all) abort.abort();

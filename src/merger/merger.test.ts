@@ -14,8 +14,8 @@ import { type Span, SPANS } from "#model/summary.ts";
 import { Random } from "#std/random.ts";
 import { mergeOf, merger, randomStream, reportOf, together } from "#testing/merging.ts";
 import { encodeStream, HEADER_BYTES, reseal, type Stream } from "#testing/portable-sketch.ts";
+import { SEED } from "#testing/seed.ts";
 
-const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const ROUNDS = Number(process.env["ROUNDS"] ?? 60);
 const TIMES = { startMs: 1_000_000, endMs: 1_060_000 };
 /** Merges in any order and any grouping: parts into merges, merges into merges. */

@@ -18,8 +18,8 @@ import {
   terms,
   users,
 } from "#testing/portable-sketch.ts";
+import { SEED } from "#testing/seed.ts";
 
-const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const TIMES = { startMs: 1_000_000, endMs: 1_060_000 };
 
 const GOOD: Stream = {

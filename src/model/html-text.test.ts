@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SEED } from "#testing/seed.ts";
 import { HtmlText } from "./html-text.ts";
-
-const SEED = Number(process.env["SEED"] ?? Date.now() % 100_000);
 
 const texts: [html: string, text: string][] = [
   ["plain text", "plain text"],

@@ -187,6 +187,11 @@ export const WEBHOOK_FAILURES_MAX = 50;
 export const RING_BYTES = 16 * 1024 * 1024;
 /** Requests that may wait for one shard's answer. */
 export const REQUESTS_WAITING_MAX = 4_096;
+/**
+ * HTTP connections that may wait to be accepted, where the system allows as many: after a restart
+ * all live listeners come back at once.
+ */
+export const HTTP_BACKLOG_MAX = 4_096;
 /** Live (SSE) connections in all. */
 export const LIVE_CONNECTIONS_MAX = 1_024;
 /** How often a tenant with live listeners is asked for its window. */

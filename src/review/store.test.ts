@@ -4,6 +4,7 @@ import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import type { ReviewItem } from "#model/review.ts";
 import { flaggedVerdict, START_MS, tempFolder, verdictId } from "#testing/reviewing.ts";
 import { Random } from "#std/random.ts";
+import { SEED } from "#testing/seed.ts";
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,6 @@ import { IN_MEMORY, StoreError } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { type AnswerOf, type CommandName, type RequestOf, ReviewStore } from "./store.ts";
 
-const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const LEASE_MS = 60_000;
 
 function open(path = IN_MEMORY) {

@@ -1,20 +1,30 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import {
+  CONVERSATION_BYTES_MAX,
+  EVENT_ID_BYTES_MAX,
+  TERM_BYTES_MAX,
+  USER_BYTES_MAX,
+} from "#model/limits.ts";
 import { readBatch, writeBatch, type BatchEvent } from "#testing/batch.ts";
 import { readRequest } from "#testing/moderation-bytes.ts";
 import { EventRequests, textsOf } from "./event-request.ts";
 import { KeptEvents } from "./kept-events.ts";
 
 const text = fc.string({ unit: "grapheme", maxLength: 40 });
+/** A grapheme may be many bytes, and the batch is bounded in bytes. */
+const within = (bytesMax: number, given = text): fc.Arbitrary<string> =>
+  given.filter((each) => Buffer.byteLength(each) <= bytesMax);
+const term = within(TERM_BYTES_MAX, fc.string({ unit: "grapheme", minLength: 1, maxLength: 6 }));
 const event: fc.Arbitrary<Partial<BatchEvent>> = fc.record({
   weight: fc.integer({ min: 1, max: 9 }),
   tsMs: fc.integer({ min: 0, max: 2 ** 43 }),
-  id: text,
-  user: text,
-  conversation: text,
+  id: within(EVENT_ID_BYTES_MAX),
+  user: within(USER_BYTES_MAX),
+  conversation: within(CONVERSATION_BYTES_MAX),
   text: fc.oneof(text, fc.constant("")),
-  terms: fc.array(fc.string({ unit: "grapheme", minLength: 1, maxLength: 6 }), { maxLength: 3 }),
+  terms: fc.array(term, { maxLength: 3 }),
   metrics: fc.array(fc.record({ name: fc.constant("m"), value: fc.integer() }), { maxLength: 2 }),
 });
 const events = fc.array(event, { maxLength: 30 });

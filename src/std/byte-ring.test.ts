@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { SEED } from "#testing/seed.ts";
 import { createRing, RingReader, RingWriter } from "./byte-ring.ts";
 import { Random } from "./random.ts";
 
 test("a ring delivers every record, in order, through thousands of laps", () => {
-  const seed = Number(process.env["SEED"] ?? 7);
-  const random = new Random(seed);
+  const random = new Random(SEED);
   const buffer = createRing(1024);
   const writer = new RingWriter(buffer);
   const reader = new RingReader(buffer);
@@ -22,7 +22,7 @@ test("a ring delivers every record, in order, through thousands of laps", () => 
       written += 1;
     } else if (reader.next()) {
       const [kind, byteCount] = expected.shift()!;
-      assert.equal(reader.kind, kind, `SEED=${seed}`);
+      assert.equal(reader.kind, kind, `SEED=${SEED}`);
       for (let i = 0; i < byteCount!; i++) {
         assert.equal(reader.bytes[reader.payloadOffset + i], (kind! + i) & 0xff);
       }
