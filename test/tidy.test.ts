@@ -9,7 +9,7 @@ const LAYERS = [
   ["std"],
   ["model"],
   ["observe", "config"],
-  ["isolate", "batcher", "merger", "classifier", "kernel"],
+  ["isolate", "batcher", "merger", "classifier", "llm", "stand-in", "kernel"],
   ["shard"],
   ["engine", "review"],
   ["ingest", "egress", "api"],

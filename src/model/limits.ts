@@ -213,3 +213,33 @@ export const KEEP_ALIVE_MS = 65_000;
 export const STOP_CLIENTS_MS_MAX = 5_000;
 /** A graceful stop that takes longer is cut short. */
 export const STOP_MS_MAX = 10_000;
+/** Calls to the upstream that wait or run at once, of all tenants: a ticket each. */
+export const CONSULTATIONS_MAX = 131_072;
+/** Of one tenant, that wait; beyond, the embedded answer stands. */
+export const CONSULTATIONS_OF_TENANT_MAX = 4_096;
+/** Bytes of what a tenant's component hands over to be asked: the parts of a prompt. */
+export const PROMPT_BYTES_MAX = 16 * 1024;
+/** Parts of a prompt: a policy, turns, and what is to be judged or told. */
+export const PROMPT_PARTS_MAX = 64;
+/** Bytes of all prompts that are held at once; beyond, the embedded answer stands. */
+export const PROMPTS_BYTES_MAX = 768 * 1024 * 1024;
+/** Bytes of an upstream's answer, as received; what sends more is cut off. */
+export const UPSTREAM_ANSWER_BYTES_MAX = 64 * 1024;
+/** Messages of one tenant that go to the upstream in one request. */
+export const UPSTREAM_BATCH_MAX = 16;
+/** Tokens that the fair queue counts a call as, at most. */
+export const CALL_TOKENS_MAX = 32_768;
+/** Bytes of all answers that the cache keeps. */
+export const ANSWER_CACHE_BYTES_MAX = 64 * 1024 * 1024;
+/** Answers of one tenant that the cache keeps: none can push out everybody's. */
+export const ANSWERS_OF_TENANT_MAX = 4_096;
+export const ANSWER_CACHE_MS_MAX = 3_600_000;
+/** The longest an upstream may ask us to wait; beyond, the embedded answer stands. */
+export const RETRY_AFTER_MS_MAX = 30_000;
+/** Calls of one tenant's moderator that wait at once; beyond, the embedded verdict stands. */
+export const REVIEWS_OPEN_MAX = 64;
+/** Bytes of a policy's own words to the upstream. */
+export const GUIDANCE_BYTES_MAX = 2 * 1024;
+/** Calls that ended and are still told of, and tenants that are listed by their tokens. */
+export const LLM_TRACES_MAX = 256;
+export const LLM_TOP_TENANTS_MAX = 20;

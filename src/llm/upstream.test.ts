@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import test from "node:test";
+import type { ConsultationFailure } from "#model/consultation.ts";
+import { type Fault } from "#stand-in/faults.ts";
+import { StandInUpstream } from "#stand-in/stand-in-upstream.ts";
+import { fence } from "./fence.ts";
+import { readAnswers, responseFormat } from "./structured-output.ts";
+import {
+  type ChatRequest,
+  fixedPart,
+  retryAfterMs,
+  Upstream,
+  type UpstreamAnswer,
+} from "./upstream.ts";
+
+const PROMPT = fence(
+  [[{ kind: "subject", name: "ann", text: "you idiot" }]],
+  () => "a91f44c02be7d8365f10",
+);
+const REQUEST: ChatRequest = {
+  fixed: fixedPart("Judge.", responseFormat("moderation")),
+  user: PROMPT.text,
+  tokensMax: 200,
+};
+
+function ask(upstream: Upstream): Promise<UpstreamAnswer> {
+  return new Promise((resolve) => upstream.send(REQUEST, resolve));
+}
+
+async function withUpstream(
+  options: { apiKey?: string; model?: string; serverKey?: string },
+  run: (upstream: Upstream, standIn: StandInUpstream) => Promise<void>,
+): Promise<void> {
+  const { apiKey, serverKey } = options;
+  const standIn = await StandInUpstream.start({
+    model: "small-1",
+    ...(serverKey === undefined ? {} : { apiKey: serverKey }),
+  });
+  const upstream = new Upstream({
+    baseUrl: standIn.baseUrl,
+    model: options.model ?? "small-1",
+    apiKey,
+    connectionsMax: 2,
+  });
+  try {
+    await run(upstream, standIn);
+  } finally {
+    await upstream.stop();
+    await standIn.stop();
+  }
+}
+
+test("an answer comes with its tokens, and is of the schema", async () => {
+  await withUpstream({ apiKey: "k", serverKey: "k" }, async (upstream, standIn) => {
+    const answer = await ask(upstream);
+    assert.equal(answer.kind, "content");
+    const reading = readAnswers("moderation", answer.content, [PROMPT.cases[0]!.id]);
+    assert.ok("answers" in reading);
+    assert.equal([...reading.answers.values()][0]!.scores.toxicity, 0.9);
+    assert.ok(answer.usage.promptTokens > 10 && answer.usage.completionTokens > 10);
+    const { body } = standIn.seen[0]!;
+    assert.deepEqual(
+      body.messages.map(({ role }) => role),
+      ["system", "user"],
+    );
+  });
+});
+
+const ends: { fault: Fault; failure: ConsultationFailure; mayRetry: boolean; detail: RegExp }[] = [
+  { fault: "rateLimited", failure: "rateLimited", mayRetry: true, detail: /429: Rate limit/ },
+  { fault: "serverError", failure: "unavailable", mayRetry: true, detail: /500/ },
+  { fault: "halfClosed", failure: "unavailable", mayRetry: true, detail: /No answer/ },
+  { fault: "reset", failure: "unavailable", mayRetry: true, detail: /No answer/ },
+  { fault: "garbage", failure: "malformed", mayRetry: false, detail: /not JSON/ },
+  { fault: "html", failure: "malformed", mayRetry: false, detail: /text\/html/ },
+  { fault: "huge", failure: "malformed", mayRetry: false, detail: /more than 65536 bytes/ },
+  { fault: "wrongKey", failure: "refused", mayRetry: false, detail: /401: Incorrect API key/ },
+  { fault: "unknownModel", failure: "refused", mayRetry: false, detail: /404/ },
+  { fault: "redirect", failure: "refused", mayRetry: false, detail: /307/ },
+];
+for (const { fault, ...expected } of ends) {
+  test(`an upstream that fails has a name for it, and is asked again: ${fault}`, async () => {
+    await withUpstream({}, async (upstream, standIn) => {
+      standIn.script.push(fault);
+      const answer = await ask(upstream);
+      assert.ok(answer.kind === "failed");
+      assert.equal(answer.failure, expected.failure);
+      assert.equal(answer.mayRetry, expected.mayRetry);
+      assert.match(answer.detail, expected.detail);
+      if (fault === "rateLimited") assert.equal(answer.retryAfterMs, 20);
+      assert.equal((await ask(upstream)).kind, "content");
+    });
+  });
+}
+
+for (const fault of ["stalled", "dripping"] as const) {
+  test(`who cancels frees the connection: ${fault}`, async () => {
+    await withUpstream({}, async (upstream, standIn) => {
+      standIn.script.push(fault, fault);
+      const cancels = [0, 1].map(() => upstream.send(REQUEST, () => assert.fail("was cancelled")));
+      while (standIn.seen.length < 2) await new Promise(setImmediate);
+      const third = ask(upstream);
+      for (const cancel of cancels) cancel();
+      assert.equal((await third).kind, "content");
+      assert.equal(standIn.openCountMax, 2);
+    });
+  });
+}
+
+test("a call that is cancelled before it is sent is not sent", async () => {
+  await withUpstream({}, async (upstream, standIn) => {
+    const cancel = upstream.send(REQUEST, () => assert.fail("was cancelled"));
+    cancel();
+    assert.equal((await ask(upstream)).kind, "content");
+    assert.ok(standIn.seen.length <= 2);
+  });
+});
+
+test("the wrong key and an unknown model are told as what they are", async () => {
+  await withUpstream({ apiKey: "wrong", serverKey: "right" }, async (upstream) => {
+    const answer = await ask(upstream);
+    assert.ok(answer.kind === "failed" && answer.failure === "refused");
+    assert.match(answer.detail, /401/);
+    assert.ok(!answer.detail.includes("wrong"));
+  });
+  await withUpstream({ model: "none" }, async (upstream) => {
+    const answer = await ask(upstream);
+    assert.ok(answer.kind === "failed" && answer.failure === "refused");
+  });
+});
+
+test("nobody there, or nobody who speaks HTTP, is unavailable", async () => {
+  const server = createServer((socket) => socket.resume().end("what?\r\n\r\n"));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const upstream = new Upstream({
+    baseUrl: `http://127.0.0.1:${port}/v1/`,
+    model: "m",
+    connectionsMax: 1,
+  });
+  const spoken = await ask(upstream);
+  assert.ok(spoken.kind === "failed" && spoken.failure === "unavailable");
+  server.close();
+  await once(server, "close");
+  const gone = await ask(upstream);
+  assert.ok(gone.kind === "failed" && gone.failure === "unavailable" && gone.mayRetry);
+  await upstream.stop();
+});
+
+test("how long to wait is read in every form, and is bounded", () => {
+  const nowMs = Date.parse("2026-11-21T12:00:00Z");
+  assert.equal(retryAfterMs("50", "7", nowMs), 50);
+  assert.equal(retryAfterMs("", "7", nowMs), 7_000);
+  assert.equal(retryAfterMs("", "Sat, 21 Nov 2026 12:00:05 GMT", nowMs), 5_000);
+  assert.equal(retryAfterMs("", "Sat, 21 Nov 2026 11:00:00 GMT", nowMs), 0);
+  assert.equal(retryAfterMs("", "soon", nowMs), undefined);
+  assert.equal(retryAfterMs("", "", nowMs), undefined);
+  assert.equal(retryAfterMs("", "999999", nowMs), 30_001);
+});
