@@ -9,12 +9,14 @@ import { promisify } from "node:util";
 import { type Datagram, FLAG_METRIC, readDatagram } from "../src/model/datagram.ts";
 
 const execute = promisify(execFile);
+/** Ends an example that hangs; a machine may be slow, and busy. */
+const HANG_MS = 300_000;
 
 async function run(example: string, args: readonly string[]): Promise<string> {
   const file = new URL(example, import.meta.url).pathname;
   const { stdout } = await execute(process.execPath, [file, ...args], {
     env: { ...process.env, NODE_TEST_CONTEXT: undefined },
-    timeout: 60_000,
+    timeout: HANG_MS,
   });
   return stdout;
 }

@@ -27,6 +27,7 @@ import {
   moderatorComponent,
   requestBytes,
 } from "#testing/moderating.ts";
+import { SEED } from "#testing/seed.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const CALLS = 6000;
@@ -81,8 +82,7 @@ for (const name of ["hostile", "summarize"]) {
 }
 
 async function compare(name: string): Promise<void> {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
-  const random = new Random(seed);
+  const random = new Random(SEED);
   const component = readFileSync(resolve(ROOT, `guests/dist/${name}.component.wasm`));
   const { summarize: oracle } = await openOracle(name, component);
   const host = new IsolateHost({ slotCount: 1, imageBytesMax: 1 << 22, tenantCountMax: 2 });
@@ -93,7 +93,7 @@ async function compare(name: string): Promise<void> {
   const report = new Uint32Array(5);
   const fates = new Uint8Array(64);
   for (let call = 0; call < CALLS; call++) {
-    const label = `SEED=${seed} call ${call}`;
+    const label = `SEED=${SEED} call ${call}`;
     // A second tenant takes the only slot now and then.
     if (random.chance(1, 10)) assert.equal(host.advance(1, call), "ok");
     if (random.chance(1, 8)) {
@@ -149,8 +149,7 @@ for (const name of ["hostile-moderator", "moderate"] as const) {
 }
 
 async function judge(name: "hostile-moderator" | "moderate"): Promise<void> {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
-  const random = new Random(seed);
+  const random = new Random(SEED);
   const component = moderatorComponent(name);
   const { moderate: oracle } = await openOracle(name, component);
   const host = new GlassModeratorHost({ slotCount: 1, tenantCountMax: 2 });
@@ -159,7 +158,7 @@ async function judge(name: "hostile-moderator" | "moderate"): Promise<void> {
   for (const tenant of [0, 1]) assert.equal(host.open(tenant, number, policy), "ok");
   oracle.configure(policy);
   for (let call = 0; call < MODERATOR_CALLS; call++) {
-    const label = `SEED=${seed} call ${call}`;
+    const label = `SEED=${SEED} call ${call}`;
     if (random.chance(1, 10)) host.say(1, { text: "the other takes the only slot" });
     const id = IDS[random.below(IDS.length)]!;
     const nowMs = 1_700_000_000_000 + 1_000 * call;

@@ -394,7 +394,7 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
 
 for (const { name, parameters } of listScenarios()) {
   const skip = name.startsWith("kernel-") ? wayMissing("kernel") : false;
-  test(`smoke run of ${name}`, { timeout: 120_000, skip }, async () => {
+  test(`smoke run of ${name}`, { timeout: 300_000, skip }, async () => {
     const { output, sink } = capture();
     const code = await runBench(name, { json: true, quick: true, parameters: {} }, sink);
     assert.equal(code, 0, output.complaint);

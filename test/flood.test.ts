@@ -12,7 +12,7 @@ import { readDatagram } from "#model/datagram.ts";
 
 const skip = process.platform !== "linux" || findFfi() === undefined ? "needs node:ffi" : false;
 
-test("what the generator says it sent is what arrives", { skip, timeout: 60_000 }, async (t) => {
+test("what the generator says it sent is what arrives", { skip, timeout: 300_000 }, async (t) => {
   const socket = createSocket({ type: "udp4" });
   t.after(() => void socket.close());
   socket.bind(0, "127.0.0.1");

@@ -11,6 +11,7 @@ import { ALL_SPANS } from "#model/window.ts";
 import { Random } from "#std/random.ts";
 import { commandBatch, hostileComponent, randomBatch } from "#testing/hostile-guest.ts";
 import { writeBatch } from "#testing/batch.ts";
+import { SEED } from "#testing/seed.ts";
 
 const component = hostileComponent();
 const report = new Uint32Array(5);
@@ -257,7 +258,6 @@ function neighbourTrace(slotCount: number, seed: number, misdeed?: readonly Call
   return hash.digest("hex");
 }
 
-const SEED = Number(process.env.SEED ?? 20_26_1121);
 const undisturbed = new Map([1, 2, 16].map((count) => [count, neighbourTrace(count, SEED)]));
 
 test("answers and states do not depend on how many slots there are", () => {
@@ -311,8 +311,7 @@ test(`after ${STRIKE_COUNT_MAX} strikes a tenant is quarantined until it is rele
 });
 
 test("a tenant never finds another's bytes, in any slot", () => {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
-  const random = new Random(seed);
+  const random = new Random(SEED);
   for (const slotCount of [1, 2, 3]) {
     const host = newHost(slotCount);
     const number = host.admit(component);
@@ -326,7 +325,7 @@ test("a tenant never finds another's bytes, in any slot", () => {
       host.ingest(tenant, bytes, 0, bytes.length, report, fates);
       host.release(tenant);
       const { report: answer } = host.trending(tenant, 1, "trend");
-      assert.equal(answer?.userCount, 0, `SEED=${seed} slots ${slotCount} tenant ${tenant}`);
+      assert.equal(answer?.userCount, 0, `SEED=${SEED} slots ${slotCount} tenant ${tenant}`);
     }
     assert.ok(host.stats.evictions > 50);
   }

@@ -12,6 +12,7 @@ import { openLog } from "#observe/log.ts";
 import { Random } from "#std/random.ts";
 import { Value } from "typebox/value";
 import { type Engine, startEngine } from "#engine/engine.ts";
+import { SEED } from "#testing/seed.ts";
 
 const TENANTS = 60;
 /** A multiple of every pane, so that all events lie in the same ones. */
@@ -87,10 +88,9 @@ function holds(report: Awaited<ReturnType<typeof merge>>["report"], sent: readon
 }
 
 test("a merge agrees with one stream of everything, in every window", async (t) => {
-  const seed = Date.now() & 0xffff;
-  t.diagnostic(`seed ${seed}`);
+  t.diagnostic(`SEED=${SEED}`);
   const engine = await start(t);
-  const sent = await fill(engine, seed);
+  const sent = await fill(engine, SEED);
   for (const span of ["minute", "tenMinutes", "hour", "day", "all"] as const) {
     const all = await merge(engine, { span, prefix: "t." });
     assert.equal(all.tenantCount, new Set(sent.map(({ tenant }) => tenant)).size);
@@ -107,11 +107,10 @@ test("a merge agrees with one stream of everything, in every window", async (t) 
 });
 
 test("any order and any grouping gives the same answer", async (t) => {
-  const seed = Date.now() & 0xffff;
-  t.diagnostic(`seed ${seed}`);
+  t.diagnostic(`SEED=${SEED}`);
   const engine = await start(t);
-  await fill(engine, seed);
-  const random = new Random(seed + 1);
+  await fill(engine, SEED);
+  const random = new Random(SEED + 1);
   for (const span of ["minute", "hour", "all"] as const) {
     const names = Array.from({ length: TENANTS }, (_, i) => `t.${i}`);
     const sketches = new Map<string, Uint8Array>();
@@ -125,7 +124,7 @@ test("any order and any grouping gives the same answer", async (t) => {
         .toSorted((a, b) => a.key - b.key)
         .map(({ name }) => sketches.get(name)!);
       const { report } = await merge(engine, { span, tenants: own, sketches: given });
-      assert.deepEqual(rounded(report), rounded(expected), `seed ${seed}, ${span}, ${round}`);
+      assert.deepEqual(rounded(report), rounded(expected), `SEED=${SEED}, ${span}, ${round}`);
     }
   }
 });
@@ -163,11 +162,10 @@ test("crowds are estimated, and who is in several tenants counts once", async (t
 });
 
 test("damaged, foreign and other windows' sketches are refused by their index", async (t) => {
-  const seed = Date.now() & 0xffff;
-  t.diagnostic(`seed ${seed}`);
+  t.diagnostic(`SEED=${SEED}`);
   const engine = await start(t);
-  await fill(engine, seed);
-  const random = new Random(seed);
+  await fill(engine, SEED);
+  const random = new Random(SEED);
   const good = await engine.sketch("t.1", "hour");
   const before = rounded(await merge(engine, { prefix: "t.", sketches: [good] }));
   const refusal = async (bytes: Uint8Array, span: Span = "hour") => {
@@ -182,14 +180,14 @@ test("damaged, foreign and other windows' sketches are refused by their index", 
   };
   for (let round = 0; round < 300; round++) {
     const bytes = good.slice(0, random.below(good.length));
-    assert.equal(await refusal(bytes), "sketchCorrupt", `cut to ${bytes.length}, seed ${seed}`);
+    assert.equal(await refusal(bytes), "sketchCorrupt", `cut to ${bytes.length}, SEED=${SEED}`);
   }
   for (let round = 0; round < 300; round++) {
     const bytes = good.slice();
     // From the times on: everything that the checksum covers, and the checksum.
     const at = 8 + random.below(bytes.length - 8);
     bytes[at] = bytes[at]! ^ (1 << random.below(8));
-    assert.equal(await refusal(bytes), "sketchCorrupt", `byte ${at}, seed ${seed}`);
+    assert.equal(await refusal(bytes), "sketchCorrupt", `byte ${at}, SEED=${SEED}`);
   }
   const longer = new Uint8Array(good.length + 8);
   longer.set(good);

@@ -8,8 +8,8 @@ import { type Span, SPANS } from "#model/summary.ts";
 import { Merger } from "#merger/merger.ts";
 import { Random } from "#std/random.ts";
 import { HEADER_BYTES, reseal } from "#testing/portable-sketch.ts";
+import { SEED } from "#testing/seed.ts";
 
-const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const START_MS = 1_699_920_000_000;
 
 /** Event counts and users: a quiet tenant, one with a list of users, and a crowd. */

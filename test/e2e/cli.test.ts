@@ -16,7 +16,8 @@ import OpenAI from "openai";
 const BIN = fileURLToPath(new URL("../../bin/nexuscore.mjs", import.meta.url));
 const HELP = fileURLToPath(new URL("help.golden.txt", import.meta.url));
 const COLUMNS = 80;
-const START_MS_MAX = 30_000;
+/** Ends a command that hangs; a machine may be slow, and busy. */
+const HANG_MS = 300_000;
 
 type Ended = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
@@ -30,7 +31,7 @@ async function run(
     NEXUSCORE_DATA_DIR: ":memory:",
     ...environment,
   };
-  const options = { env, cwd: tmpdir(), timeout: START_MS_MAX };
+  const options = { env, cwd: tmpdir(), timeout: HANG_MS };
   try {
     const ended = await promisify(execFile)(process.execPath, [BIN, ...args], options);
     return { code: 0, ...ended };

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { MergeAnswer } from "#model/merge-answer.ts";
 import type { Problem } from "#model/problem.ts";
 import { Random } from "#std/random.ts";
+import { SEED } from "#testing/seed.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/nexuscore.mjs", import.meta.url));
 const SHARD_COUNT = "2";
@@ -54,9 +55,8 @@ async function fill(url: string, random: Random, name: string): Promise<Sent[]> 
 }
 
 test("sketches of another process merge with the tenants of this one", async (t) => {
-  const seed = Date.now() & 0xffff;
-  t.diagnostic(`seed ${seed}`);
-  const random = new Random(seed);
+  t.diagnostic(`SEED=${SEED}`);
+  const random = new Random(SEED);
   const [here, there] = await Promise.all([serve(t), serve(t)]);
   const sent = [...(await fill(here, random, "here")), ...(await fill(there, random, "there"))];
   const sketches: string[] = [];
