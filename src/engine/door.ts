@@ -1,12 +1,15 @@
 /** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
 import type { EventErrorCode } from "#model/event-error.ts";
+import type { EndedCall, LlmStats, TenantLimits, TenantLlmUsage } from "#llm/protocol.ts";
+import type { Job } from "#model/consultation.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/moderation.ts";
 import type { PolicyRecord } from "#model/policy.ts";
+import type { PromptPart } from "#model/prompt-parts.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
-import type { ModerationOutcome } from "#model/verdict.ts";
+import type { ModerationOutcome, PendingReview } from "#model/verdict.ts";
 import type { WarningCode } from "#model/warning.ts";
 import type { Window } from "#model/window.ts";
 
@@ -51,6 +54,9 @@ export type VerdictListener = (
   leavesTrace: boolean,
 ) => void;
 
+/** Resolves once they are where they outlive the process. */
+export type KeepPending = (pending: readonly PendingReview[]) => Promise<void>;
+
 export type ShardStats = {
   readonly shard: number;
   readonly tenantCount: number;
@@ -79,9 +85,35 @@ export type ModerationStats = {
   readonly imageBytes: number;
   /** Turns by Outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
+  readonly reviews: ReviewStats;
   /** Quantiles of the time a message takes to be judged, slot miss included, microseconds. */
   readonly judgeUs: { readonly p50: number; readonly p99: number; readonly p999: number };
 };
+
+/** Messages about which an upstream was asked. */
+export type ReviewStats = {
+  readonly begunCount: number;
+  readonly endedCount: number;
+  /** Of those ended: without an answer of the upstream. */
+  readonly degradedCount: number;
+  readonly openCount: number;
+};
+
+/** The upstream language models, where some are configured. */
+export interface LlmDoor {
+  /** Since the start; of a gateway that began anew, since then. */
+  stats(): Promise<LlmStats>;
+  usage(tenant: string): Promise<TenantLlmUsage>;
+  /** They hold until the engine ends, also for a gateway that begins anew. */
+  putLimits(tenant: string, limits: TenantLimits): void;
+  /** Always ends: with the upstream's answer, or with why there is none. */
+  ask(
+    tenant: string,
+    job: Job,
+    parts: readonly PromptPart[],
+    waitMsMax: number,
+  ): Promise<EndedCall>;
+}
 
 /** Every method that fails does so with a `Problem` (model/problem.ts). */
 export interface EngineDoor {
@@ -139,6 +171,8 @@ export interface EngineDoor {
   /** What is returned ends it. */
   onVerdict(listener: VerdictListener): () => void;
   stats(): readonly ShardStats[];
+  /** Undefined: no upstream is configured. */
+  readonly llm: LlmDoor | undefined;
   /** Whether events are taken now. */
   readonly ready: boolean;
   /** Takes nothing new, finishes what was taken, ends the shards. */

@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts";
 import type { StageHandle } from "#kernel/stage.ts";
+import type { LlmSettings } from "#llm/settings.ts";
 import { Merger } from "#merger/merger.ts";
 import { BODY_BYTES_MAX, LINE_BYTES_MAX, REQUESTS_WAITING_MAX } from "#model/limits.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
@@ -30,6 +31,8 @@ import {
 } from "#shard/protocol.ts";
 import type {
   EngineDoor,
+  KeepPending,
+  LlmDoor,
   Offer,
   OfferAnswer,
   ShardStats,
@@ -68,6 +71,13 @@ export type EngineSettings = {
   readonly classifier?: ClassifierHandle;
   /** Where datagrams become sums; its shards are these. */
   readonly stage?: StageHandle | undefined;
+  /** Upstream language models; left out: nothing is ever asked of one. */
+  readonly llm?: LlmSettings | undefined;
+  /**
+   * Keeps the embedded verdicts on messages about which an upstream is asked, before anybody is
+   * answered. Its failures are counted and told, and hold nothing up.
+   */
+  readonly keepPending?: KeepPending | undefined;
 };
 
 type Components = {
@@ -95,6 +105,7 @@ export async function startEngine(settings: EngineSettings): Promise<Engine> {
 
 export class Engine implements EngineDoor {
   readonly started: Promise<unknown>;
+  readonly llm: LlmDoor | undefined;
   readonly #shards: ShardThread[];
   readonly #splitter: Splitter;
   readonly #waiting = new Waiting();

@@ -141,6 +141,12 @@ export class ShardThread {
         slotMissCount: counters.get("judgeSlotMissCount"),
         imageBytes: counters.get("judgeImageBytes"),
         outcomes: byOutcome(counters.judgeOutcomes),
+        reviews: {
+          begunCount: counters.get("reviewsBegun"),
+          endedCount: counters.get("reviewsEnded"),
+          degradedCount: counters.get("reviewsDegraded"),
+          openCount: counters.get("reviewsBegun") - counters.get("reviewsEnded"),
+        },
         judgeUs: quantilesUs(counters.judgements),
       },
     };

@@ -1,4 +1,5 @@
 /** Messages to be judged and the verdicts on them: the shapes of wit/moderator.wit. */
+import type { ConsultationFailure } from "./consultation.ts";
 
 /** In the order of the WIT: scores, thresholds and the bits of a mask stand in it. */
 export const CATEGORIES = [
@@ -154,6 +155,18 @@ export type Verdict = {
   /** Name and version of what judged, e.g. `nexuscore-embedded-1+9f2c41d07a3e.51b07c2d`. */
   readonly model: string;
   readonly asOfMs: number;
-  /** Something that would have judged better could not; always false without an upstream. */
+  /** An upstream was to be asked, and its answer is not in here; always false without one. */
   readonly degraded: boolean;
+  /** What became of asking it; left out where it was not to be asked. */
+  readonly upstream?: VerdictUpstream | undefined;
+};
+
+export type VerdictUpstream = {
+  readonly outcome: "answered" | "cached" | ConsultationFailure;
+  /** More on an outcome that is a failure. */
+  readonly detail: string | undefined;
+  /** Of the upstream, as the operator names it. */
+  readonly model: string;
+  /** From the embedded verdict to the end of this one. */
+  readonly waitMs: number;
 };

@@ -19,6 +19,19 @@ export type ModerationOutcome =
   | { readonly verdict: Verdict }
   | { readonly problem: { readonly code: ProblemCode; readonly detail: string } };
 
+/**
+ * The embedded verdict on a message about which an upstream is being asked. Should the process end
+ * before the upstream did, it is what is known of the message.
+ */
+export type PendingReview = {
+  readonly verdict: Verdict;
+  /** Undefined: it must not be stored. */
+  readonly text: string | undefined;
+  /** False: nothing at all of it may be kept beyond the review's end. */
+  readonly leavesTrace: boolean;
+  readonly atMs: number;
+};
+
 /** A report, and what else a verdict says. */
 export type Judgement = {
   readonly report: VerdictReport;

@@ -228,6 +228,10 @@ const COUNTERS = [
   "judgeSlotHitCount",
   "judgeSlotMissCount",
   "judgeImageBytes",
+  "reviewsBegun",
+  "reviewsEnded",
+  /** Of those ended: without an answer of the upstream. */
+  "reviewsDegraded",
 ] as const;
 
 type Counter = (typeof COUNTERS)[number];

@@ -3,7 +3,14 @@
  * what the door's comments promise. `failNext` makes the next call fail with a problem.
  */
 import assert from "node:assert/strict";
-import type { EngineDoor, Offer, OfferAnswer, ShardStats, TenantList } from "#engine/door.ts";
+import type {
+  EngineDoor,
+  LlmDoor,
+  Offer,
+  OfferAnswer,
+  ShardStats,
+  TenantList,
+} from "#engine/door.ts";
 import type { VerdictListener } from "#engine/door.ts";
 import { Merges } from "#engine/merges.ts";
 import { ERRORS_LISTED_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
@@ -68,6 +75,8 @@ const SLICE_TENANTS = 2;
 export class FakeEngine implements EngineDoor {
   ready = true;
   stopped = false;
+  /** For tests to set. */
+  llm: LlmDoor | undefined;
   /** What was offered, in order. */
   readonly offers: Offer[] = [];
   trendingCalls = 0;
@@ -299,6 +308,7 @@ export class FakeEngine implements EngineDoor {
           slotMissCount: 0,
           imageBytes: 0,
           outcomes: { ok: 0 },
+          reviews: { begunCount: 0, endedCount: 0, degradedCount: 0, openCount: 0 },
           judgeUs: { p50: 0, p99: 0, p999: 0 },
         },
       },
