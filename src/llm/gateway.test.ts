@@ -223,7 +223,7 @@ test("an upstream that says when to come back is left alone until then", async (
   assert.deepEqual([bench.toxicityOf(first), bench.toxicityOf(second)], [0.1, 0.1]);
 });
 
-test("a call ends at its deadline, whether it waits or was sent, and frees its connection", async () => {
+test("a call ends at its deadline, waiting or sent, and frees its connection", async () => {
   const bench = new Bench({ exchangeCountMax: 1 });
   const [sent, waiting] = [bench.ask("a"), bench.ask("b", { tenant: 1 })];
   await bench.tick();
@@ -388,7 +388,7 @@ test("one tenant whose calls fail does not shut the upstream for the others", as
   assert.equal(bench.toxicityOf(other), 0.1);
 });
 
-test("who cancels and asks while told of an end hurts nobody, and gets no one else's answer", async () => {
+test("who cancels and asks while told of an end hurts nobody, gets nobody's answer", async () => {
   const asked: number[] = [];
   const ends = new Map<number, CallEnd>();
   const bench: Bench = new Bench({

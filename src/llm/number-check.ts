@@ -41,8 +41,10 @@ export function numberBeyond(text: string, record: readonly string[]): string | 
 
 type Quantity = { readonly value: number | string; readonly said: string };
 
-const QUANTITY =
-  /(?<number>[-−]?\p{Nd}+(?:[.,'’\u00a0\u202f](?=\p{Nd})\p{Nd}+)*)(?<scale>[kKMB](?!\p{L}))?(?<percent>\s?[%٪％])?|(?<word>\p{L}+)|(?<other>[\p{No}\p{Nl}])/gu;
+const NUMBER = /(?<number>[-−]?\p{Nd}+(?:[.,'’\u00a0\u202f](?=\p{Nd})\p{Nd}+)*)/u;
+const BEHIND = /(?<scale>[kKMB](?!\p{L}))?(?<percent>\s?[%٪％])?/u;
+const OTHERS = /(?<word>\p{L}+)|(?<other>[\p{No}\p{Nl}])/u;
+const QUANTITY = new RegExp(`${NUMBER.source}${BEHIND.source}|${OTHERS.source}`, "gu");
 
 function* quantitiesOf(text: string): Generator<Quantity> {
   for (const match of text.normalize("NFKC").matchAll(QUANTITY)) {

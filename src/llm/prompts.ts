@@ -1,4 +1,4 @@
-/** What the upstream is told of each job. Nothing in it is a tenant's, so it is the same for all. */
+/** What the upstream is told of each job. Nothing of it is a tenant's: it is the same for all. */
 import type { Job } from "#model/consultation.ts";
 import { CATEGORIES } from "#model/moderation.ts";
 import { FENCE_INSTRUCTIONS } from "./fence.ts";
@@ -12,7 +12,7 @@ const TASKS: Readonly<Record<Job, string>> = {
   moderation: [
     "You judge messages of an online community, each in the light of what was said before it.",
     `Score every one of ${CATEGORIES.join(", ")} from 0 (not at all) to 1 (beyond doubt).`,
-    "Quoting, reporting or discussing something is not doing it. Friendly teasing is not an insult.",
+    "Quoting, reporting or discussing something is not doing it. Friendly teasing is no insult.",
     "harmfulReply: the message agrees with, encourages or worsens something harmful said before.",
     "reason: one sentence, in English, for the moderators; it quotes nothing.",
   ].join("\n"),

@@ -1,7 +1,9 @@
 /**
  * The door of the gateway's thread. Each shard has a port to it, and the engine has one; on every
- * port the caller numbers its calls itself. Calls of a step go in one message, and so do the ends of
- * a tick: a message costs ten times what a call in it costs. Who may be asleep is woken by its ring.
+ * port the caller numbers its calls itself. Calls of a step go in one message, and so do the ends
+ * of a tick: a message costs ten times what a call in it costs. Bytes should lie in buffers of
+ * their own, or all of a message in one: what is posted is the whole buffer behind a view. Who may
+ * be asleep is woken by its ring.
  */
 import type { MessagePort } from "node:worker_threads";
 import type { ConsultationFailure, Job, TokenUsage } from "#model/consultation.ts";
@@ -45,6 +47,16 @@ export type EndMessage = { readonly type: "ends"; readonly ends: readonly EndedC
 export type TenantLimits = {
   readonly budget?: BudgetLimits | undefined;
   readonly runningMax?: number | undefined;
+  /** What was spent of the day's money, as `TenantSpending` said; undefined: as it is. */
+  readonly spent?: Omit<TenantSpending, "tenant"> | undefined;
+};
+
+/** To be kept over a restart: the day's money is not there again because the process is. */
+export type TenantSpending = {
+  readonly tenant: string;
+  /** Millionths that are taken of the day's budget; they come back evenly from then on. */
+  readonly spentMicros: number;
+  readonly atMs: number;
 };
 
 /** From the engine to the thread, beside calls. `ask` numbers answers of another kind. */
@@ -54,6 +66,8 @@ export type ControlMessage =
   | { readonly type: "limits"; readonly tenant: string; readonly limits: TenantLimits }
   | { readonly type: "stats"; readonly request: number }
   | { readonly type: "usage"; readonly request: number; readonly tenant: string }
+  /** Of whom it changed since it was asked last. */
+  | { readonly type: "spending"; readonly request: number }
   | { readonly type: "stop" };
 
 /** From the thread to the engine, beside ends. */
@@ -62,6 +76,11 @@ export type GatewayMessage =
   | { readonly type: "ready" }
   | { readonly type: "stats"; readonly request: number; readonly stats: LlmStats }
   | { readonly type: "usage"; readonly request: number; readonly usage: TenantLlmUsage }
+  | {
+      readonly type: "spending";
+      readonly request: number;
+      readonly spending: readonly TenantSpending[];
+    }
   | { readonly type: "stopped" };
 
 /** What the thread is started with. */

@@ -18,7 +18,8 @@ function check(content: unknown, problem: RegExp): void {
 }
 
 test("an answer of the schema about every case is read, in any order", () => {
-  const content = ` \n${JSON.stringify({ answers: [judgement(IDS[1]!, 1), judgement(IDS[0]!)] })}\n`;
+  const answers = [judgement(IDS[1]!, 1), judgement(IDS[0]!)];
+  const content = ` \n${JSON.stringify({ answers })}\n`;
   const reading = readAnswers("moderation", content, IDS);
   assert.ok("answers" in reading);
   assert.equal(reading.answers.get(IDS[1]!)!.scores.toxicity, 1);

@@ -137,7 +137,8 @@ export class Upstream {
   }
 
   #bodyOf({ fixed, user, tokensMax }: ChatRequest): string {
-    return `${this.#common},"max_tokens":${tokensMax},${fixed},{"role":"user","content":${JSON.stringify(user)}}]}`;
+    const message = `{"role":"user","content":${JSON.stringify(user)}}`;
+    return `${this.#common},"max_tokens":${tokensMax},${fixed},${message}]}`;
   }
 }
 
