@@ -1,6 +1,12 @@
 /** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
 import type { EventErrorCode } from "#model/event-error.ts";
-import type { EndedCall, LlmStats, TenantLimits, TenantLlmUsage } from "#llm/protocol.ts";
+import type {
+  EndedCall,
+  LlmStats,
+  TenantLimits,
+  TenantLlmUsage,
+  TenantSpending,
+} from "#llm/protocol.ts";
 import type { Job } from "#model/consultation.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/moderation.ts";
@@ -106,6 +112,8 @@ export interface LlmDoor {
   usage(tenant: string): Promise<TenantLlmUsage>;
   /** They hold until the engine ends, also for a gateway that begins anew. */
   putLimits(tenant: string, limits: TenantLimits): void;
+  /** Of whom the day's money changed since it was asked last; given back in `putLimits`. */
+  spending(): Promise<readonly TenantSpending[]>;
   /** Always ends: with the upstream's answer, or with why there is none. */
   ask(
     tenant: string,
