@@ -107,6 +107,8 @@ export type ReviewStats = {
 
 /** The upstream language models, where some are configured. */
 export interface LlmDoor {
+  /** Of the jobs that have an upstream. */
+  readonly models: Readonly<Partial<Record<Job, string>>>;
   /** Since the start; of a gateway that began anew, since then. */
   stats(): Promise<LlmStats>;
   usage(tenant: string): Promise<TenantLlmUsage>;
