@@ -61,12 +61,13 @@ function run(settings: ShardSettings): void {
   });
   post({ type: "ready" });
   while (!ring.stopping || ring.bytesUsed > 0 || shard.draining) {
+    ring.look();
     const answers = shard.step(Date.now());
     // Before the answers: who is told of a request's events has been told of their verdicts.
     const verdicts = shard.takeVerdicts();
     if (verdicts.length > 0) post({ type: "verdicts", json: JSON.stringify(verdicts) });
     if (answers.length > 0) post({ type: "answers", answers });
-    if (ring.bytesUsed === 0 && !shard.draining) ring.wait(idleMs);
+    if (ring.bytesUsed === 0 && !shard.draining && !ring.stopping) ring.wait(idleMs);
   }
   post({ type: "stopped" });
 }

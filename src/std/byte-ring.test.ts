@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { SEED } from "#testing/seed.ts";
-import { createRing, RingReader, RingWriter } from "./byte-ring.ts";
+import { createRing, RingReader, RingWriter, wakeRing } from "./byte-ring.ts";
 import { Random } from "./random.ts";
 
 test("a ring delivers every record, in order, through thousands of laps", () => {
@@ -98,4 +98,28 @@ test("a full ring refuses, and takes again once the reader has freed", () => {
   assert(reader.next());
   reader.release();
   assert.notEqual(writer.reserve(1, 40), -1);
+});
+
+test("what comes after a look ends the wait that follows, so that no wake is slept through", () => {
+  const buffer = createRing(1024);
+  const writer = new RingWriter(buffer);
+  const reader = new RingReader(buffer);
+  const wakes = [
+    () => wakeRing(buffer),
+    () => writer.wake(),
+    () => {
+      writer.reserve(1, 8);
+      writer.publish();
+    },
+    () => writer.stop(),
+  ];
+  for (const wake of wakes) {
+    reader.look();
+    assert.equal(reader.wait(0), false, "nothing has come");
+    wake();
+    assert(reader.wait(60_000));
+    assert(reader.wait(60_000), "until it looks again");
+    reader.look();
+    assert.equal(reader.wait(0), false);
+  }
 });

@@ -2,12 +2,17 @@
  * One writer, one reader, variable records, over a SharedArrayBuffer.
  *
  *   control (Int32)   0 head: units read so far     1 tail: units written so far     2 stop flag
+ *                     3 wakes so far: what a reader that has nothing to do sleeps on
  *   data              records { u32 bytes of the record, u32 kind, payload }, each a multiple of
  *                     8 bytes; a record never wraps: the rest of the ring is skipped by a pad.
  *
  * Positions count units of 8 bytes modulo 2^32, so the ring may be up to 16 GiB and head === tail
  * always means empty. The writer publishes with an atomic store of the tail after the bytes are in
  * place; the reader frees with an atomic store of the head. Nothing is allocated per record.
+ *
+ * Whoever has something for the reader that is not in the ring wakes it (`wakeRing`). Each wake is
+ * counted, and the reader sleeps only while the count is what it was when it began to look around:
+ * so none is lost between its last look and its sleep.
  */
 import assert from "node:assert/strict";
 
@@ -16,6 +21,7 @@ const CONTROL_BYTES = 64;
 const HEAD = 0;
 const TAIL = 1;
 const STOP = 2;
+const WAKES = 3;
 
 export const RECORD_HEADER_BYTES = 8;
 const KIND_PAD = 0xffffffff;
@@ -24,6 +30,16 @@ export function createRing(bytes: number): SharedArrayBuffer {
   assert(bytes % UNIT_BYTES === 0);
   assert(Math.log2(bytes) % 1 === 0, "a ring is a power of two of bytes");
   return new SharedArrayBuffer(CONTROL_BYTES + bytes);
+}
+
+/** Lets the reader of a ring look around, from any thread; nothing is written. */
+export function wakeRing(buffer: SharedArrayBuffer): void {
+  wakeReader(new Int32Array(buffer, 0, CONTROL_BYTES / 4));
+}
+
+function wakeReader(control: Int32Array): void {
+  Atomics.add(control, WAKES, 1);
+  Atomics.notify(control, WAKES);
 }
 
 /** What both ends share: the views, and how full the ring is. */
@@ -88,19 +104,18 @@ export class RingWriter extends Ring {
     assert(this.#reservedUnits > 0);
     Atomics.store(this.control, TAIL, (this.control[TAIL]! + this.#reservedUnits) | 0);
     this.#reservedUnits = 0;
-    Atomics.notify(this.control, TAIL);
+    wakeReader(this.control);
   }
 
   /** Lets a sleeping reader look around; nothing is written. */
   wake(): void {
-    Atomics.notify(this.control, TAIL);
+    wakeReader(this.control);
   }
 
   /** Tells the reader that nothing follows. */
   stop(): void {
     Atomics.store(this.control, STOP, 1);
-    // The reader sleeps on the tail; it looks at the flag whenever it wakes.
-    Atomics.notify(this.control, TAIL);
+    wakeReader(this.control);
   }
 
   #writeHeader(offset: number, units: number, kind: number): void {
@@ -114,6 +129,12 @@ export class RingReader extends Ring {
   kind = 0;
   payloadOffset = 0;
   #recordUnits = 0;
+  #wakes = 0;
+
+  /** Begins to look around: whatever comes or wakes from here on ends the next `wait`. */
+  look(): void {
+    this.#wakes = Atomics.load(this.control, WAKES);
+  }
 
   /** Finds the next record; false when the ring is empty. Free it with `release`. */
   next(): boolean {
@@ -137,9 +158,11 @@ export class RingReader extends Ring {
     this.#recordUnits = 0;
   }
 
-  /** Blocks the thread until something is written, the writer stops, or the time is over. */
-  wait(timeoutMs: number): void {
-    const head = this.control[HEAD]!;
-    if (!this.stopping) Atomics.wait(this.control, TAIL, head, timeoutMs);
+  /**
+   * Blocks the thread until something is written, the writer stops, or anybody wakes it, since the
+   * last `look`; false: the time is over.
+   */
+  wait(timeoutMs: number): boolean {
+    return Atomics.wait(this.control, WAKES, this.#wakes, timeoutMs) !== "timed-out";
   }
 }
