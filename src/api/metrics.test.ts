@@ -41,6 +41,7 @@ const TELEMETRY: KernelTelemetry = {
     thread(3, "shard-1", "shard"),
     thread(4, "node-V8Worker", "v8"),
     thread(5, "node-V8Worker", "v8"),
+    thread(7, "llm", "llm"),
     thread(6, 'any"name\\', "other"),
   ],
   untrackedThreads: 0,
@@ -106,6 +107,8 @@ test("metrics: process, engine and kernel, in the format of Prometheus", async (
   assert.equal(samples.get('nexuscore_kernel_program_running{program="tlbFlushes"}'), 0);
   assert.equal(samples.get('nexuscore_thread_cpu_seconds_total{thread="shard-1"}'), 2);
   assert.equal(samples.get('nexuscore_thread_cpu_seconds_total{thread="v8"}'), 4, "two are summed");
+  const waits = 'nexuscore_thread_off_cpu_seconds_total{thread="llm"}';
+  assert.equal(samples.get(waits), 1, "waiting for a model is told apart");
   assert.equal(samples.get('nexuscore_thread_switches_total{thread="io",kind="forced"}'), 2);
   assert.equal(samples.get('nexuscore_tlb_flushes_total{reason="taskSwitch"}'), 3);
   assert.equal(samples.get('nexuscore_system_calls_total{call="futex"}'), 9);

@@ -1,5 +1,6 @@
 /** The command line: what can be called, how it is explained, and with which code it ends. */
-import { ConfigError, loadConfig, type LoadedConfig } from "#config/load.ts";
+import { ConfigError } from "#config/config-error.ts";
+import { loadConfig, type LoadedConfig } from "#config/load.ts";
 import { printConfig, printDefaults } from "#config/print.ts";
 import {
   allowedWords,
@@ -7,6 +8,8 @@ import {
   OPTION_NAMES,
   optionSpec,
   type OptionName,
+  UNLIMITED,
+  writtenValue,
 } from "#config/options.ts";
 import { SUMMARY_LIMIT_DEFAULT } from "#model/limits.ts";
 import { REVIEW_STATES } from "#model/review.ts";
@@ -397,13 +400,15 @@ function addConfig(program: Command): void {
     .addHelpText("after", example("nexuscore config print --default > nexuscore.yaml"))
     .action((options: ConfigFlags & { default?: boolean; json?: boolean }) => {
       if (options.default === true) {
-        const defaults = OPTION_NAMES.map((name) => [name, defaultOf(name)]);
+        const defaults = OPTION_NAMES.map((name) => [name, writtenValue(defaultOf(name))]);
         if (options.json === true) printJson(Object.fromEntries(defaults));
         else print(printDefaults());
         return;
       }
       const loaded = configOf(options);
-      if (options.json === true) printJson(loaded);
+      const { config } = loaded;
+      const values = OPTION_NAMES.map((name) => [name, writtenValue(config[name])]);
+      if (options.json === true) printJson({ ...loaded, config: Object.fromEntries(values) });
       else print(printConfig(loaded));
     });
   withConfig(command, OPTION_NAMES);
@@ -437,16 +442,39 @@ function withConfig(command: Command, names: readonly OptionName[]): Command {
   for (const name of names) {
     const spec = optionSpec(name);
     const shown = spec.defaultWords ?? shownValue(spec.kind, defaultOf(name));
-    const value = { integer: "number", bytes: "bytes", text: "text", choice: "name" }[spec.kind];
+    const value = VALUE_WORDS[spec.kind];
     const sentence = spec.sentence.replace(/\.$/, "");
-    const choices = spec.kind === "choice" ? `: ${allowedWords(name)}` : "";
+    const isChoice = spec.kind === "choice" || spec.kind === "list";
+    const choices = isChoice ? `: ${allowedWords(name)}` : "";
     const words = `${sentence}${choices} (default: ${shown})`;
-    command.addOption(new Option(`${spec.flag} <${value}>`, words));
+    const option = new Option(`${spec.flag} <${value}>`, words);
+    // Those of one job are as many again thrice, and one line says that they are there.
+    command.addOption(spec.follows === undefined ? option : option.hideHelp());
   }
+  if (names.includes("llmBaseUrl")) command.addHelpText("after", LLM_HELP);
   return command;
 }
 
+const VALUE_WORDS = {
+  integer: "number",
+  decimal: "number",
+  bound: "number",
+  bytes: "bytes",
+  text: "text",
+  choice: "name",
+  list: "names",
+  url: "url",
+  object: "json",
+} as const;
+
+const LLM_HELP = `
+What names an upstream may differ by job: --llm-tldr-model, --llm-rolling-model
+and so on; nexuscore config print --default lists them all. The key is never a
+flag: set NEXUSCORE_LLM_API_KEY, or name a file with --llm-api-key-file.`;
+
 function shownValue(kind: string, value: number | string): string {
+  if (value === "") return "none";
+  if (value === Infinity) return UNLIMITED;
   return kind === "bytes" ? formatBytes(Number(value)).replace(" ", "") : String(value);
 }
 

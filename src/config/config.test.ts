@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ConfigError, loadConfig, parseFile } from "./load.ts";
+import { ConfigError } from "./config-error.ts";
+import { loadConfig, parseFile } from "./load.ts";
 import { defaultOf, OPTION_NAMES, optionSpec } from "./options.ts";
 import { printConfig, printDefaults } from "./print.ts";
 

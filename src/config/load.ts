@@ -1,8 +1,12 @@
 /**
  * Reads the options: YAML file < environment < flags. Errors name place, value and what is right.
  */
+import { readFileSync } from "node:fs";
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { ConfigError } from "./config-error.ts";
+import { checkLlmOptions } from "./llm-checks.ts";
+import { KEY_VARIABLE, keysSet } from "./llm-keys.ts";
 import {
-  allowedWords,
   defaultOf,
   isOptionName,
   OPTION_NAMES,
@@ -10,27 +14,9 @@ import {
   type Config,
   type OptionName,
 } from "./options.ts";
-import { readFileSync } from "node:fs";
-import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import { parseValue } from "./values.ts";
 
 export const CONFIG_FILE_DEFAULT = "./nexuscore.yaml";
-
-export type ConfigErrorCode =
-  | "configFileUnreadable"
-  | "configSyntax"
-  | "configUnknown"
-  | "configType"
-  | "configRange";
-
-export class ConfigError extends Error {
-  readonly code: ConfigErrorCode;
-
-  constructor(code: ConfigErrorCode, message: string) {
-    super(message);
-    this.name = "ConfigError";
-    this.code = code;
-  }
-}
 
 export type ConfigSources = {
   /** The file of --config; undefined: CONFIG_FILE_DEFAULT if it is there. */
@@ -44,6 +30,8 @@ export type ConfigSources = {
 export type LoadedConfig = {
   readonly config: Config;
   readonly origins: Readonly<Record<OptionName, string>>;
+  /** Variables that hold a key. What they hold is in no message and in no print. */
+  readonly keysSet: readonly string[];
 };
 
 export function loadConfig(sources: ConfigSources): LoadedConfig {
@@ -64,7 +52,19 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     const raw = sources.flags[name];
     if (raw !== undefined) set(name, raw, optionSpec(name).flag);
   }
-  return { config: values as Config, origins: origins as Record<OptionName, string> };
+  for (const name of OPTION_NAMES) {
+    const { follows } = optionSpec(name);
+    if (follows === undefined || origins[name] !== "default") continue;
+    values[name] = values[follows]!;
+    if (origins[follows] !== "default") origins[name] = `as ${follows}`;
+  }
+  const loaded = {
+    config: values as Config,
+    origins: origins as Record<OptionName, string>,
+    keysSet: keysSet(sources.environment),
+  };
+  checkLlmOptions(loaded);
+  return loaded;
 }
 
 type FileEntry = { readonly name: OptionName; readonly raw: unknown; readonly origin: string };
@@ -105,54 +105,17 @@ export function parseFile(path: string, text: string): FileEntry[] {
     const name = String(keyNode?.value);
     const place = at(keyNode?.range?.[0] ?? 0);
     if (!isOptionName(name)) throw unknownOption(name, place);
-    const raw = isScalar(value) ? value.value : undefined;
-    const origin = isScalar(value) ? at(value.range?.[0] ?? 0) : place;
-    return { name, raw, origin };
+    const node = isNode(value) ? value : undefined;
+    const raw: unknown = isScalar(node) ? node.value : node?.toJS(document);
+    return { name, raw, origin: at(node?.range?.[0] ?? keyNode?.range?.[0] ?? 0) };
   });
 }
 
 function unknownOption(name: string, place: string): ConfigError {
+  if (/^llm\w*Key$/.test(name)) {
+    const message = `${place}: a key is not kept in this file; set ${KEY_VARIABLE}, or ${name}File.`;
+    return new ConfigError("configUnknown", message);
+  }
   const known = OPTION_NAMES.join(", ");
   return new ConfigError("configUnknown", `${place}: ${name} is no option; known: ${known}.`);
-}
-
-const BYTE_UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  B: 1,
-  KIB: 1024,
-  MIB: 1024 ** 2,
-  GIB: 1024 ** 3,
-};
-
-function parseValue(name: OptionName, raw: unknown, origin: string): number | string {
-  const spec = optionSpec(name);
-  const shown = raw === undefined || raw === null ? "not set" : JSON.stringify(raw);
-  const fail = (code: ConfigErrorCode): never => {
-    const message = `${origin}: ${name} is ${shown}; use ${allowedWords(name)}.`;
-    throw new ConfigError(code, message);
-  };
-  if (spec.kind === "text") {
-    return typeof raw === "string" && raw !== "" ? raw : fail("configType");
-  }
-  if (spec.kind === "choice") {
-    return typeof raw === "string" && spec.choices?.includes(raw) ? raw : fail("configRange");
-  }
-  const value = spec.kind === "bytes" ? parseBytes(raw) : parseInteger(raw);
-  if (value === undefined) return fail("configType");
-  if (value < (spec.min ?? -Infinity)) return fail("configRange");
-  if (value > (spec.max ?? Infinity)) return fail("configRange");
-  return value;
-}
-
-function parseInteger(raw: unknown): number | undefined {
-  if (typeof raw === "number") return Number.isSafeInteger(raw) ? raw : undefined;
-  if (typeof raw !== "string" || !/^-?\d[\d_]*$/.test(raw)) return undefined;
-  return Number(raw.replaceAll("_", ""));
-}
-
-function parseBytes(raw: unknown): number | undefined {
-  if (typeof raw === "number") return parseInteger(raw);
-  const match = typeof raw === "string" ? /^(\d+) ?([KMG]iB|B)?$/i.exec(raw) : null;
-  const unit = match === null ? undefined : BYTE_UNITS[(match[2] ?? "").toUpperCase()];
-  return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
 }

@@ -1,20 +1,8 @@
 /** Every option, once: types, flags, environment, help and the printed defaults come from here. */
 import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { availableParallelism } from "node:os";
-
-export type OptionSpec = {
-  readonly kind: "integer" | "bytes" | "text" | "choice";
-  readonly environment: string;
-  readonly flag: string;
-  readonly unit?: string;
-  readonly default: number | string | (() => number);
-  /** In words, where the default depends on the machine. */
-  readonly defaultWords?: string;
-  readonly min?: number;
-  readonly max?: number;
-  readonly choices?: readonly string[];
-  readonly sentence: string;
-};
+import { LLM_OPTIONS } from "./llm-options.ts";
+import type { OptionSpec } from "./option-spec.ts";
 
 const KIB = 1024;
 const GIB = KIB ** 3;
@@ -155,6 +143,7 @@ export const OPTIONS = {
     max: TENANT_COUNT_MAX,
     sentence: "Tenants that are taken; a new one beyond is refused.",
   },
+  ...LLM_OPTIONS,
   logLevel: {
     kind: "choice",
     environment: "NEXUSCORE_LOG_LEVEL",
@@ -168,7 +157,11 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 
 export type Config = {
-  readonly [Name in OptionName]: (typeof OPTIONS)[Name]["kind"] extends "integer" | "bytes"
+  readonly [Name in OptionName]: (typeof OPTIONS)[Name]["kind"] extends
+    | "integer"
+    | "bytes"
+    | "decimal"
+    | "bound"
     ? number
     : string;
 };
@@ -191,9 +184,32 @@ export function defaultOf(name: OptionName): number | string {
 /** What a value may be, in words: the end of every message about a wrong one. */
 export function allowedWords(name: OptionName): string {
   const spec = optionSpec(name);
-  if (spec.kind === "choice") return `one of ${spec.choices?.join(", ")}`;
-  if (spec.kind === "text") return "a text that is not empty";
-  const range = `${spec.min} to ${spec.max}`;
-  if (spec.kind === "bytes") return `512MiB, 4GiB or bytes from ${range}`;
-  return `an integer from ${range}`;
+  const { kind, choices = [], min, max } = spec;
+  switch (kind) {
+    case "choice":
+      return `one of ${choices.join(", ")}`;
+    case "list":
+      return `some of ${choices.join(", ")}, with commas between them`;
+    case "text":
+      return spec.mayBeEmpty === true ? "a line of text" : "a text that is not empty";
+    case "url":
+      return "an address such as http://127.0.0.1:8080/v1";
+    case "object":
+      return 'a JSON object such as {"seed": 1}';
+    case "decimal":
+      return "a number from 0 on";
+    case "bound":
+      return "a number from 0 on, or unlimited";
+    case "bytes":
+      return `512MiB, 4GiB or bytes from ${min} to ${max}`;
+    case "integer":
+      return `an integer from ${min} to ${max}`;
+  }
 }
+
+/** As it may be written in a file, or after a flag. */
+export function writtenValue(value: number | string): number | string {
+  return value === Infinity ? UNLIMITED : value;
+}
+
+export const UNLIMITED = "unlimited";

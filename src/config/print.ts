@@ -2,7 +2,14 @@
  * The options as a commented YAML file: all defaults, or what is in force and where it came from.
  */
 import type { LoadedConfig } from "./load.ts";
-import { allowedWords, defaultOf, OPTION_NAMES, optionSpec, type OptionName } from "./options.ts";
+import {
+  allowedWords,
+  defaultOf,
+  OPTION_NAMES,
+  optionSpec,
+  type OptionName,
+  writtenValue,
+} from "./options.ts";
 import { stringify } from "yaml";
 
 const HEAD = "# NexusCore options. Flags win over the environment, it wins over this file.\n\n";
@@ -22,13 +29,15 @@ export function printDefaults(): string {
   return HEAD + blocks.join("\n");
 }
 
-export function printConfig({ config, origins }: LoadedConfig): string {
-  return OPTION_NAMES.map((name) => `${line(name, config[name])} # ${origins[name]}\n`).join("");
+export function printConfig({ config, origins, keysSet }: LoadedConfig): string {
+  const keys = keysSet.map((name) => `# ${name} is set, and not shown.\n`);
+  const lines = OPTION_NAMES.map((name) => `${line(name, config[name])} # ${origins[name]}\n`);
+  return [...lines, ...keys].join("");
 }
 
 function line(name: OptionName, value: number | string): string {
-  const bytes = optionSpec(name).kind === "bytes" ? wholeUnits(Number(value)) : value;
-  return stringify({ [name]: bytes }).trimEnd();
+  const shown = optionSpec(name).kind === "bytes" ? wholeUnits(Number(value)) : writtenValue(value);
+  return stringify({ [name]: shown }, { lineWidth: 0 }).trimEnd();
 }
 
 /** 4294967296 as 4GiB; a number that is no whole unit stays as it is. */

@@ -142,6 +142,7 @@ test("threads have roles", () => {
   const roles = {
     "node-MainThread": "io",
     "shard-11": "shard",
+    llm: "llm",
     udp: "receiver",
     "libuv-worker": "libuv",
     "node-V8Worker": "v8",

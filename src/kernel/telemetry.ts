@@ -253,6 +253,7 @@ function threadNames(ids: readonly number[]): Map<number, string> {
 /** Node names its threads; Linux keeps fifteen characters of it. */
 export function roleOf(name: string): ThreadRole {
   if (/^shard-\d+$/.test(name)) return "shard";
+  if (name === "llm") return "llm";
   if (name === "udp") return "receiver";
   if (name.startsWith("node-Main") || name === "node" || name === "MainThread") return "io";
   if (name.startsWith("libuv-")) return "libuv";

@@ -25,8 +25,11 @@ export type ProgramState = {
   readonly missing: string | undefined;
 };
 
-/** `ended`: of a thread that is gone. */
-export type ThreadRole = "io" | "shard" | "receiver" | "libuv" | "v8" | "other" | "ended";
+/**
+ * `llm`: the gateway to language models, whose time off the CPU is waiting for them; nobody else
+ * waits there. `ended`: of a thread that is gone.
+ */
+export type ThreadRole = "io" | "shard" | "llm" | "receiver" | "libuv" | "v8" | "other" | "ended";
 
 /** Since the programs were attached. */
 export type ThreadTelemetry = {

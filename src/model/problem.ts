@@ -27,6 +27,7 @@ export const PROBLEMS = {
   methodNotAllowed: { status: 405, title: "Method not allowed" },
   windowOff: { status: 409, title: "The tenant does not keep this window" },
   tenantQuarantined: { status: 409, title: "The tenant is in quarantine" },
+  llmOff: { status: 409, title: "No upstream is configured" },
   reviewState: { status: 409, title: "The item is not in a state for this" },
   reviewTaken: { status: 409, title: "Somebody else has the item" },
   webhookLimit: { status: 409, title: "All webhooks of the tenant are taken" },
@@ -43,6 +44,7 @@ export const PROBLEMS = {
   shardRestarting: { status: 503, title: "A shard is restarting" },
   memoryFull: { status: 503, title: "The memory for tenants is full" },
   storeUnavailable: { status: 503, title: "The review store cannot be had" },
+  llmDown: { status: 503, title: "The gateway to the upstream is starting anew" },
   liveLimit: { status: 503, title: "All live connections are taken" },
 } as const;
 
