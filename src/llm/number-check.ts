@@ -39,26 +39,33 @@ export function numberBeyond(text: string, record: readonly string[]): string | 
   return undefined;
 }
 
-type Quantity = { readonly value: number | string; readonly said: string };
+export type Quantity = {
+  /** Of a proportion its word, of a percentage the number with its sign. */
+  readonly value: number | string;
+  readonly said: string;
+  /** Where it begins, in the text's form NFKC. */
+  readonly at: number;
+};
 
 const NUMBER = /(?<number>[-−]?\p{Nd}+(?:[.,'’\u00a0\u202f](?=\p{Nd})\p{Nd}+)*)/u;
 const BEHIND = /(?<scale>[kKMB](?!\p{L}))?(?<percent>\s?[%٪％])?/u;
 const OTHERS = /(?<word>\p{L}+)|(?<other>[\p{No}\p{Nl}])/u;
 const QUANTITY = new RegExp(`${NUMBER.source}${BEHIND.source}|${OTHERS.source}`, "gu");
 
-function* quantitiesOf(text: string): Generator<Quantity> {
+/** Of a text, in their order. */
+export function* quantitiesOf(text: string): Generator<Quantity> {
   for (const match of text.normalize("NFKC").matchAll(QUANTITY)) {
-    const [said] = match;
+    const { 0: said, index: at } = match;
     const { number, scale, percent, word, other } = match.groups!;
     if (number !== undefined) {
       const value = valueOf(number) * (SCALES[scale?.toLowerCase() ?? ""] ?? 1);
-      yield { value: percent === undefined ? value : `${value}%`, said };
+      yield { value: percent === undefined ? value : `${value}%`, said, at };
     } else if (word !== undefined) {
       const lower = word.toLowerCase();
       const value = WORDS.get(lower) ?? (PROPORTIONS.has(lower) ? lower : undefined);
       // "One" is rather a pronoun.
-      if (value !== undefined && lower !== "one") yield { value, said };
-    } else if (other !== undefined) yield { value: other, said };
+      if (value !== undefined && lower !== "one") yield { value, said, at };
+    } else if (other !== undefined) yield { value: other, said, at };
   }
 }
 
