@@ -1,18 +1,33 @@
 /**
  * The AssemblyScript side of a world: one unmanaged class a record, laid out as the canonical ABI
  * lays it out, and one exported function a function of the world, which calls the author's and
- * frees the arena when the host has read the result. The author's module exports functions and
+ * frees the arena when the host has read the result; of an async function two, one that begins a
+ * task and one that goes on with it. The author's module exports functions and
  * nothing else.
  */
 import { alignUp, alignmentOf, bytesOf, enumBytes, flatten } from "#isolate/abi-types.ts";
 import {
+  FLAT_ASYNC_PARAMETER_COUNT_MAX,
   FLAT_PARAMETER_COUNT_MAX,
   payloadOffsetOf,
   returnsThroughMemory,
+  sequenceLayout,
 } from "#isolate/abi-types.ts";
-import { postReturnName, sequenceLayout } from "#isolate/abi-types.ts";
-import type { AbiFunction, AbiType, CoreType } from "#isolate/abi-types.ts";
-import { camelCase, constantCase, type NamedType, type ResolvedWorld } from "./wit-world.ts";
+import {
+  asyncLiftName,
+  callbackName,
+  importName,
+  postReturnName,
+  taskReturnName,
+} from "#isolate/abi-types.ts";
+import type { AbiField, AbiFunction, AbiType, CoreType } from "#isolate/abi-types.ts";
+import {
+  camelCase,
+  constantCase,
+  pascalCase,
+  type NamedType,
+  type ResolvedWorld,
+} from "./wit-world.ts";
 import { WitError } from "./wit.ts";
 
 export type GuestModules = {
@@ -31,9 +46,7 @@ export function guestSource(world: ResolvedWorld, modules: GuestModules): string
   return [
     `// Generated from ${modules.witPath} by scripts/generate.ts; do not edit.`,
     `// The world \`${world.name}\` as AssemblyScript sees it. Write ${modules.author}.ts with`,
-    ...world.abi.exports.map(
-      (each) => `//   ${each.name}(${parametersOf(each)}): ${resultOf(each)}`,
-    ),
+    ...world.abi.exports.flatMap(authored),
     "// A `usize` result is the address of the record; what it points to may lie in the arena.",
     `import * as guest from "${modules.author}";`,
     `import { reset } from "${modules.arena}";`,
@@ -49,20 +62,49 @@ export function guestSource(world: ResolvedWorld, modules: GuestModules): string
  * nothing else of the world.
  */
 export function guestImportsSource(world: ResolvedWorld, witPath: string): string {
-  const declarations = world.abi.imports.map((each, index) => {
-    const [module, name] = each.coreName.split("#");
-    return [
-      ...docLines(world.importedFunctions[index]!.doc, ""),
-      `@external(${JSON.stringify(module)}, ${JSON.stringify(name)})`,
-      `export declare function ${each.name}(${parametersOf(each)}): ${resultOf(each)};`,
-      "",
-    ];
+  const imported = world.abi.imports.flatMap((each, index) => {
+    const type = each.isAsync ? asyncImportOf(each) : `(${parametersOf(each)}): ${resultOf(each)}`;
+    return external(importName(each), `${each.name}${type}`, world.importedFunctions[index]!.doc);
+  });
+  const tasks = world.abi.exports.filter(({ isAsync }) => isAsync);
+  const returns = tasks.flatMap((each) => {
+    const type = `taskReturn${pascalCase(each.name)}(${taskReturnParametersOf(each)}): void`;
+    return external(
+      taskReturnName(each.coreName),
+      type,
+      `The result of a task of \`${each.name}\`.`,
+    );
   });
   return [
     `// Generated from ${witPath} by scripts/generate.ts; do not edit.`,
     `// What the world \`${world.name}\` imports.`,
-    ...declarations.flat(),
+    ...imported,
+    ...returns,
   ].join("\n");
+}
+
+/** `coreName`: `<module>#<field>`. */
+function external(coreName: string, type: string, doc: string): string[] {
+  const [module, field] = coreName.split("#");
+  return [
+    ...docLines(doc, ""),
+    `@external(${JSON.stringify(module)}, ${JSON.stringify(field)})`,
+    `export declare function ${type};`,
+    "",
+  ];
+}
+
+/** Its result goes where `result` says; what it returns is the call's state and its handle. */
+function asyncImportOf(abiFunction: AbiFunction): string {
+  const flat = flatParameters(abiFunction, FLAT_ASYNC_PARAMETER_COUNT_MAX);
+  const result = abiFunction.result === undefined ? [] : [{ name: "result", storage: "usize" }];
+  return `(${listed([...flat, ...result])}): u32`;
+}
+
+function taskReturnParametersOf({ name, result }: AbiFunction): string {
+  if (result === undefined) return "";
+  const flat = result.kind === "record" ? flatFields(result.fields) : flatStorage(result);
+  return listed(within(flat, name, FLAT_PARAMETER_COUNT_MAX));
 }
 
 /** What the exports of the entry must be called in the core module. */
@@ -71,9 +113,10 @@ export function guestExportNames(world: ResolvedWorld): ReadonlyMap<string, stri
     ["memory", "memory"],
     ["cabi_realloc", "cabi_realloc"],
   ]);
-  for (const { name, coreName, result } of world.abi.exports) {
-    names.set(name, coreName);
-    if (returnsThroughMemory(result)) names.set(`post_${name}`, postReturnName(coreName));
+  for (const { name, coreName, isAsync, result } of world.abi.exports) {
+    names.set(name, isAsync ? asyncLiftName(coreName) : coreName);
+    if (isAsync) names.set(`${name}Callback`, callbackName(coreName));
+    else if (returnsThroughMemory(result)) names.set(`post_${name}`, postReturnName(coreName));
   }
   return names;
 }
@@ -179,8 +222,37 @@ function storageOf(type: AbiType): string {
   return type.kind.replace("s", "i");
 }
 
+/** What the author writes for a function, as comments. */
+function authored(abiFunction: AbiFunction): string[] {
+  const { name, isAsync } = abiFunction;
+  const lines = [`//   ${name}(${parametersOf(abiFunction)}): ${resultOf(abiFunction)}`];
+  return isAsync ? [...lines, `//   ${name}Callback(${CALLBACK_PARAMETERS}): u32`] : lines;
+}
+
+const CALLBACK_PARAMETERS = "event: u32, waitable: u32, state: u32";
+
+/** What a task keeps while it waits must lie in the state: the arena is forgotten between turns. */
+function asyncWrapper(abiFunction: AbiFunction, doc: string): string[] {
+  const { name } = abiFunction;
+  const turn = (head: string, call: string): string[] => [
+    `export function ${head}: u32 {`,
+    `  const code = guest.${call};`,
+    "  reset();",
+    "  return code;",
+    "}",
+    "",
+  ];
+  const names = parameterNames(abiFunction).join(", ");
+  return [
+    ...docLines(doc, ""),
+    ...turn(`${name}(${parametersOf(abiFunction)})`, `${name}(${names})`),
+    ...turn(`${name}Callback(${CALLBACK_PARAMETERS})`, `${name}Callback(event, waitable, state)`),
+  ];
+}
+
 function wrapper(abiFunction: AbiFunction, doc: string): string[] {
-  const { name, result } = abiFunction;
+  const { name, isAsync, result } = abiFunction;
+  if (isAsync) return asyncWrapper(abiFunction, doc);
   const call = `guest.${name}(${parameterNames(abiFunction).join(", ")})`;
   const head = [
     ...docLines(doc, ""),
@@ -194,13 +266,17 @@ function wrapper(abiFunction: AbiFunction, doc: string): string[] {
   return [...head, `  const result = ${call};`, "  reset();", "  return result;", "}", ""];
 }
 
-function resultOf({ result }: AbiFunction): string {
+function resultOf({ isAsync, result }: AbiFunction): string {
+  if (isAsync) return "u32";
   if (result === undefined) return "void";
   return returnsThroughMemory(result) ? "usize" : flatStorage(result)[0]!.storage;
 }
 
 function parametersOf(abiFunction: AbiFunction): string {
-  const flat = flatParameters(abiFunction);
+  return listed(flatParameters(abiFunction));
+}
+
+function listed(flat: readonly FlatParameter[]): string {
   return flat.map(({ name, storage }) => `${name}: ${storage}`).join(", ");
 }
 
@@ -210,12 +286,20 @@ function parameterNames(abiFunction: AbiFunction): string[] {
 
 type FlatParameter = { readonly name: string; readonly storage: string };
 
-function flatParameters({ name, parameters }: AbiFunction): FlatParameter[] {
-  const flat = parameters.flatMap((field) => flatStorage(field.type, field.name));
-  if (flat.length <= FLAT_PARAMETER_COUNT_MAX) return flat;
-  throw new WitError(
-    `"${name}" takes ${flat.length} flat values; use at most ${FLAT_PARAMETER_COUNT_MAX}.`,
-  );
+function flatParameters(
+  { name, parameters }: AbiFunction,
+  countMax = FLAT_PARAMETER_COUNT_MAX,
+): FlatParameter[] {
+  return within(flatFields(parameters), name, countMax);
+}
+
+function flatFields(fields: readonly AbiField[]): FlatParameter[] {
+  return fields.flatMap((field) => flatStorage(field.type, field.name));
+}
+
+function within(flat: FlatParameter[], name: string, countMax: number): FlatParameter[] {
+  if (flat.length <= countMax) return flat;
+  throw new WitError(`"${name}" takes ${flat.length} flat values; use at most ${countMax}.`);
 }
 
 /** A value as the core parameters that carry it. */

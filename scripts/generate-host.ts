@@ -80,6 +80,7 @@ function functionDeclaration(each: AbiFunction, constant: string): string {
     `export const ${constant}: AbiFunction = {`,
     `  name: "${each.name}",`,
     `  coreName: ${JSON.stringify(each.coreName)},`,
+    `  isAsync: ${each.isAsync},`,
     `  parameters: [${parameters.length === 0 ? "" : `\n${parameters.join("")}  `}],`,
     `  result: ${each.result === undefined ? "undefined" : descriptor(each.result, 1, true)},`,
     "};",

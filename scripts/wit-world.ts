@@ -26,8 +26,9 @@ const SCALARS: ReadonlySet<string> = new Set(
 );
 
 /**
- * Throws WitError for what a guest of ours cannot have: async functions, unknown types, and imports
- * of anything but functions of numbers. What a guest imports must not reach its memory.
+ * Throws WitError for what a guest of ours cannot have: unknown types, and imports of functions of
+ * anything but numbers, unless they are async. What answers at once must not reach its memory; what
+ * is asked of the host and waited for, the host itself reads and writes there.
  */
 export function resolveWorld(wit: WitPackage, worldName: string): ResolvedWorld {
   const world = wit.worlds.find(({ name }) => name === worldName);
@@ -68,10 +69,11 @@ function functionsOf(
   return { wit: functions, abi };
 }
 
-function checkImport({ name, coreName, parameters, result }: AbiFunction): void {
+function checkImport({ name, coreName, isAsync, parameters, result }: AbiFunction): void {
   if (!coreName.includes("#")) {
     throw new WitError(`"${name}" is imported alone; import an interface that has it.`);
   }
+  if (isAsync) return;
   for (const type of [...parameters.map((field) => field.type), ...(result ? [result] : [])]) {
     if (SCALARS.has(type.kind)) continue;
     throw new WitError(`"${name}" is imported with a ${type.kind}; imports are of numbers alone.`);
@@ -111,11 +113,13 @@ class Resolver {
   }
 
   function(from: WitFunction, prefix: string, scope: WitInterface | undefined): AbiFunction {
-    if (from.isAsync)
-      throw new WitError(`"${from.name}" is async; functions are synchronous here.`);
+    if (from.isAsync && scope === undefined) {
+      throw new WitError(`"${from.name}" is async and alone; put it into an interface.`);
+    }
     return {
       name: camelCase(from.name),
       coreName: `${prefix}${from.name}`,
+      isAsync: from.isAsync,
       parameters: this.#fields(from.parameters, scope),
       result: from.result && this.#type(from.result, scope),
     };

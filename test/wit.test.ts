@@ -41,14 +41,24 @@ interface things {
   flat: func(a: u8, b: s16, c: f32, d: s64, e: bool, f: temper, g: option<u32>) -> count;
   whole: func(o: inner, names: list<string>) -> outer;
   bare: func() -> result;
+  /// Takes its time.
+  wait: async func(names: list<string>, big: u64) -> inner;
+  rest: async func();
 }
 interface numbers {
   /// A number of two.
   weigh: func(row: u32, share: f64) -> u64;
   half-of: func(value: s8) -> f32;
 }
+interface oracle {
+  enum doubt { none, all }
+  /// Is answered later.
+  ask-it: async func(about: doubt, question: list<u8>) -> result<string, doubt>;
+  tell: async func(what: u64);
+}
 world wide {
   import numbers;
+  import oracle;
   export things;
   export alone: func(text: string) -> string;
 }
@@ -95,6 +105,10 @@ test("names of the core module are those of the canonical ABI", () => {
       "test:wide/things@1.2.3#whole",
       "cabi_post_test:wide/things@1.2.3#whole",
       "test:wide/things@1.2.3#bare",
+      "[async-lift]test:wide/things@1.2.3#wait",
+      "[callback][async-lift]test:wide/things@1.2.3#wait",
+      "[async-lift]test:wide/things@1.2.3#rest",
+      "[callback][async-lift]test:wide/things@1.2.3#rest",
       "alone",
       "cabi_post_alone",
     ],
@@ -132,6 +146,10 @@ export function flat(
 ): u32 { return a; }
 export function whole(big: u64, small: u32, ptr: usize, len: usize): usize { return 0; }
 export function bare(): u32 { return 0; }
+export function wait(ptr: usize, len: usize, big: u64): u32 { return 0; }
+export function waitCallback(event: u32, waitable: u32, state: u32): u32 { return 0; }
+export function rest(): u32 { return 0; }
+export function restCallback(event: u32, waitable: u32, state: u32): u32 { return 0; }
 export function alone(ptr: usize, len: usize): usize { return 0; }
 `;
 const ARENA = `
@@ -195,7 +213,8 @@ const WORLD_ERRORS: readonly { body: string; world?: string; message: RegExp }[]
   },
   { body: "world w { import i; }", message: /no interface "i"/ },
   { body: "world w { export i; }", message: /no interface "i"/ },
-  { body: "interface i { f: async func(); } world w { export i; }", message: /"f" is async/ },
+  { body: "world w { export f: async func(); }", message: /"f" is async and alone/ },
+  { body: "world w { import f: async func(); }", message: /"f" is async and alone/ },
   { body: "interface i { f: func(a: own); } world w { export i; }", message: /no type "own"/ },
   {
     body: "interface i { record r { r: r } f: func(r: r); } world w { export i; }",

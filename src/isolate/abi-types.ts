@@ -42,6 +42,8 @@ export type AbiFunction = {
   readonly name: string;
   /** As the core module exports it: `nexuscore:tenant/summarize@0.1.0#trending`. */
   readonly coreName: string;
+  /** Then the core module exports and imports it under other names; see below. */
+  readonly isAsync: boolean;
   readonly parameters: readonly AbiField[];
   readonly result: AbiType | undefined;
 };
@@ -59,10 +61,33 @@ export type CoreType = "i32" | "i64" | "f32" | "f64";
 /** Beyond these counts parameters and results travel through memory. */
 export const FLAT_PARAMETER_COUNT_MAX = 16;
 export const FLAT_RESULT_COUNT_MAX = 1;
+/** Of an async function that is imported. */
+export const FLAT_ASYNC_PARAMETER_COUNT_MAX = 4;
 
 /** Core name of the function that frees what a call returned. */
 export function postReturnName(coreName: string): string {
   return `cabi_post_${coreName}`;
+}
+
+/** What begins a task of an async function that is exported. */
+export function asyncLiftName(coreName: string): string {
+  return `[async-lift]${coreName}`;
+}
+
+/** What goes on with such a task when something it waits for has happened. */
+export function callbackName(coreName: string): string {
+  return `[callback]${asyncLiftName(coreName)}`;
+}
+
+/** What such a task imports to hand over its result; module and field, as in other imports. */
+export function taskReturnName(coreName: string): string {
+  const [module, field] = coreName.split("#");
+  return `[export]${module}#[task-return]${field}`;
+}
+
+/** How an imported function is called by the core module. */
+export function importName({ coreName, isAsync }: AbiFunction): string {
+  return isAsync ? coreName.replace("#", "#[async-lower]") : coreName;
 }
 
 export type CoreSignature = {
@@ -70,13 +95,44 @@ export type CoreSignature = {
   readonly results: readonly CoreType[];
 };
 
-/** What a core function must look like to be lifted as `abiFunction`. */
+/**
+ * What a core function must look like to be lifted as `abiFunction`. Of an async one the result is
+ * the task's code: what it waits for, or that it has ended.
+ */
 export function coreSignatureOf(abiFunction: AbiFunction): CoreSignature {
+  const { isAsync, result } = abiFunction;
   const parameters = abiFunction.parameters.flatMap(({ type }) => flatten(type));
   return {
     parameters: parameters.length > FLAT_PARAMETER_COUNT_MAX ? ["i32"] : parameters,
-    results: returnsThroughMemory(abiFunction.result) ? ["i32"] : flattenResult(abiFunction.result),
+    results: isAsync || returnsThroughMemory(result) ? ["i32"] : flattenResult(result),
   };
+}
+
+/** Event, what it happened to, and what that is now, to the task's next code. */
+export const CALLBACK_SIGNATURE: CoreSignature = {
+  parameters: ["i32", "i32", "i32"],
+  results: ["i32"],
+};
+
+/**
+ * How a core module sees a function that it imports. An async one is told where its result shall
+ * be, and answers with the state of the call.
+ */
+export function importSignatureOf(abiFunction: AbiFunction): CoreSignature {
+  if (!abiFunction.isAsync) return coreSignatureOf(abiFunction);
+  const { result } = abiFunction;
+  const flat = abiFunction.parameters.flatMap(({ type }) => flatten(type));
+  const parameters = flat.length > FLAT_ASYNC_PARAMETER_COUNT_MAX ? (["i32"] as const) : flat;
+  return {
+    parameters: result === undefined ? parameters : [...parameters, "i32"],
+    results: ["i32"],
+  };
+}
+
+/** How a task hands over its result. */
+export function taskReturnSignatureOf({ result }: AbiFunction): CoreSignature {
+  const flat = flattenResult(result);
+  return { parameters: flat.length > FLAT_PARAMETER_COUNT_MAX ? ["i32"] : flat, results: [] };
 }
 
 /** Whether the result lies behind a pointer. Only then can there be anything to free. */

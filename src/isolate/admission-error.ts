@@ -5,8 +5,10 @@ export const ADMISSION_ERROR_CODES = [
   "malformed",
   /** A core module, or not Wasm at all. */
   "notComponent",
-  /** More or less than the one core module that a component may have. */
+  /** More or less than the one core module that a component may have, or the three. */
   "moduleCount",
+  /** An import of the core module leads to something other than what its name says. */
+  "wiring",
   /** The component or its core module imports something that its world does not. */
   "importsBeyondWorld",
   /** It imports something of its world under another type. */

@@ -74,7 +74,7 @@ const REFUSALS: readonly {
   },
   {
     name: "one function in the place of another",
-    code: "malformed",
+    code: "wiring",
     edit: replacing(
       `(export "message-row" (func $message-row))`,
       `(export "message-row" (func $parameter))`,

@@ -14,12 +14,25 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { COMPONENT_BYTES_MAX } from "#model/limits.ts";
-import { coreSignatureOf, postReturnName, returnsThroughMemory } from "./abi-types.ts";
-import type { AbiFunction, AbiType, AbiWorld } from "./abi-types.ts";
+import {
+  asyncLiftName,
+  CALLBACK_SIGNATURE,
+  callbackName,
+  coreSignatureOf,
+  importName,
+  importSignatureOf,
+  postReturnName,
+  returnsThroughMemory,
+  taskReturnName,
+  taskReturnSignatureOf,
+} from "./abi-types.ts";
+import type { AbiFunction, AbiType, AbiWorld, CoreSignature } from "./abi-types.ts";
 import { AdmissionError } from "./admission-error.ts";
-import { readComponent, type Component, type LiftedFunction } from "./component.ts";
+import { BUILTINS, type Canon, type CanonOptions } from "./canons.ts";
+import { readComponent, type Component, type LiftedFunction, type Wiring } from "./component.ts";
 import type { FunctionType } from "./component-types.ts";
 import { readCoreModule, type CoreModule } from "./core-module.ts";
+import { wiringModules, withoutCustomSections } from "./wiring-modules.ts";
 
 export type AdmittedComponent = {
   /** SHA-256 of the component, hexadecimal. */
@@ -52,7 +65,7 @@ export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComp
   checkExports(component, core, world);
   const postReturns = new Set<string>();
   for (const abiFunction of world.exports) {
-    const lifted = component.lifted.get(abiFunction.coreName);
+    const lifted = component.lifted.get(exportName(abiFunction));
     if (lifted === undefined) throw missing(`function "${abiFunction.coreName}"`, world);
     checkLift(lifted, abiFunction);
     checkCore(core, abiFunction);
@@ -78,18 +91,82 @@ function checkImports(component: Component, core: CoreModule, world: AbiWorld): 
       `"${found.name}" is imported under another type than the world's: ${difference}.`,
     );
   }
+  for (const { name, options } of component.lowered) checkLowered(name, options);
+  const importable = importableOf(world);
+  const signatures = new Map<string, CoreSignature>();
   for (const found of core.imports) {
-    const wanted = world.imports.find(({ coreName }) => coreName === found.name);
-    if (wanted === undefined || !component.wired.has(found.name)) {
+    const wanted = importable.get(found.name);
+    const canon = component.wired.get(found.name);
+    if (wanted === undefined || canon === undefined) {
       throw beyondWorld("core module", found.name, world);
     }
-    const { parameters, results } = coreSignatureOf(wanted);
+    checkCanon(found.name, canon, wanted);
+    const { parameters, results } = wanted.signature;
     checkSignature("importSignature", found.name, found, parameters, results);
+    signatures.set(found.name, wanted.signature);
+  }
+  if (component.wiring !== undefined) checkWiring(component.wiring, signatures);
+}
+
+/** `task`: whose result it hands over; left out: it is nothing but itself. */
+type Importable = { readonly signature: CoreSignature; readonly task?: AbiFunction };
+
+/** What a core module may import in this world, by `<module>#<field>`. */
+function importableOf(world: AbiWorld): ReadonlyMap<string, Importable> {
+  const importable = new Map<string, Importable>();
+  for (const each of world.imports) {
+    importable.set(importName(each), { signature: importSignatureOf(each) });
+  }
+  const tasks = world.exports.filter(({ isAsync }) => isAsync);
+  for (const task of tasks) {
+    const signature = taskReturnSignatureOf(task);
+    importable.set(taskReturnName(task.coreName), { signature, task });
+  }
+  if (tasks.length > 0) {
+    for (const [name, signature] of BUILTINS) importable.set(name, { signature });
+  }
+  return importable;
+}
+
+/** That what a name of the core module leads to is what the name says. */
+function checkCanon(name: string, canon: Canon, { task }: Importable): void {
+  if (canon.kind === "named") {
+    if (canon.name === name) return;
+    throw wiredOtherwise(`"${canon.name}" stands in the place of "${name}"`);
+  }
+  if (task === undefined) throw wiredOtherwise(`a task's return stands in the place of "${name}"`);
+  const found = difference(canon.result, task.result, "its result");
+  if (found !== undefined) {
+    throw new AdmissionError("importSignature", `"${name}" is of another type: ${found}.`);
+  }
+  checkOption(name, "memory", canon.memory ?? "none", MEMORY_NAME);
+}
+
+function checkLowered(name: string, { memory, realloc }: CanonOptions): void {
+  checkOption(name, "memory", memory ?? "none", MEMORY_NAME);
+  checkOption(name, "realloc", realloc ?? "none", REALLOC_NAME);
+}
+
+/** Byte for byte what follows from the signatures. */
+function checkWiring(wiring: Wiring, signatures: ReadonlyMap<string, CoreSignature>): void {
+  const wired = wiring.names.map((name) => {
+    const signature = signatures.get(name);
+    if (signature !== undefined) return signature;
+    throw wiredOtherwise(`"${name}" is wired, which its core module does not import`);
+  });
+  const wanted = wiringModules(wired);
+  for (const role of ["shim", "fixup"] as const) {
+    if (withoutCustomSections(wiring[role]).equals(wanted[role])) continue;
+    throw wiredOtherwise(`its ${role} is not the one that wit-component writes for its imports`);
   }
 }
 
+function wiredOtherwise(what: string): AdmissionError {
+  return new AdmissionError("wiring", `The component is wired otherwise than its names: ${what}.`);
+}
+
 function beyondWorld(who: string, name: string, world: AbiWorld): AdmissionError {
-  const known = world.imports.map(({ coreName }) => `"${coreName}"`).join(", ");
+  const known = [...importableOf(world).keys()].map((each) => `"${each}"`).join(", ");
   return new AdmissionError(
     "importsBeyondWorld",
     `The ${who} imports "${name}". ` +
@@ -110,9 +187,13 @@ function checkExports(component: Component, core: CoreModule, world: AbiWorld): 
   checkSignature("exportSignature", REALLOC_NAME, realloc, ["i32", "i32", "i32", "i32"], ["i32"]);
 }
 
+function exportName({ coreName, isAsync }: AbiFunction): string {
+  return isAsync ? asyncLiftName(coreName) : coreName;
+}
+
 function checkLift(lifted: LiftedFunction, abiFunction: AbiFunction): void {
-  const { coreName, result } = abiFunction;
-  const found = differenceOf(lifted, abiFunction);
+  const { coreName, isAsync, result } = abiFunction;
+  const found = differenceOf(lifted.type, abiFunction);
   if (found !== undefined) {
     throw new AdmissionError(
       "exportSignature",
@@ -121,9 +202,18 @@ function checkLift(lifted: LiftedFunction, abiFunction: AbiFunction): void {
   }
   checkOption(coreName, "memory", lifted.memory, MEMORY_NAME);
   checkOption(coreName, "realloc", lifted.realloc, REALLOC_NAME);
-  checkOption(coreName, "post-return", lifted.postReturn, postReturnName(coreName));
+  if (isAsync) {
+    checkOption(coreName, "async", lifted.isAsync === true ? "async" : "none", "async");
+    checkOption(coreName, "post-return", lifted.postReturn ?? "none", "none");
+    checkOption(coreName, "callback", lifted.callback ?? "none", callbackName(coreName));
+  } else {
+    checkOption(coreName, "async", lifted.isAsync === true ? "async" : "none", "none");
+    checkOption(coreName, "post-return", lifted.postReturn, postReturnName(coreName));
+    checkOption(coreName, "callback", lifted.callback ?? "none", "none");
+  }
   const takesBytes = abiFunction.parameters.some(({ type }) => usesMemory(type));
-  if (lifted.memory === undefined && (takesBytes || returnsThroughMemory(result))) {
+  const returnsBytes = !isAsync && returnsThroughMemory(result);
+  if (lifted.memory === undefined && (takesBytes || returnsBytes)) {
     throw new AdmissionError("canonOptions", `"${coreName}" is lifted without a memory.`);
   }
   if (lifted.realloc === undefined && takesBytes) {
@@ -135,19 +225,24 @@ function checkOption(coreName: string, option: string, found: string | undefined
   if (found === undefined || found === wanted) return;
   throw new AdmissionError(
     "canonOptions",
-    `"${coreName}" is lifted with ${option} "${found}"; it must be "${wanted}".`,
+    `"${coreName}" has ${option} "${found}"; it must be "${wanted}".`,
   );
 }
 
 function checkCore(core: CoreModule, abiFunction: AbiFunction): void {
-  const { coreName } = abiFunction;
-  const type = core.functions.get(coreName);
-  if (type === undefined) throw missing(`function "${coreName}" in its core module`, undefined);
+  const { coreName, isAsync } = abiFunction;
   const { parameters, results } = coreSignatureOf(abiFunction);
-  checkSignature("exportSignature", coreName, type, parameters, results);
+  checkCoreExport(core, exportName(abiFunction), { parameters, results });
+  if (isAsync) return checkCoreExport(core, callbackName(coreName), CALLBACK_SIGNATURE);
   const postReturn = core.functions.get(postReturnName(coreName));
   if (postReturn === undefined) return;
   checkSignature("exportSignature", postReturnName(coreName), postReturn, results, []);
+}
+
+function checkCoreExport(core: CoreModule, name: string, wanted: CoreSignature): void {
+  const type = core.functions.get(name);
+  if (type === undefined) throw missing(`function "${name}" in its core module`, undefined);
+  checkSignature("exportSignature", name, type, wanted.parameters, wanted.results);
 }
 
 function checkSignature(
@@ -218,6 +313,9 @@ function usesMemory(type: AbiType): boolean {
 
 /** Where a lifted function first differs from the world's; undefined if nowhere. */
 function differenceOf(found: FunctionType, wanted: AbiFunction): string | undefined {
+  if (found.isAsync !== wanted.isAsync) {
+    return found.isAsync ? "it is async" : "it is not async";
+  }
   const parameters = (of: Pick<AbiFunction, "parameters">): AbiType => ({
     kind: "record",
     name: "",

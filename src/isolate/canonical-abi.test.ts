@@ -77,8 +77,9 @@ test("fields follow each other at their alignment", () => {
 
 test("what does not fit into flat values travels by pointer", () => {
   const seventeen = record(...Array.from({ length: 17 }, () => scalar("u32")));
+  const sync = { name: "f", coreName: "f", isAsync: false };
   const of = (type: AbiType, result: AbiType | undefined) =>
-    coreSignatureOf({ name: "f", coreName: "f", parameters: [{ name: "p", type }], result });
+    coreSignatureOf({ ...sync, parameters: [{ name: "p", type }], result });
   assert.deepEqual(of(seventeen, undefined), { parameters: ["i32"], results: [] });
   assert.deepEqual(of(scalar("f32"), scalar("u64")), { parameters: ["f32"], results: ["i64"] });
   assert.deepEqual(of(scalar("f32"), string), { parameters: ["f32"], results: ["i32"] });

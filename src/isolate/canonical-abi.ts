@@ -8,8 +8,10 @@
  * AbiError. Source: component-model, design/mvp/CanonicalABI.md ("Loading", "Storing",
  * "Flattening").
  */
+import assert from "node:assert/strict";
 import { LIFTED_BYTES_MAX } from "#model/limits.ts";
-import { alignmentOf, bytesOf, enumBytes, payloadOffsetOf, sequenceLayout } from "./abi-types.ts";
+import { alignmentOf, bytesOf, enumBytes, flatten } from "./abi-types.ts";
+import { payloadOffsetOf, sequenceLayout } from "./abi-types.ts";
 import type { AbiField, AbiScalar, AbiType } from "./abi-types.ts";
 
 /** The guest broke the canonical ABI. */
@@ -57,6 +59,8 @@ export class GuestMemory {
 export type Load = (memory: GuestMemory, address: number) => unknown;
 /** Reads a whole result: `value` is what the core function returned. */
 export type LiftResult = (memory: GuestMemory, value: unknown) => unknown;
+/** Reads a whole result that came as the core values that `flatten` says. */
+export type LiftFlat = (memory: GuestMemory, values: readonly number[]) => unknown;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -71,6 +75,60 @@ export function compileLiftResult(type: AbiType): LiftResult {
     memory.claim(address, byteCount, alignment);
     return load(memory, address);
   };
+}
+
+/**
+ * For what a task hands over as parameters. Records of numbers up to 32 bits, bools, enums, texts and
+ * lists are all that one does.
+ */
+export function compileLiftFlat(type: AbiType): LiftFlat {
+  const { lift, count } = compileFlat(type, 0);
+  return (memory, values) => {
+    assert(values.length === count);
+    memory.liftableBytes = LIFTED_BYTES_MAX;
+    return lift(memory, values);
+  };
+}
+
+/** `count`: of the values that it takes, from the one of the index on. */
+function compileFlat(type: AbiType, index: number): { lift: LiftFlat; count: number } {
+  const count = flatten(type).length;
+  switch (type.kind) {
+    case "bool":
+      return { count, lift: (_, values) => values[index] !== 0 };
+    case "u32":
+      return { count, lift: (_, values) => values[index]! >>> 0 };
+    case "enum":
+      return { count, lift: (_, values) => caseOf(type.cases, values[index]! >>> 0) };
+    case "string":
+      return {
+        count,
+        lift: (memory, values) => textAt(memory, values[index]! >>> 0, values[index + 1]! >>> 0),
+      };
+    case "list": {
+      const load = compileItems(type.element);
+      return {
+        count,
+        lift: (memory, values) => load(memory, values[index]! >>> 0, values[index + 1]! >>> 0),
+      };
+    }
+    case "record": {
+      let at = index;
+      const parts = type.fields.map((field) => {
+        const part = compileFlat(field.type, at);
+        at += part.count;
+        return { name: field.name, lift: part.lift };
+      });
+      const lift: LiftFlat = (memory, values) => {
+        const record: Record<string, unknown> = {};
+        for (const part of parts) record[part.name] = part.lift(memory, values);
+        return record;
+      };
+      return { count, lift };
+    }
+    default:
+      throw new Error(`A ${type.kind} is no part of a task's result.`);
+  }
 }
 
 export function compileLoad(type: AbiType): Load {
@@ -133,8 +191,11 @@ const LOAD_SCALAR: Readonly<Record<AbiScalar, Load>> = {
 };
 
 function loadString(memory: GuestMemory, address: number): string {
-  const pointer = memory.view.getUint32(address, true);
-  const byteCount = memory.view.getUint32(address + 4, true);
+  const { view } = memory;
+  return textAt(memory, view.getUint32(address, true), view.getUint32(address + 4, true));
+}
+
+function textAt(memory: GuestMemory, pointer: number, byteCount: number): string {
   memory.claim(pointer, byteCount, 1);
   try {
     return utf8.decode(memory.bytes.subarray(pointer, pointer + byteCount));
@@ -144,34 +205,33 @@ function loadString(memory: GuestMemory, address: number): string {
 }
 
 function compileLoadList(element: AbiType): Load {
+  const load = compileItems(element);
+  return (memory, address) => {
+    const { view } = memory;
+    return load(memory, view.getUint32(address, true), view.getUint32(address + 4, true));
+  };
+}
+
+/** Reads so many items at an address that nobody has checked. */
+function compileItems(
+  element: AbiType,
+): (memory: GuestMemory, pointer: number, count: number) => unknown {
   const stride = bytesOf(element);
   const alignment = alignmentOf(element);
   if (element.kind === "u8") {
-    return (memory, address) => {
-      const { pointer, count } = claimList(memory, address, stride, alignment);
+    return (memory, pointer, count) => {
+      memory.claim(pointer, count, alignment);
       return new Uint8Array(memory.bytes.subarray(pointer, pointer + count));
     };
   }
   const load = compileLoad(element);
-  return (memory, address) => {
-    const { pointer, count } = claimList(memory, address, stride, alignment);
+  return (memory, pointer, count) => {
+    // At most 2^32 times a stride: exact in a double.
+    memory.claim(pointer, count * stride, alignment);
     const items: unknown[] = [];
     for (let index = 0; index < count; index++) items.push(load(memory, pointer + index * stride));
     return items;
   };
-}
-
-function claimList(
-  memory: GuestMemory,
-  address: number,
-  stride: number,
-  alignment: number,
-): { pointer: number; count: number } {
-  const pointer = memory.view.getUint32(address, true);
-  const count = memory.view.getUint32(address + 4, true);
-  // At most 2^32 times a stride: exact in a double.
-  memory.claim(pointer, count * stride, alignment);
-  return { pointer, count };
 }
 
 function compileLoadRecord(fields: readonly AbiField[]): Load {
@@ -195,8 +255,18 @@ function compileLoadDiscriminant(
   return (memory, address) => {
     const discriminant = load(memory, address) as number;
     if (discriminant < caseCount) return discriminant;
-    throw new AbiError(`The discriminant ${discriminant} names none of ${caseCount} cases.`);
+    throw namesNone(discriminant, caseCount);
   };
+}
+
+function caseOf(cases: readonly string[], discriminant: number): string {
+  const name = cases[discriminant];
+  if (name === undefined) throw namesNone(discriminant, cases.length);
+  return name;
+}
+
+function namesNone(discriminant: number, caseCount: number): AbiError {
+  return new AbiError(`The discriminant ${discriminant} names none of ${caseCount} cases.`);
 }
 
 /** The discriminant of an option or a result. */

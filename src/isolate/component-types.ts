@@ -4,6 +4,7 @@ import { AdmissionError } from "./admission-error.ts";
 import type { WasmReader } from "./wasm-reader.ts";
 
 export type FunctionType = {
+  readonly isAsync: boolean;
   readonly parameters: readonly AbiField[];
   readonly result: AbiType | undefined;
 };
@@ -36,15 +37,25 @@ export class TypeSpace {
     throw unexpected("no interface type for what it imports");
   }
 
+  /** One that the reader names by its index, once more under the next index. */
+  equal(reader: WasmReader): void {
+    this.#types.push(this.#value(reader));
+  }
+
+  /** Of a function: a value or nothing. */
+  result(reader: WasmReader): AbiType | undefined {
+    if (reader.byte() === 0) return this.#value(reader);
+    if (reader.byte() !== 0) throw unexpected("named results");
+    return undefined;
+  }
+
   #type(reader: WasmReader): AbiType | FunctionType | InstanceType {
     const form = reader.byte();
     switch (form) {
-      case 0x40: {
+      case 0x40:
+      case 0x43: {
         const parameters = this.#fields(reader);
-        const hasResult = reader.byte() === 0;
-        const result = hasResult ? this.#value(reader) : undefined;
-        if (!hasResult && reader.byte() !== 0) throw unexpected("named results");
-        return { parameters, result };
+        return { isAsync: form === 0x43, parameters, result: this.result(reader) };
       }
       case 0x42:
         return readInstanceType(reader);
@@ -85,7 +96,10 @@ export class TypeSpace {
   }
 }
 
-/** Types and exported functions: an interface of functions of numbers needs no more. */
+const SORT_FUNCTION = 0x01;
+const SORT_TYPE = 0x03;
+
+/** Types, those of them that it exports under a name, and exported functions. */
 function readInstanceType(reader: WasmReader): InstanceType {
   const types = new TypeSpace();
   const functions = new Map<string, FunctionType>();
@@ -95,8 +109,10 @@ function readInstanceType(reader: WasmReader): InstanceType {
     if (kind !== 0x04) throw unexpected(`an interface with a declaration of kind ${kind}`);
     reader.byte();
     const name = reader.name();
-    if (reader.byte() !== 0x01) throw unexpected(`"${name}" in an interface, which is no function`);
-    functions.set(name, types.function(reader.u32(), name));
+    const sort = reader.byte();
+    if (sort === SORT_FUNCTION) functions.set(name, types.function(reader.u32(), name));
+    else if (sort === SORT_TYPE && reader.byte() === 0) types.equal(reader);
+    else throw unexpected(`"${name}" in an interface, neither function nor type`);
   });
   return { functions };
 }

@@ -1,47 +1,75 @@
 /**
- * Reads a component: its one core module, and how that module's functions are lifted.
+ * Reads a component: its core module, how that module's functions are lifted, and what its imports
+ * are.
  *
  * wit-component writes, for a world without imports: core module, types, core instance, aliases of
  * the instance's exports, one `canon lift` a function, and a nested component without code that
  * gives the lifted functions their place in an exported interface. The host calls the core
  * functions itself, by the names the world gives them, so it reads what decides their meaning: the
- * type each is lifted under, string encoding, memory, realloc and post-return.
+ * type each is lifted under, string encoding, memory, realloc, post-return and callback.
  *
- * Where the world imports an interface of functions of numbers, it writes besides: the type of the
- * interface, its import, an alias and a `canon lower` for each function that is used, a core
- * instance of these, and that instance as an argument of the module's. Numbers are lowered as they
- * are, so the host binds its functions to the core module's imports itself; it reads that each
- * import of the module is the function of that name, and its type.
+ * Where the world imports an interface, it writes besides: the type of the interface, its import,
+ * an alias and a `canon lower` for each function that is used, a core instance of these, and that
+ * instance as an argument of the module's. The host binds its functions to the core module's
+ * imports itself; it reads that each import of the module is the function of that name (canons.ts),
+ * and its type.
+ *
+ * What needs the module's memory cannot be made before the module's instance, which needs it. So
+ * where a function is imported that reads or writes there (an async one, a task's return) there are
+ * two modules more: a shim, whose functions call through a table, is what the module imports, and
+ * a fixup fills the table. Both must be what wiring-modules.ts writes; here the indices are
+ * followed through them: import of the module, function n of the shim, `actual` n, canon.
  *
  * What a component may have beyond that is refused. Source: component-model, design/mvp/Binary.md.
  */
-import type { AbiField, AbiType } from "./abi-types.ts";
 import { AdmissionError } from "./admission-error.ts";
+import {
+  BUILTIN_CODES,
+  CANON_LIFT,
+  CANON_LOWER,
+  CANON_TASK_RETURN,
+  LIFT_OPTIONS,
+  LOWER_OPTIONS,
+  readCanonOptions,
+  TASK_RETURN_OPTIONS,
+  type Canon,
+  type CanonOptions,
+} from "./canons.ts";
 import { TypeSpace, unexpected, type FunctionType } from "./component-types.ts";
 import { WasmReader } from "./wasm-reader.ts";
 
-export type LiftedFunction = {
-  /** Export names of the core module. */
+export type LiftedFunction = CanonOptions & {
+  /** Export name of the core module. */
   readonly coreName: string;
-  readonly memory: string | undefined;
-  readonly realloc: string | undefined;
-  readonly postReturn: string | undefined;
-  readonly parameters: readonly AbiField[];
-  readonly result: AbiType | undefined;
+  readonly type: FunctionType;
 };
 
 /** A function of an imported interface; `name`: `<interface>#<function>`. */
 export type ImportedFunction = FunctionType & { readonly name: string };
 
+/** A function that is lowered with the memory of the core module. */
+export type LoweredFunction = { readonly name: string; readonly options: CanonOptions };
+
+export type Wiring = {
+  readonly shim: Uint8Array;
+  readonly fixup: Uint8Array;
+  /** Imports of the core module that go through the shim, in the order of its functions. */
+  readonly names: readonly string[];
+};
+
 export type Component = {
   readonly coreModule: Uint8Array;
   /** All functions of the interfaces it imports. */
   readonly imported: readonly ImportedFunction[];
-  /** What the core module is given: `<module>#<field>`, each the imported function of that name. */
-  readonly wired: ReadonlySet<string>;
+  /** Those that are lowered as async. */
+  readonly lowered: readonly LoweredFunction[];
+  /** What the core module is given: `<module>#<field>`, and what that is. */
+  readonly wired: ReadonlyMap<string, Canon>;
+  /** By export name of the core module. */
   readonly lifted: ReadonlyMap<string, LiftedFunction>;
   /** Names of what the component exports. */
   readonly exportNames: ReadonlySet<string>;
+  readonly wiring: Wiring | undefined;
 };
 
 /** Throws AdmissionError. */
@@ -53,8 +81,18 @@ const PREAMBLE_BYTES = 8;
 const COMPONENT_VERSION = 0x0001_000d;
 const MAGIC = 0x6d73_6100;
 
-/** `lowered`: the imported function that it is, if it is one. */
-type CoreFunction = { readonly name: string; readonly lowered?: string };
+/** Core modules by their index. */
+const ROLES = ["main", "shim", "fixup"] as const;
+type Role = (typeof ROLES)[number];
+
+/** What a core function is: an export of the module, function `index` of the shim, or a canon. */
+type CoreFunction =
+  | { readonly kind: "own"; readonly name: string }
+  | { readonly kind: "shim"; readonly index: number }
+  | Canon;
+
+/** A core instance: of a module, or of functions by their fields. */
+type CoreInstance = Role | ReadonlyMap<string, CoreFunction>;
 
 class ComponentReader {
   readonly #bytes: Uint8Array;
@@ -66,12 +104,13 @@ class ComponentReader {
   readonly #instances: string[] = [];
   readonly #functions: (string | undefined)[] = [];
   readonly #imported: ImportedFunction[] = [];
-  /** By index: core functions, which are export names of the module or were lowered. */
+  readonly #lowered: LoweredFunction[] = [];
   readonly #coreFunctions: CoreFunction[] = [];
   readonly #coreMemories: string[] = [];
-  /** By index: the module's instance, or names of the lowered functions in one by their fields. */
-  readonly #coreInstances: ("module" | ReadonlyMap<string, string>)[] = [];
-  readonly #wired = new Set<string>();
+  readonly #coreInstances: CoreInstance[] = [];
+  /** What the module is given, and the fixup, by its fields. */
+  readonly #given = new Map<string, CoreFunction>();
+  #actual: ReadonlyMap<string, CoreFunction> = new Map();
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -84,22 +123,47 @@ class ComponentReader {
       const section = reader.part(reader.u32());
       this.#section(id, section);
     }
-    const coreModule = this.#modules[0];
-    const instanceCount = this.#coreInstances.filter((each) => each === "module").length;
-    if (coreModule === undefined || this.#modules.length > 1 || instanceCount !== 1) {
+    const moduleCount = this.#modules.length;
+    const roles = this.#coreInstances.filter((each) => typeof each === "string");
+    const isWhole = roles.length === moduleCount && new Set(roles).size === moduleCount;
+    if (!isWhole || (moduleCount !== 1 && moduleCount !== ROLES.length)) {
       throw new AdmissionError(
         "moduleCount",
-        `The component has ${this.#modules.length} core modules and ${instanceCount} ` +
-          "instances; it must have one of each.",
+        `The component has ${moduleCount} core modules and ${roles.length} instances of them; it ` +
+          "must have one of each, or three with the two that wit-component adds.",
       );
     }
     return {
-      coreModule,
+      coreModule: this.#modules[0]!,
       imported: this.#imported,
-      wired: this.#wired,
+      lowered: this.#lowered,
+      ...this.#follow(),
       lifted: this.#lifted,
       exportNames: this.#exportNames,
     };
+  }
+
+  /** Imports of the module, through the shim where they go through it. */
+  #follow(): Pick<Component, "wired" | "wiring"> {
+    const wired = new Map<string, Canon>();
+    const names: string[] = [];
+    for (const [name, given] of this.#given) {
+      if (given.kind === "own") throw unexpected(`"${name}" of its own making`);
+      const end = given.kind === "shim" ? this.#actual.get(`${given.index}`) : given;
+      if (end === undefined || end.kind === "own" || end.kind === "shim") {
+        throw unexpected(`an import "${name}" that leads nowhere`);
+      }
+      wired.set(name, end);
+      if (given.kind !== "shim") continue;
+      if (names[given.index] !== undefined) throw unexpected(`"${name}" in the place of another`);
+      names[given.index] = name;
+    }
+    const [, shim, fixup] = this.#modules;
+    if (shim === undefined || fixup === undefined) return { wired, wiring: undefined };
+    if (Object.keys(names).length !== this.#actual.size || names.length !== this.#actual.size) {
+      throw unexpected("a shim of functions that its module does not import");
+    }
+    return { wired, wiring: { shim, fixup, names } };
   }
 
   #section(id: number, reader: WasmReader): void {
@@ -151,31 +215,38 @@ class ComponentReader {
       const fields = reader.vector(() => {
         const field = reader.name();
         if (reader.byte() !== 0) throw unexpected("a core instance of more than functions");
-        const { lowered } = this.#coreFunction(reader);
-        if (lowered === undefined) throw unexpected("a core instance of its own functions");
-        return [field, lowered] as const;
+        return [field, this.#coreFunction(reader)] as const;
       });
-      this.#coreInstances.push(new Map(fields));
+      const instance = new Map(fields);
+      if (instance.size !== fields.length) throw unexpected("a core instance with a name twice");
+      this.#coreInstances.push(instance);
       return;
     }
     if (form !== 0) throw unexpected(`a core instance of form ${form}`);
-    if (reader.u32() !== 0) throw unexpected("an instance of another core module");
-    reader.vector(() => this.#argument(reader));
-    this.#coreInstances.push("module");
+    const role = ROLES[reader.u32()];
+    if (role === undefined) throw unexpected("an instance of another core module");
+    reader.vector(() => this.#argument(role, reader));
+    this.#coreInstances.push(role);
   }
 
-  /** What the core module gets under a name must be what the component imports under it. */
-  #argument(reader: WasmReader): void {
+  /** The shim takes nothing; the fixup the shim itself, and what its functions are. */
+  #argument(role: Role, reader: WasmReader): void {
     const module = reader.name();
     if (reader.byte() !== 0x12) throw unexpected("an argument that is no core instance");
     const instance = this.#coreInstances[reader.u32()];
-    if (instance === undefined || instance === "module") {
+    if (role === "fixup" && module === "shim" && instance === "shim") return;
+    if (role === "shim" || instance === undefined || typeof instance === "string") {
       throw unexpected(`an argument "${module}" of its own making`);
     }
-    for (const [field, lowered] of instance) {
-      const wanted = `${module}#${field}`;
-      if (lowered !== wanted) throw unexpected(`"${lowered}" in the place of "${wanted}"`);
-      this.#wired.add(wanted);
+    if (role === "fixup") {
+      if (module !== "actual") throw unexpected(`an argument "${module}" of its wiring`);
+      this.#actual = instance;
+      return;
+    }
+    for (const [field, given] of instance) {
+      const name = `${module}#${field}`;
+      if (this.#given.has(name)) throw unexpected(`an import "${name}" twice`);
+      this.#given.set(name, given);
     }
   }
 
@@ -190,47 +261,64 @@ class ComponentReader {
       return;
     }
     if (target !== 1) throw unexpected("an alias of something other than a core export");
-    if (this.#coreInstances[reader.u32()] !== "module") {
-      throw unexpected("an alias of something other than the module's export");
-    }
+    const instance = this.#coreInstances[reader.u32()];
     const name = reader.name();
-    if (coreSort === 0) this.#coreFunctions.push({ name });
-    else if (coreSort === 2) this.#coreMemories.push(name);
-    else throw unexpected(`an alias of "${name}", neither function nor memory`);
+    if (instance === "main" && coreSort === 2) this.#coreMemories.push(name);
+    else if (instance === "main" && coreSort === 0) this.#coreFunctions.push({ kind: "own", name });
+    else if (instance === "shim" && coreSort === 0 && /^(0|[1-9]\d{0,3})$/.test(name)) {
+      this.#coreFunctions.push({ kind: "shim", index: Number(name) });
+    } else throw unexpected(`an alias of "${name}", neither function nor memory of the module`);
   }
 
   #canon(reader: WasmReader): void {
-    const kind = reader.byte();
-    if (kind > 1 || reader.byte() !== 0) throw unexpected("a canon other than `lift` and `lower`");
-    if (kind === 0) return this.#lift(reader);
-    const lowered = this.#functions[reader.u32()];
-    if (lowered === undefined) throw unexpected("a `lower` of what it does not import");
-    if (reader.u32() !== 0) throw canonOption(lowered, reader.byte());
-    this.#coreFunctions.push({ name: lowered, lowered });
+    const code = reader.byte();
+    const builtin = BUILTIN_CODES.get(code);
+    if (builtin !== undefined) this.#coreFunctions.push({ kind: "named", name: builtin });
+    else if (code === CANON_LIFT && reader.byte() === 0) this.#lift(reader);
+    else if (code === CANON_LOWER && reader.byte() === 0) this.#lower(reader);
+    else if (code === CANON_TASK_RETURN) this.#taskReturn(reader);
+    else throw unexpected(`a canon 0x${code.toString(16)}`);
+  }
+
+  /** Numbers are lowered as they are; with a memory only what is async. */
+  #lower(reader: WasmReader): void {
+    const name = this.#functions[reader.u32()];
+    if (name === undefined) throw unexpected("a `lower` of what it does not import");
+    const options = this.#options(reader, name, LOWER_OPTIONS);
+    if (options.isAsync === true) {
+      this.#lowered.push({ name, options });
+      this.#coreFunctions.push({ kind: "named", name: name.replace("#", "#[async-lower]") });
+      return;
+    }
+    if (Object.keys(options).length > 0) {
+      throw new AdmissionError("canonOptions", `"${name}" is lowered with a memory.`);
+    }
+    this.#coreFunctions.push({ kind: "named", name });
+  }
+
+  #taskReturn(reader: WasmReader): void {
+    const result = this.#types.result(reader);
+    const { memory } = this.#options(reader, "task.return", TASK_RETURN_OPTIONS);
+    this.#coreFunctions.push({ kind: "taskReturn", result, memory });
   }
 
   #lift(reader: WasmReader): void {
-    const { name: coreName } = this.#ownFunction(reader);
-    const options: { memory?: string; realloc?: string; postReturn?: string } = {};
-    reader.vector(() => {
-      const option = reader.byte();
-      if (option === 0x00) return; // utf8, which is also the default.
-      if (option === 0x03) options.memory = this.#coreMemories[reader.u32()] ?? "?";
-      else if (option === 0x04) options.realloc = this.#ownFunction(reader).name;
-      else if (option === 0x05) options.postReturn = this.#ownFunction(reader).name;
-      else throw canonOption(coreName, option);
-    });
+    const coreName = this.#ownFunction(reader);
+    const options = this.#options(reader, coreName, LIFT_OPTIONS);
     const type = this.#types.function(reader.u32(), coreName);
     if (this.#lifted.has(coreName)) throw unexpected(`"${coreName}" lifted twice`);
-    this.#lifted.set(coreName, {
-      coreName,
-      memory: options.memory,
-      realloc: options.realloc,
-      postReturn: options.postReturn,
-      parameters: type.parameters,
-      result: type.result,
-    });
+    this.#lifted.set(coreName, { coreName, type, ...options });
     this.#functions.push(undefined);
+  }
+
+  #options(reader: WasmReader, name: string, allowed: ReadonlySet<string>): CanonOptions {
+    const memory = (): string => this.#coreMemories[reader.u32()] ?? "?";
+    return readCanonOptions(
+      reader,
+      { memory, ownFunction: () => this.#ownFunction(reader) },
+      name,
+      allowed,
+    );
   }
 
   #coreFunction(reader: WasmReader): CoreFunction {
@@ -239,11 +327,11 @@ class ComponentReader {
     return found;
   }
 
-  /** An export of the core module. */
-  #ownFunction(reader: WasmReader): CoreFunction {
+  /** Name of an export of the core module. */
+  #ownFunction(reader: WasmReader): string {
     const found = this.#coreFunction(reader);
-    if (found.lowered !== undefined) throw unexpected(`"${found.name}" in the place of its own`);
-    return found;
+    if (found.kind !== "own") throw unexpected("something imported in the place of its own");
+    return found.name;
   }
 
   #exports(reader: WasmReader): void {
@@ -277,12 +365,4 @@ function refuseCode(component: WasmReader): void {
     if (![0, 6, 7, 10, 11].includes(id))
       throw unexpected(`a nested component with a section ${id}`);
   }
-}
-
-function canonOption(coreName: string, option: number): AdmissionError {
-  const names = ["utf8", "utf16", "latin1+utf16", "memory", "realloc", "post-return", "async"];
-  return new AdmissionError(
-    "canonOptions",
-    `"${coreName}" is lifted with option ${names[option] ?? option}. Use utf8, and no async.`,
-  );
 }

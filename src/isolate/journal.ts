@@ -86,6 +86,19 @@ export class Journal {
     this.#appendBytes(source, byteOffset, byteCount);
   }
 
+  /** The same, with two numbers. */
+  callWith(
+    kind: number,
+    first: number,
+    second: number,
+    source: Uint8Array,
+    byteOffset: number,
+    byteCount: number,
+  ): void {
+    this.#append(kind, first, second);
+    this.#appendBytes(source, byteOffset, byteCount);
+  }
+
   /** The same, with a double. */
   callAt(kind: number, time: number): void {
     this.#append(kind, 0, 0);

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { CATEGORIES } from "#model/moderation.ts";
 import type { ModeratorUsage, Turn, VerdictReport } from "#model/moderation.ts";
-import { postReturnName, type AbiFunction } from "./abi-types.ts";
+import { asyncLiftName, callbackName, postReturnName, type AbiFunction } from "./abi-types.ts";
 import { MEMORY_NAME, REALLOC_NAME, type AdmittedComponent } from "./admission.ts";
 import type { GuestImports } from "./admission.ts";
 import { AbiError, compileLiftResult, GuestMemory } from "./canonical-abi.ts";
 import * as world from "./moderator-world.gen.ts";
+import { CALL_NUMBER_MAX, EVENT_SUBTASK, ReviewTurn, SUBTASK_RETURNED } from "./review-turn.ts";
 
 /** Kinds of entries in the journal. */
 export const CONFIGURE_ENTRY = 1;
@@ -15,6 +16,11 @@ export const ADVANCE_ENTRY = 3;
 export const CONVERSATION_ENTRY = 4;
 export const FORGET_ENTRY = 5;
 export const USAGE_ENTRY = 6;
+/** The call's number; the request. */
+export const BEGIN_REVIEW_ENTRY = 7;
+/** The call's number and, above it, 1 + the failure or 0; where the result goes; the answer. */
+export const END_REVIEW_ENTRY = 8;
+export const FAILURE_SHIFT = 16;
 
 type CoreFunction = (...values: number[]) => number;
 
@@ -54,8 +60,13 @@ export class ModeratorInstance {
   readonly #usage: CoreFunction;
   readonly #usagePost: CoreFunction | undefined;
   readonly #advance: CoreFunction;
+  readonly #review: CoreFunction;
+  readonly #reviewCallback: CoreFunction;
+  /** Shared: of whoever's turn it is. */
+  readonly #turn: ReviewTurn;
 
-  constructor(component: AdmittedComponent, imports: GuestImports) {
+  /** `imports` has those of the turn in it. */
+  constructor(component: AdmittedComponent, imports: GuestImports, turn: ReviewTurn) {
     const { exports } = new WebAssembly.Instance(component.module, imports);
     const find = (name: string): CoreFunction => exports[name] as CoreFunction;
     const findPost = ({ coreName }: AbiFunction): CoreFunction | undefined => {
@@ -73,6 +84,9 @@ export class ModeratorInstance {
     this.#usage = find(world.USAGE.coreName);
     this.#usagePost = findPost(world.USAGE);
     this.#advance = find(world.ADVANCE.coreName);
+    this.#review = find(asyncLiftName(world.REVIEW.coreName));
+    this.#reviewCallback = find(callbackName(world.REVIEW.coreName));
+    this.#turn = turn;
   }
 
   configure(source: Uint8Array, byteOffset: number, byteCount: number): void {
@@ -111,16 +125,68 @@ export class ModeratorInstance {
     this.#advance(nowMs);
   }
 
+  /** Begins the task of a call; whether it asks something, and what it said if not, its turn has. */
+  beginReview(
+    call: number,
+    isAgain: boolean,
+    source: Uint8Array,
+    byteOffset: number,
+    byteCount: number,
+  ): void {
+    const turn = this.#turn;
+    turn.begin(this.memory, call, isAgain);
+    try {
+      turn.check(this.#review(this.#lower(source, byteOffset, byteCount), byteCount));
+    } finally {
+      turn.close();
+    }
+  }
+
+  /** Tells a task that waits how its call ended: `failure`, or -1 and the bytes of the answer. */
+  endReview(
+    call: number,
+    isAgain: boolean,
+    resultAt: number,
+    failure: number,
+    source: Uint8Array,
+    byteOffset: number,
+    byteCount: number,
+  ): void {
+    const turn = this.#turn;
+    const { memory } = this;
+    turn.answer(memory, call, isAgain);
+    try {
+      if (failure >= 0) ReviewTurn.writeFailure(memory, resultAt, failure);
+      else {
+        const pointer = this.#lower(source, byteOffset, byteCount);
+        ReviewTurn.writeAnswer(memory, resultAt, pointer, byteCount);
+      }
+      turn.check(this.#reviewCallback(EVENT_SUBTASK, turn.subtask, SUBTASK_RETURNED));
+    } finally {
+      turn.close();
+    }
+  }
+
   /** Does a turn of the journal again; its answer is known already. */
   again(
     kind: number,
-    _first: number,
-    _second: number,
+    first: number,
+    second: number,
     time: number,
     source: Buffer,
     byteOffset: number,
     byteCount: number,
   ): void {
+    // A turn that was cut off may have left its own open.
+    this.#turn.close();
+    if (kind === BEGIN_REVIEW_ENTRY) {
+      return this.beginReview(first, true, source, byteOffset, byteCount);
+    }
+    if (kind === END_REVIEW_ENTRY) {
+      const call = first & CALL_NUMBER_MAX;
+      const failure = (first >>> FAILURE_SHIFT) - 1;
+      return this.endReview(call, true, second, failure, source, byteOffset, byteCount);
+    }
     if (kind === ADVANCE_ENTRY) return this.advance(time);
     if (kind === USAGE_ENTRY) return void this.#usagePost?.(this.#usage());
     const pointer = this.#lower(source, byteOffset, byteCount);

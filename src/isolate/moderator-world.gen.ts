@@ -1,6 +1,10 @@
 // Generated from wit/moderator.wit by scripts/generate.ts; do not edit.
 import type { AbiFunction, AbiType, AbiWorld } from "./abi-types.ts";
 
+export type Job = "moderation" | "tldr" | "rolling";
+
+export type Failure = "off" | "overBudget" | "queueFull" | "timedOut" | "unavailable" | "rateLimited" | "refused" | "malformed" | "cancelled" | "interrupted";
+
 export type Action = "allow" | "flag" | "block";
 
 export type Category = "toxicity" | "severeToxicity" | "insult" | "profanity" | "threat" | "identityAttack" | "sexual" | "selfHarm" | "harmfulReply";
@@ -43,6 +47,17 @@ export type Verdict = {
   readonly languageSupport: LanguageSupport;
   readonly listEntry: string | undefined;
   readonly policyVersion: number;
+  readonly consult: boolean;
+};
+
+export type Opinion = {
+  readonly action: Action;
+  readonly proposedAction: Action;
+  readonly flagged: number;
+  readonly scores: ReadonlyArray<number>;
+  readonly severity: number;
+  readonly reason: string;
+  readonly applied: boolean;
 };
 
 export type Turn = {
@@ -63,6 +78,8 @@ export type ModeratorUsage = {
   readonly judgedCount: number;
 };
 
+const job: AbiType = { kind: "enum", name: "Job", cases: ["moderation", "tldr", "rolling"] };
+const failure: AbiType = { kind: "enum", name: "Failure", cases: ["off", "overBudget", "queueFull", "timedOut", "unavailable", "rateLimited", "refused", "malformed", "cancelled", "interrupted"] };
 const action: AbiType = { kind: "enum", name: "Action", cases: ["allow", "flag", "block"] };
 const category: AbiType = { kind: "enum", name: "Category", cases: ["toxicity", "severeToxicity", "insult", "profanity", "threat", "identityAttack", "sexual", "selfHarm", "harmfulReply"] };
 const textSpan: AbiType = {
@@ -109,6 +126,20 @@ const verdict: AbiType = {
     { name: "languageSupport", type: languageSupport },
     { name: "listEntry", type: { kind: "option", value: { kind: "string" } } },
     { name: "policyVersion", type: { kind: "u32" } },
+    { name: "consult", type: { kind: "bool" } },
+  ],
+};
+const opinion: AbiType = {
+  kind: "record",
+  name: "Opinion",
+  fields: [
+    { name: "action", type: action },
+    { name: "proposedAction", type: action },
+    { name: "flagged", type: { kind: "u32" } },
+    { name: "scores", type: { kind: "list", element: { kind: "f64" } } },
+    { name: "severity", type: { kind: "u32" } },
+    { name: "reason", type: { kind: "string" } },
+    { name: "applied", type: { kind: "bool" } },
   ],
 };
 const turn: AbiType = {
@@ -139,6 +170,7 @@ const moderatorUsage: AbiType = {
 export const MESSAGE_ROW: AbiFunction = {
   name: "messageRow",
   coreName: "nexuscore:tenant/classifier@0.1.0#message-row",
+  isAsync: false,
   parameters: [
     { name: "bucket", type: { kind: "u32" } },
   ],
@@ -147,6 +179,7 @@ export const MESSAGE_ROW: AbiFunction = {
 export const REPLY_ROW: AbiFunction = {
   name: "replyRow",
   coreName: "nexuscore:tenant/classifier@0.1.0#reply-row",
+  isAsync: false,
   parameters: [
     { name: "bucket", type: { kind: "u32" } },
     { name: "half", type: { kind: "u32" } },
@@ -156,14 +189,26 @@ export const REPLY_ROW: AbiFunction = {
 export const PARAMETER: AbiFunction = {
   name: "parameter",
   coreName: "nexuscore:tenant/classifier@0.1.0#parameter",
+  isAsync: false,
   parameters: [
     { name: "index", type: { kind: "u32" } },
   ],
   result: { kind: "f64" },
 };
+export const COMPLETE: AbiFunction = {
+  name: "complete",
+  coreName: "nexuscore:tenant/llm@0.1.0#complete",
+  isAsync: true,
+  parameters: [
+    { name: "job", type: job },
+    { name: "prompt", type: { kind: "list", element: { kind: "u8" } } },
+  ],
+  result: { kind: "result", ok: { kind: "list", element: { kind: "u8" } }, error: failure },
+};
 export const CONFIGURE: AbiFunction = {
   name: "configure",
   coreName: "nexuscore:tenant/moderate@0.1.0#configure",
+  isAsync: false,
   parameters: [
     { name: "policy", type: { kind: "list", element: { kind: "u8" } } },
   ],
@@ -172,14 +217,25 @@ export const CONFIGURE: AbiFunction = {
 export const JUDGE: AbiFunction = {
   name: "judge",
   coreName: "nexuscore:tenant/moderate@0.1.0#judge",
+  isAsync: false,
   parameters: [
     { name: "request", type: { kind: "list", element: { kind: "u8" } } },
   ],
   result: verdict,
 };
+export const REVIEW: AbiFunction = {
+  name: "review",
+  coreName: "nexuscore:tenant/moderate@0.1.0#review",
+  isAsync: true,
+  parameters: [
+    { name: "request", type: { kind: "list", element: { kind: "u8" } } },
+  ],
+  result: opinion,
+};
 export const CONVERSATION: AbiFunction = {
   name: "conversation",
   coreName: "nexuscore:tenant/moderate@0.1.0#conversation",
+  isAsync: false,
   parameters: [
     { name: "id", type: { kind: "string" } },
   ],
@@ -188,6 +244,7 @@ export const CONVERSATION: AbiFunction = {
 export const FORGET: AbiFunction = {
   name: "forget",
   coreName: "nexuscore:tenant/moderate@0.1.0#forget",
+  isAsync: false,
   parameters: [
     { name: "id", type: { kind: "string" } },
   ],
@@ -196,12 +253,14 @@ export const FORGET: AbiFunction = {
 export const USAGE: AbiFunction = {
   name: "usage",
   coreName: "nexuscore:tenant/moderate@0.1.0#usage",
+  isAsync: false,
   parameters: [],
   result: moderatorUsage,
 };
 export const ADVANCE: AbiFunction = {
   name: "advance",
   coreName: "nexuscore:tenant/moderate@0.1.0#advance",
+  isAsync: false,
   parameters: [
     { name: "nowMs", type: { kind: "f64" } },
   ],
@@ -210,6 +269,6 @@ export const ADVANCE: AbiFunction = {
 
 export const MODERATOR: AbiWorld = {
   name: "nexuscore:tenant/moderator@0.1.0",
-  imports: [MESSAGE_ROW, REPLY_ROW, PARAMETER],
-  exports: [CONFIGURE, JUDGE, CONVERSATION, FORGET, USAGE, ADVANCE],
+  imports: [MESSAGE_ROW, REPLY_ROW, PARAMETER, COMPLETE],
+  exports: [CONFIGURE, JUDGE, REVIEW, CONVERSATION, FORGET, USAGE, ADVANCE],
 };

@@ -376,6 +376,7 @@ const conversationReport: AbiType = {
 export const CONFIGURE: AbiFunction = {
   name: "configure",
   coreName: "nexuscore:tenant/summarize@0.1.0#configure",
+  isAsync: false,
   parameters: [
     { name: "settings", type: settings },
   ],
@@ -384,6 +385,7 @@ export const CONFIGURE: AbiFunction = {
 export const INGEST: AbiFunction = {
   name: "ingest",
   coreName: "nexuscore:tenant/summarize@0.1.0#ingest",
+  isAsync: false,
   parameters: [
     { name: "batch", type: { kind: "list", element: { kind: "u8" } } },
   ],
@@ -392,6 +394,7 @@ export const INGEST: AbiFunction = {
 export const ADVANCE: AbiFunction = {
   name: "advance",
   coreName: "nexuscore:tenant/summarize@0.1.0#advance",
+  isAsync: false,
   parameters: [
     { name: "nowMs", type: { kind: "f64" } },
   ],
@@ -400,6 +403,7 @@ export const ADVANCE: AbiFunction = {
 export const TRENDING: AbiFunction = {
   name: "trending",
   coreName: "nexuscore:tenant/summarize@0.1.0#trending",
+  isAsync: false,
   parameters: [
     { name: "limit", type: { kind: "u32" } },
     { name: "order", type: order },
@@ -409,6 +413,7 @@ export const TRENDING: AbiFunction = {
 export const SUMMARY: AbiFunction = {
   name: "summary",
   coreName: "nexuscore:tenant/summarize@0.1.0#summary",
+  isAsync: false,
   parameters: [
     { name: "span", type: span },
     { name: "limit", type: { kind: "u32" } },
@@ -418,6 +423,7 @@ export const SUMMARY: AbiFunction = {
 export const CONVERSATIONS: AbiFunction = {
   name: "conversations",
   coreName: "nexuscore:tenant/summarize@0.1.0#conversations",
+  isAsync: false,
   parameters: [
     { name: "limit", type: { kind: "u32" } },
   ],
@@ -426,6 +432,7 @@ export const CONVERSATIONS: AbiFunction = {
 export const CONVERSATION: AbiFunction = {
   name: "conversation",
   coreName: "nexuscore:tenant/summarize@0.1.0#conversation",
+  isAsync: false,
   parameters: [
     { name: "id", type: { kind: "string" } },
   ],
@@ -434,6 +441,7 @@ export const CONVERSATION: AbiFunction = {
 export const SKETCH: AbiFunction = {
   name: "sketch",
   coreName: "nexuscore:tenant/summarize@0.1.0#sketch",
+  isAsync: false,
   parameters: [
     { name: "span", type: span },
   ],

@@ -164,6 +164,17 @@ export const STORE_FLAGGED_BYTES_MAX = 64 * 1024 * 1024;
 export const STORE_ALLOWED_MAX = 2_048;
 /** How long those may wait: they need not be on disk at once. */
 export const STORE_ALLOWED_MS_MAX = 200;
+/** Reviews that an upstream is asked for, and that wait to be kept over a crash; beyond, `busy`. */
+export const STORE_PENDING_MAX = 131_072;
+export const STORE_PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/** How long what was kept of a review outlives its end, at least: the answer goes out first. */
+export const STORE_ENDED_MS_MIN = 200;
+/** Rows that a crash left, of one transaction at the next start. */
+export const STORE_RECOVERED_MAX = 4_096;
+/** Messages of a tenant that its upstream did not judge, and that are listed; then the newest. */
+export const NOT_REVIEWED_MAX = 100_000;
+/** How often is kept what tenants spent of their money for a language model. */
+export const LLM_SPENT_KEPT_MS = 5_000;
 /** What a tenant's data is kept for, in days, unless it says otherwise. */
 export const RETENTION_DAYS_DEFAULT = { verdicts: 30, decided: 90, audit: 365 } as const;
 export const RETENTION_DAYS_MAX = 3_650;
@@ -238,8 +249,33 @@ export const ANSWER_CACHE_MS_MAX = 3_600_000;
 export const RETRY_AFTER_MS_MAX = 30_000;
 /** Calls of one tenant's moderator that wait at once; beyond, the embedded verdict stands. */
 export const REVIEWS_OPEN_MAX = 64;
+/** A stop waits that long for reviews that are open; then their embedded verdicts stand. */
+export const REVIEWS_STOP_MS_MAX = 5_000;
+/** Bytes of an answer as a moderator is handed it: a judgement with its reason. */
+export const JUDGEMENT_BYTES_MAX = 8 * 1024;
 /** Bytes of a policy's own words to the upstream. */
 export const GUIDANCE_BYTES_MAX = 2 * 1024;
+/** What a policy may say a verdict waits for the upstream. */
+export const CONSULT_WAIT_MS_MIN = 100;
+export const CONSULT_WAIT_MS_MAX = 60_000;
 /** Calls that ended and are still told of, and tenants that are listed by their tokens. */
 export const LLM_TRACES_MAX = 256;
 export const LLM_TOP_TENANTS_MAX = 20;
+/** Terms, and bytes of a quotation, of which a TL;DR is rewritten. */
+export const TLDR_TERMS_MAX = 8;
+export const RETOLD_TEXT_BYTES_MAX = 320;
+/** How long a rewrite may take: after the next pane it is of another window. */
+export const TLDR_WAIT_MS_MAX = 8_000;
+export const REFINE_WAIT_MS_MAX = 20_000;
+/** New lines of a conversation that one refinement reads; of more, the newest. */
+export const REFINE_LINES_MAX = 16;
+/** Messages, and milliseconds, from one refinement of a conversation to the next. */
+export const REFINE_EVENTS_MIN = 8;
+export const REFINE_MS_MIN = 10_000;
+/** Refinements of one tenant that wait at once, and that one list of conversations begins. */
+export const REFINES_OPEN_MAX = 4;
+export const REFINES_OF_LIST_MAX = 3;
+/** Bytes of rewrites, and of refined summaries, that are kept, about; the oldest looked at go. */
+export const RETELLINGS_BYTES_MAX = 16 * 1024 * 1024;
+/** Conversations of one tenant whose refined summary is kept. */
+export const REFINED_OF_TENANT_MAX = 64;

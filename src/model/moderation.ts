@@ -103,6 +103,8 @@ export type VerdictReport = {
   readonly languageSupport: LanguageSupport;
   readonly listEntry: string | undefined;
   readonly policyVersion: number;
+  /** The policy wants the upstream asked about this message. */
+  readonly consult: boolean;
 };
 
 /** What a conversation remembers of a message. */

@@ -67,6 +67,7 @@ export class FakeModerator {
       languageSupport: "full" as const,
       listEntry: met?.term,
       policyVersion: version,
+      consult: false,
     };
     if (request.conversation !== undefined && request.doNotStore !== true) {
       const said = { id, user, role, tsMs, text, toxicity: scores[0]!, action: report.action };

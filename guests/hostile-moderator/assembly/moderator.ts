@@ -29,6 +29,8 @@ const KEPT_TEXT_BYTES_MAX: u32 = 160;
 
 const CATEGORY_COUNT: u32 = 9;
 
+export { review, reviewCallback } from "./review";
+
 export function configure(policy: usize, bytes: usize): void {
   store<u32>(POLICY_VERSION, bytes >= 4 ? load<u32>(policy) : 0);
   store<u32>(POLICY_HASH, hashOf(policy, bytes, 0x811c9dc5));

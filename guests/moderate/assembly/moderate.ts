@@ -33,6 +33,8 @@ import {
   MODERATOR_USAGE_BYTES, ModeratorUsage, Turn as ToldTurn, TURN_BYTES,
 } from "./world.gen";
 
+export { review, reviewCallback } from "./review";
+
 export function configure(policy: usize, bytes: usize): void {
   checkPolicy(policy, <u32>bytes);
   const allowed: u32 = bytes == 0 ? 0 : load<u16>(policy, 12);

@@ -2,6 +2,8 @@
 // The world `moderator` as AssemblyScript sees it. Write ./moderate.ts with
 //   configure(policyPtr: usize, policyLen: usize): void
 //   judge(requestPtr: usize, requestLen: usize): usize
+//   review(requestPtr: usize, requestLen: usize): u32
+//   reviewCallback(event: u32, waitable: u32, state: u32): u32
 //   conversation(idPtr: usize, idLen: usize): usize
 //   forget(idPtr: usize, idLen: usize): u32
 //   usage(): usize
@@ -10,6 +12,32 @@
 import * as guest from "./moderate";
 import { reset } from "../../sdk/assembly/arena";
 export { cabi_realloc } from "../../sdk/assembly/arena";
+
+// What a prompt is for: each job has an upstream, a queue and budgets of its own.
+export const JOB_MODERATION: u32 = 0;
+export const JOB_TLDR: u32 = 1;
+export const JOB_ROLLING: u32 = 2;
+
+// Why there is no answer. The embedded one stands then.
+/** No upstream is configured for the job, or the job is not a moderator's. */
+export const FAILURE_OFF: u32 = 0;
+/** The tenant's budget of calls, tokens or money is spent. */
+export const FAILURE_OVER_BUDGET: u32 = 1;
+/** Too many calls wait already. */
+export const FAILURE_QUEUE_FULL: u32 = 2;
+export const FAILURE_TIMED_OUT: u32 = 3;
+/** The upstream fails, or nobody asks it for a while because it did. */
+export const FAILURE_UNAVAILABLE: u32 = 4;
+/** It refused us for now: too many requests. */
+export const FAILURE_RATE_LIMITED: u32 = 5;
+/** It refused the request for good: key, model, size. */
+export const FAILURE_REFUSED: u32 = 6;
+/** It answered something that is not of the job's schema. */
+export const FAILURE_MALFORMED: u32 = 7;
+/** Nobody is interested any more. */
+export const FAILURE_CANCELLED: u32 = 8;
+/** The host started anew meanwhile. */
+export const FAILURE_INTERRUPTED: u32 = 9;
 
 export const ACTION_ALLOW: u32 = 0;
 export const ACTION_FLAG: u32 = 1;
@@ -104,9 +132,38 @@ export class Verdict {
   listEntryPtr: u32;
   listEntryLen: u32;
   policyVersion: u32;
+  /** The policy wants the upstream asked about this message. */
+  consult: u8;
+  _padding89: u8;
+  _padding90: u8;
+  _padding91: u8;
+  _padding92: u8;
+  _padding93: u8;
+  _padding94: u8;
+  _padding95: u8;
 }
 /** Bytes of one Verdict, also in a list. Its alignment: 8. */
-export const VERDICT_BYTES: usize = 88;
+export const VERDICT_BYTES: usize = 96;
+
+/** A verdict once more, after the upstream was asked. */
+@unmanaged
+export class Opinion {
+  action: u8;
+  proposedAction: u8;
+  flagged: u32;
+  scoresPtr: u32;
+  scoresLen: u32;
+  severity: u32;
+  reasonPtr: u32;
+  reasonLen: u32;
+  /** Whether the upstream's answer counted; if not, the rest is what `judge` said. */
+  applied: u8;
+  _padding29: u8;
+  _padding30: u8;
+  _padding31: u8;
+}
+/** Bytes of one Opinion, also in a list. Its alignment: 4. */
+export const OPINION_BYTES: usize = 32;
 
 @unmanaged
 export class Turn {
@@ -164,6 +221,22 @@ export function judge(requestPtr: usize, requestLen: usize): usize {
   return guest.judge(requestPtr, requestLen);
 }
 export function post_judge(_result: usize): void { reset(); }
+
+/**
+ * Asks the upstream about a message. To be called right after `judge` of the same request, if
+ * its verdict says `consult`; other calls of the world may come before it has ended.
+ */
+export function review(requestPtr: usize, requestLen: usize): u32 {
+  const code = guest.review(requestPtr, requestLen);
+  reset();
+  return code;
+}
+
+export function reviewCallback(event: u32, waitable: u32, state: u32): u32 {
+  const code = guest.reviewCallback(event, waitable, state);
+  reset();
+  return code;
+}
 
 /** What is remembered of a conversation, the oldest first. */
 export function conversation(idPtr: usize, idLen: usize): usize {

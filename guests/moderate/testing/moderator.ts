@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GuestMemory, compileLiftResult } from "#isolate/canonical-abi.ts";
+import { ReviewTurn } from "#isolate/review-turn.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, VerdictReport } from "#model/moderation.ts";
 import { policyBytes } from "#model/policy-bytes.ts";
 import type { Policy } from "#model/policy.ts";
@@ -102,7 +103,8 @@ export class Moderator {
   readonly #requests = new RequestBytes();
 
   constructor(module: WebAssembly.Module, classifier: ClassifierFunctions = NO_WEIGHTS) {
-    const instance = new WebAssembly.Instance(module, { [CLASSIFIER]: classifier });
+    const { imports } = new ReviewTurn();
+    const instance = new WebAssembly.Instance(module, { [CLASSIFIER]: classifier, ...imports });
     this.core = instance.exports as unknown as Core;
     this.#memory = new GuestMemory(this.core.memory);
     this.#base = this.bytes.slice();
