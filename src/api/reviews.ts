@@ -67,6 +67,7 @@ export type FilterQuery = {
   decision?: Decision;
   severityMin?: number;
   escalated?: boolean;
+  degraded?: boolean;
 };
 
 export const FILTER_PROPERTIES = {
@@ -78,12 +79,15 @@ export const FILTER_PROPERTIES = {
   decision: { type: "string", enum: [...DECISIONS], description: "That stands" },
   severityMin: { type: "integer", minimum: 0, maximum: 100 },
   escalated: { type: "boolean" },
+  degraded: { type: "boolean", description: "An upstream was to judge it, and did not" },
 } as const;
 
 export function filterOf(query: FilterQuery): ItemFilter {
   const { state, ...rest } = query;
   const { category, user, conversation, moderator, decision, severityMin, escalated } = rest;
-  const names = { category, user, conversation, moderator, decision, severityMin, escalated };
+  const { degraded } = rest;
+  const numbers = { severityMin, escalated, degraded };
+  const names = { category, user, conversation, moderator, decision, ...numbers };
   if (state === undefined) return names;
   const states = state.split(",").map((name) => name.trim());
   const unknown = states.find((name) => !(REVIEW_STATES as readonly string[]).includes(name));

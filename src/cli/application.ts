@@ -3,8 +3,11 @@ import { conversationTurnRoutes } from "#api/conversation-turns.ts";
 import { conversationRoutes } from "#api/conversations.ts";
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
 import { kernelRoutes } from "#api/kernel.ts";
+import { type LlmDefaults, type LlmLimitsKeeper, MemoryLlmLimits } from "#api/llm-limits.ts";
+import { llmRoutes } from "#api/llm.ts";
 import { mergeRoutes } from "#api/merge.ts";
 import { metricsRoutes } from "#api/metrics.ts";
+import { notReviewedRoutes } from "#api/not-reviewed.ts";
 import { moderateRoutes } from "#api/moderate.ts";
 import { openAiModerationRoutes } from "#api/openai-moderations.ts";
 import { perspectiveRoutes } from "#api/perspective.ts";
@@ -65,6 +68,15 @@ export type ModerationParts = {
   readonly onFeedback: FeedbackListener;
   /** The queue; or, in words, why there is none. */
   readonly reviews?: ReviewDesk | string;
+  readonly llm?: LlmLimits;
+};
+
+/** What tenants may take of language models. */
+export type LlmLimits = { readonly defaults: LlmDefaults; readonly keeper: LlmLimitsKeeper };
+
+const NO_LIMITS: LlmDefaults = {
+  budget: { callsPerMinute: Infinity, tokensPerMinute: Infinity, microsPerDay: Infinity },
+  runningMax: 1,
 };
 
 /** Kept until the process ends; there is no queue, and nobody who would read a label. */
@@ -86,6 +98,7 @@ export async function assembleServer(
 ): Promise<AssembledServer> {
   let stopping = false;
   const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
+  const { llm = { defaults: NO_LIMITS, keeper: new MemoryLlmLimits() } } = moderation;
   const desk = (): ReviewDesk => {
     if (typeof reviews !== "string") return reviews;
     throw new Problem("storeUnavailable", `There is no review queue: ${reviews}`, {
@@ -119,8 +132,10 @@ export async function assembleServer(
       openAiModerationRoutes(engine, log),
       perspectiveRoutes({ engine, log, onFeedback }),
       reviewRoutes(desk),
+      notReviewedRoutes(desk),
       reviewRecordRoutes(desk),
       webhookRoutes(desk),
+      llmRoutes({ engine, ...llm }),
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
       metricsRoutes({ engine, stage, telemetry, store }),

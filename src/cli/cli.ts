@@ -266,7 +266,14 @@ function addSummary(program: Command): void {
   withConfig(command, ["httpHost", "httpPort"]);
 }
 
-type ReviewsFlags = ConfigFlags & { url?: string; state: string; limit: number; json?: boolean };
+type ReviewsFlags = ConfigFlags & {
+  url?: string;
+  state: string;
+  degraded?: boolean;
+  notReviewed?: boolean;
+  limit: number;
+  json?: boolean;
+};
 
 function addReviews(program: Command): void {
   const states = [...REVIEW_STATES, "all"];
@@ -277,14 +284,19 @@ function addReviews(program: Command): void {
     .description("Shows the review queue, the worst first, and how it stands.")
     .option("--url <url>", "of the server, if not the configured one", parseUrl)
     .addOption(new Option("--state <name>", "which items").choices(states).default("pending"))
+    .option("--degraded", "only those that an upstream was to judge, and did not")
+    .option("--not-reviewed", "all messages that an upstream did not judge, flagged or not")
     .option("--limit <number>", "items at most, 200 of them", integerFrom(1), 20)
     .option("--json", "one JSON object a line")
     .addHelpText("after", example("nexuscore reviews acme", "nexuscore reviews acme --json"))
     .action(async (tenant: string, options: ReviewsFlags) => {
       const { reviews } = await import("./reviews.ts");
-      const { state, limit, json } = options;
+      const { state, limit } = options;
       const url = options.url ?? (await addressOf(configOf(options)));
-      await reviews({ url, tenant, state, limit, json: json === true });
+      const degraded = options.degraded === true;
+      const notReviewed = options.notReviewed === true;
+      const json = options.json === true;
+      await reviews({ url, tenant, state, limit, degraded, notReviewed, json });
     });
   withConfig(command, ["httpHost", "httpPort"]);
 }

@@ -1,6 +1,6 @@
 /** A client of a running server: what replay, tap, summary, moderate, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
-import type { ReviewPage, ReviewStats } from "#model/review.ts";
+import type { NotReviewedPage, ReviewPage, ReviewStats } from "#model/review.ts";
 import type { SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
@@ -27,7 +27,11 @@ export class AnswerError extends Error {
 
 export type Probe = "ours" | "other" | "nobody";
 
-type ReviewsQuery = { readonly state: string; readonly limit: number };
+type ReviewsQuery = {
+  readonly state: string;
+  readonly limit: number;
+  readonly degraded?: boolean;
+};
 type SummaryQuery = { readonly window: string; readonly limit: number };
 
 export class Client {
@@ -67,10 +71,15 @@ export class Client {
   }
 
   async reviews(tenant: string, query: ReviewsQuery): Promise<ReviewPage> {
-    const { state, limit } = query;
+    const { state, limit, degraded = false } = query;
     const search = new URLSearchParams({ limit: String(limit) });
     if (state !== "all") search.set("state", state);
+    if (degraded) search.set("degraded", "true");
     return (await this.#ask(tenant, `/reviews?${search.toString()}`, {})) as ReviewPage;
+  }
+
+  async notReviewed(tenant: string, limit: number): Promise<NotReviewedPage> {
+    return (await this.#ask(tenant, `/reviews:notReviewed?limit=${limit}`, {})) as NotReviewedPage;
   }
 
   async reviewStats(tenant: string): Promise<ReviewStats> {

@@ -27,6 +27,7 @@ const ITEM: ReviewItem = {
   verdictCount: 3,
   reportCount: 0,
   appealCount: 0,
+  degraded: true,
   createdAtMs: START_MS,
   updatedAtMs: START_MS,
   claim: { moderator: "grace", endsAtMs: START_MS + 1 },
@@ -40,6 +41,7 @@ const STATS: ReviewStats = {
   overturnedCount: 0,
   precision: {},
   lostCount: 7,
+  notReviewedCount: 3,
 };
 
 test("reviews command: 80 columns, no control characters, and what is not shown", () => {
@@ -49,8 +51,9 @@ test("reviews command: 80 columns, no control characters, and what is not shown"
   for (const line of plain.split("\n")) assert.ok(widthOf(line) <= COLUMNS, line);
   assert.ok(!shown.includes("\u001b[31m"), "what was said does not colour the terminal");
   assert.match(plain, /^acme: 1 pending, 1 claimed, 0 appealed, 1,234 decided\n7 found no room/);
+  assert.match(plain, /3 were not judged by the upstream; --not-reviewed shows them\n/);
   assert.match(plain, /r_01M7ZHGCM30000010008QH41NQ {2}severity 52\n {2}flag: insult, toxicity\n/);
-  assert.match(plain, /claimed, ada in general, 3 times, grace has it/);
+  assert.match(plain, /claimed, ada in general, 3 times, not judged by the upstream, grace has it/);
   assert.match(plain, /\(text not kept\)\n\nand 7 more/);
 });
 

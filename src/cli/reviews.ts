@@ -1,5 +1,11 @@
 /** `nexuscore reviews`: what waits for a decision in a tenant, and how the queue stands. */
-import type { ReviewItem, ReviewPage, ReviewStats } from "#model/review.ts";
+import type {
+  NotReviewed,
+  NotReviewedPage,
+  ReviewItem,
+  ReviewPage,
+  ReviewStats,
+} from "#model/review.ts";
 import { Client } from "./client.ts";
 import { formatCount, harmless, print, printJson, style, wrap } from "./terminal.ts";
 
@@ -7,13 +13,24 @@ export type ReviewsOptions = {
   readonly url: string;
   readonly tenant: string;
   readonly state: string;
+  /** Only items that an upstream was to judge, and did not. */
+  readonly degraded: boolean;
+  /** All such messages instead, whether they are items or not. */
+  readonly notReviewed: boolean;
   readonly limit: number;
   readonly json: boolean;
 };
 
-export async function reviews({ url, tenant, state, limit, json }: ReviewsOptions): Promise<void> {
+export async function reviews(options: ReviewsOptions): Promise<void> {
+  const { url, tenant, state, degraded, notReviewed, limit, json } = options;
   const client = new Client(url);
-  const page = await client.reviews(tenant, { state, limit });
+  if (notReviewed) {
+    const page = await client.notReviewed(tenant, limit);
+    if (json) for (const message of page.messages) printJson(message);
+    else print(renderNotReviewed(tenant, page));
+    return;
+  }
+  const page = await client.reviews(tenant, { state, limit, degraded });
   if (json) {
     for (const item of page.items) printJson(item);
     return;
@@ -36,19 +53,45 @@ export function renderReviews(tenant: string, page: ReviewPage, stats: ReviewSta
   if (stats.lostCount > 0) {
     lines.push(`${formatCount(stats.lostCount)} found no room in the queue.`);
   }
+  if (stats.notReviewedCount > 0) {
+    const count = formatCount(stats.notReviewedCount);
+    lines.push(`${count} were not judged by the upstream; --not-reviewed shows them`);
+  }
   for (const item of page.items) lines.push("", ...linesOf(item));
   const more = page.total - page.items.length;
   if (more > 0) lines.push("", `and ${formatCount(more)} more; --limit shows them`);
   return `${lines.join("\n")}\n`;
 }
 
+/** 80 columns wide, the newest first. */
+export function renderNotReviewed(tenant: string, { total, messages }: NotReviewedPage): string {
+  const lines = [wrap(`${tenant}: ${formatCount(total)} not judged by the upstream`, "")];
+  for (const message of messages) lines.push("", ...notReviewedLines(message));
+  const more = total - messages.length;
+  if (more > 0) lines.push("", `and ${formatCount(more)} more; --limit shows them`);
+  return `${lines.join("\n")}\n`;
+}
+
+function notReviewedLines({ id, outcome, asOfMs, text, verdict }: NotReviewed): string[] {
+  const head = `${style("bold", id)}  ${outcome}  ${new Date(asOfMs).toISOString()}`;
+  if (verdict === undefined) return [head, wrap("(it was to leave no trace)", INDENT)];
+  const { action, user, conversation } = verdict;
+  const where = conversation === undefined ? "" : ` in ${conversation}`;
+  return [
+    head,
+    wrap(harmless(`${action}, ${user ?? "somebody"}${where}`), INDENT),
+    wrap(text === undefined ? "(text not kept)" : `“${harmless(text)}”`, INDENT),
+  ];
+}
+
 function linesOf(item: ReviewItem): string[] {
   const { id, severity, state, action, categories, user, text, claim, decision } = item;
-  const { reportCount, verdictCount, conversation } = item;
+  const { reportCount, verdictCount, conversation, degraded } = item;
   const what = action === undefined ? "reported" : `${action}: ${categories.join(", ")}`;
   const where = conversation === undefined ? "" : ` in ${conversation}`;
   const facts = [state, `${user ?? "somebody"}${where}`];
   if (verdictCount > 1) facts.push(`${formatCount(verdictCount)} times`);
+  if (degraded) facts.push("not judged by the upstream");
   if (reportCount > 0) facts.push(`${formatCount(reportCount)} reports`);
   if (claim !== undefined) facts.push(`${claim.moderator} has it`);
   if (decision !== undefined) facts.push(`${decision.decision} by ${decision.moderator}`);

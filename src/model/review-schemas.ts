@@ -1,5 +1,6 @@
 /** The JSON of the review queue and of webhooks as JSON Schema. See schemas.ts. */
 import { type TObject, type TSchema, Type } from "typebox";
+import { CONSULTATION_FAILURES } from "./consultation.ts";
 import { RETENTION_DAYS_MAX } from "./limits.ts";
 import { CATEGORIES } from "./moderation.ts";
 import { DECISIONS, REVIEW_STATES, WEBHOOK_EVENTS } from "./review.ts";
@@ -37,6 +38,7 @@ const ITEM_FIELDS = {
   verdictCount: count("Times it was flagged"),
   reportCount: count("People who reported it"),
   appealCount: count("Appeals"),
+  degraded: Type.Boolean({ description: "An upstream was to judge a message of it, and did not" }),
   createdAtMs: epochMs("Since when it is in the queue"),
   updatedAtMs: epochMs("Last change"),
   claim: maybe(Type.Object({ moderator: Type.String(), endsAtMs: epochMs("When it waits again") })),
@@ -120,8 +122,31 @@ export const ReviewStatsSchema = Type.Object(
       { description: "By category: how often people agreed with the verdict" },
     ),
     lostCount: count("Flagged verdicts that found no room in the queue"),
+    notReviewedCount: count("Messages that an upstream was to judge and did not, as listed"),
   },
   { $id: "ReviewStats" },
+);
+
+export const NotReviewedPageSchema = Type.Object(
+  {
+    total: count("Messages that match"),
+    messages: Type.Array(
+      Type.Object({
+        id: Type.String({ description: "Of the verdict; without one it was to leave no trace" }),
+        outcome: word(
+          CONSULTATION_FAILURES,
+          "Why; interrupted: the process ended meanwhile, so perhaps nobody was answered",
+        ),
+        asOfMs: epochMs("When it was judged without the upstream"),
+        reviewId: some("Its item in the queue, if it was flagged"),
+        text: some("What was said; missing where the policy keeps no texts"),
+        verdict: maybe(Type.Ref("Verdict#")),
+      }),
+      { description: "The newest first" },
+    ),
+    nextBefore: maybe(count("For the next page; missing: this is the last")),
+  },
+  { $id: "NotReviewedPage" },
 );
 
 export const AuditPageSchema = Type.Object(
@@ -205,6 +230,7 @@ export const REVIEW_SCHEMAS: readonly TObject[] = [
   ReviewPageSchema,
   ReviewClaimSchema,
   ReviewStatsSchema,
+  NotReviewedPageSchema,
   AuditPageSchema,
   RetentionSchema,
   ErasedSchema,

@@ -1,4 +1,5 @@
 /** The review queue: what people decide about messages that were flagged or reported. */
+import type { ConsultationFailure } from "./consultation.ts";
 import type { Action, Category, Turn, Verdict } from "./moderation.ts";
 
 /**
@@ -34,6 +35,8 @@ export type ReviewItem = {
   readonly verdictCount: number;
   readonly reportCount: number;
   readonly appealCount: number;
+  /** An upstream was to judge some message of it, and did not. */
+  readonly degraded: boolean;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly claim: { readonly moderator: string; readonly endsAtMs: number } | undefined;
@@ -130,6 +133,31 @@ export type ReviewStats = {
   readonly precision: Partial<Readonly<Record<Category, Precision>>>;
   /** Flagged verdicts that found no room in the queue, ever. */
   readonly lostCount: number;
+  /** Messages that an upstream was to judge and did not, as far as they are listed. */
+  readonly notReviewedCount: number;
+};
+
+/** A message that an upstream was to judge, and did not: its embedded verdict stands. */
+export type NotReviewed = {
+  /** Of the verdict. */
+  readonly id: string;
+  /** `interrupted`: the process ended meanwhile, so perhaps nobody was answered. */
+  readonly outcome: ConsultationFailure;
+  readonly asOfMs: number;
+  /** Its item in the queue, if it was flagged. */
+  readonly reviewId: string | undefined;
+  /** Undefined where texts are not kept. */
+  readonly text: string | undefined;
+  /** Undefined: the message was to leave no trace, and this is all that is known of it. */
+  readonly verdict: Verdict | undefined;
+};
+
+export type NotReviewedPage = {
+  readonly total: number;
+  /** The newest first. */
+  readonly messages: readonly NotReviewed[];
+  /** For the next page; undefined: this is the last. */
+  readonly nextBefore: number | undefined;
 };
 
 /** What people, or callers of Perspective's `suggestscore`, say of a text. */

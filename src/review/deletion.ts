@@ -65,13 +65,16 @@ export class Deletion {
       nowMs - DELIVERY_DAYS * DAY_MS,
       ROWS_MAX,
     );
+    // What was spent comes back within a day, so older rows say nothing.
+    this.#database.run("DELETE FROM llm_spent WHERE at_ms < ?", nowMs - DAY_MS);
     return this.#unswept.length > 0 || deliveries === ROWS_MAX;
   }
 
   #tenants(): string[] {
     const rows = this.#database.all(
       `SELECT tenant FROM verdicts UNION SELECT tenant FROM recent UNION SELECT tenant FROM items
-      UNION SELECT tenant FROM labels UNION SELECT tenant FROM audit`,
+      UNION SELECT tenant FROM labels UNION SELECT tenant FROM audit
+      UNION SELECT tenant FROM not_reviewed`,
     );
     return rows.map((row) => String(row["tenant"]));
   }
@@ -87,7 +90,9 @@ export class Deletion {
     for (const row of items) labelCount += this.#eraseItem(tenant, String(row["id"]));
     const where = `WHERE tenant = ? AND ${column} = ?`;
     const verdictCount = this.#database.run(`DELETE FROM verdicts ${where}`, tenant, value);
-    this.#database.run(`DELETE FROM deliveries ${where}`, tenant, value);
+    for (const table of ["deliveries", "not_reviewed", "pending_review"]) {
+      this.#database.run(`DELETE FROM ${table} ${where}`, tenant, value);
+    }
     if (column === "author") this.#eraseMentions(tenant, value);
     const counts = { verdictCount, itemCount: items.length, labelCount };
     const action = column === "author" ? "authorErased" : "conversationErased";
@@ -144,6 +149,7 @@ export class Deletion {
           AND items.verdict_id = verdicts.id)`,
         [tenant, oldest(days.verdicts)],
       ),
+      this.#trim("not_reviewed", "as_of_ms < ?", [tenant, oldest(days.verdicts)]),
       this.#trim("recent", "as_of_ms < ?", [tenant, oldest(days.verdicts)]),
       this.#trim("labels", "at_ms < ? AND item_id IS NULL", [tenant, oldest(days.verdicts)]),
       this.#trim("audit", "at_ms < ?", [tenant, oldest(days.audit)]),

@@ -3,12 +3,16 @@
  * is too old, and answers the API. One process has one.
  */
 import type { Feedback } from "#model/feedback.ts";
-import { RETENTION_SWEEP_MS } from "#model/limits.ts";
+import { RETENTION_SWEEP_MS, STORE_RECOVERED_MAX } from "#model/limits.ts";
 import type { Turn, Verdict } from "#model/moderation.ts";
 import { Problem } from "#model/problem.ts";
+import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
 import { Random } from "#std/random.ts";
 import { Courier, type Send, type Sent } from "./courier.ts";
+import type { FlaggedEntry } from "./intake.ts";
+import { LlmLimits } from "./llm-limits.ts";
+import { pendingRow } from "./pending-table.ts";
 import { DiskPolicyStore, DiskVerdictHistory } from "./policies.ts";
 import { type StoreCounts, StoreThread, type StoreWorker } from "./store-thread.ts";
 import type { AnswerOf, CommandName, RequestOf } from "./store.ts";
@@ -26,6 +30,12 @@ export type DeskOptions = {
   readonly startWorker?: (path: string) => StoreWorker;
 };
 
+type DeskParts = {
+  readonly store: StoreThread;
+  readonly policies: DiskPolicyStore;
+  readonly llmLimits: LlmLimits;
+};
+
 /** Conversations that are read at once for items; beyond, an item goes without its context. */
 const READING_MAX = 64;
 /** How often the courier looks, at least while something waits. */
@@ -33,6 +43,7 @@ const ROUND_MS = 1_000;
 
 export class ReviewDesk {
   readonly policies: DiskPolicyStore;
+  readonly llmLimits: LlmLimits;
   readonly history: DiskVerdictHistory;
   readonly nowMs: () => number;
   readonly targets: WebhookTargets;
@@ -46,9 +57,10 @@ export class ReviewDesk {
   #roundAgain = false;
   #closing = false;
 
-  private constructor(options: DeskOptions, store: StoreThread, policies: DiskPolicyStore) {
+  private constructor(options: DeskOptions, { store, policies, llmLimits }: DeskParts) {
     const { log, targets, turns, nowMs = Date.now, seed = Date.now(), send } = options;
     this.policies = policies;
+    this.llmLimits = llmLimits;
     this.history = new DiskVerdictHistory(store);
     this.nowMs = nowMs;
     this.targets = targets;
@@ -65,7 +77,13 @@ export class ReviewDesk {
     const { path, log, startWorker } = options;
     const store = new StoreThread(path, startWorker === undefined ? { log } : { log, startWorker });
     await store.opened;
-    const desk = new ReviewDesk(options, store, await DiskPolicyStore.open(store));
+    const parts = {
+      store,
+      policies: await DiskPolicyStore.open(store),
+      llmLimits: await LlmLimits.open(store, options.nowMs ?? Date.now),
+    };
+    const desk = new ReviewDesk(options, parts);
+    await desk.#recover(log);
     // What waited when the process ended, and what grew too old meanwhile.
     desk.deliver();
     void desk.sweep();
@@ -76,23 +94,25 @@ export class ReviewDesk {
     return this.#store.counts();
   }
 
-  /** A VerdictListener. */
-  takeVerdict(verdict: Verdict, text: string | undefined, leavesTrace: boolean): void {
-    if (!leavesTrace || this.#closing || verdict.action === "allow") return;
-    const { conversation } = verdict;
-    const entry = { verdict: { ...verdict }, text };
-    const isRead = text !== undefined && conversation !== undefined;
-    if (!isRead || this.#reading.size >= READING_MAX) {
-      this.#takeFlagged({ ...entry, context: [] });
-      return;
-    }
-    const reading = this.#contextOf(verdict, conversation, text).then((context) => {
-      this.#reading.delete(reading);
-      this.#takeFlagged({ ...entry, context });
-    });
-    this.#reading.add(reading);
+  /**
+   * Keeps embedded verdicts on messages about which an upstream is asked, until `takeVerdict` is
+   * told their ends. Resolves once they are on disk; rejects, and counts them, if that fails.
+   */
+  async keepPending(pending: readonly PendingReview[]): Promise<void> {
+    return this.#store.keepPending(pending.map(pendingRow));
   }
 
+  /** A VerdictListener. */
+  takeVerdict(verdict: Verdict, text: string | undefined, leavesTrace: boolean): void {
+    // What was kept of a review stays: the next start finds what nobody can be told now.
+    if (this.#closing) return;
+    const { tenant, id, action, degraded, upstream } = verdict;
+    const entry = { verdict: { ...verdict }, text };
+    if (!leavesTrace || (action === "allow" && !degraded)) {
+      if (upstream !== undefined) this.#store.endPending({ tenant, id });
+    } else if (action === "allow") this.#store.takeNotReviewed(entry);
+    else this.#takeWithContext(entry);
+  }
   /** A FeedbackListener. */
   takeFeedback(feedback: Feedback): void {
     const keepsText = !this.policies.current(feedback.tenant).policy.doNotStore;
@@ -132,6 +152,12 @@ export class ReviewDesk {
     void this.#runRound();
   }
 
+  /** Resolves once the verdicts that were told before are on disk. */
+  async written(): Promise<void> {
+    if (this.#reading.size > 0) await Promise.all(this.#reading);
+    await this.#store.written();
+  }
+
   /** Until nothing is on its way any more; for tests and a stop. */
   async settled(): Promise<void> {
     await Promise.all(this.#reading);
@@ -147,7 +173,9 @@ export class ReviewDesk {
     }
   }
 
+  /** Before the engine stops: what was spent last is asked of it. */
   async close(): Promise<void> {
+    await this.llmLimits.close();
     await Promise.all(this.#reading);
     this.#closing = true;
     clearInterval(this.#sweeping);
@@ -155,7 +183,43 @@ export class ReviewDesk {
     await this.#store.close();
   }
 
-  #takeFlagged(entry: Parameters<StoreThread["takeFlagged"]>[0]): void {
+  /** Reviews that the process before did not see the end of become verdicts; what fails waits. */
+  async #recover(log: Log): Promise<void> {
+    const startMs = performance.now();
+    let total = 0;
+    try {
+      for (;;) {
+        const limit = STORE_RECOVERED_MAX;
+        const count = await this.#store.call("recover", { nowMs: this.nowMs(), limit });
+        total += count;
+        if (count < limit) break;
+      }
+    } catch (error) {
+      const { message: reason } = error as Error;
+      log.error({ reason, count: total }, "reviews that a crash interrupted are not listed yet");
+      return;
+    }
+    if (total === 0) return;
+    const tookMs = Math.round(performance.now() - startMs);
+    log.warn({ count: total, tookMs }, "the process before ended while an upstream was asked");
+  }
+
+  #takeWithContext(entry: Omit<FlaggedEntry, "context">): void {
+    const { verdict, text } = entry;
+    const { conversation } = verdict;
+    const isRead = text !== undefined && conversation !== undefined;
+    if (!isRead || this.#reading.size >= READING_MAX) {
+      this.#takeFlagged({ ...entry, context: [] });
+      return;
+    }
+    const reading = this.#contextOf(verdict, conversation, text).then((context) => {
+      this.#reading.delete(reading);
+      this.#takeFlagged({ ...entry, context });
+    });
+    this.#reading.add(reading);
+  }
+
+  #takeFlagged(entry: FlaggedEntry): void {
     this.#store.takeFlagged(entry);
     this.deliver();
   }

@@ -4,6 +4,7 @@
  * not kept, the same message id is.
  */
 import { createHash } from "node:crypto";
+import type { ConsultationFailure } from "#model/consultation.ts";
 import { REVIEWS_WAITING_MAX } from "#model/limits.ts";
 import { CATEGORIES, type Turn, type Verdict } from "#model/moderation.ts";
 import { Problem } from "#model/problem.ts";
@@ -11,7 +12,17 @@ import type { ReviewItem } from "#model/review.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { type Database, jsonOf, type Row, textOf } from "./database.ts";
 import { itemOf } from "./item-rows.ts";
+import type { NotReviewedTable } from "./not-reviewed-table.ts";
 import type { Outbox } from "./outbox.ts";
+import type { PendingTable } from "./pending-table.ts";
+
+export type IntakeParts = {
+  readonly database: Database;
+  readonly audit: AuditLog;
+  readonly outbox: Outbox;
+  readonly pending: PendingTable;
+  readonly notReviewed: NotReviewedTable;
+};
 
 /** A verdict that flags or blocks. */
 export type FlaggedEntry = {
@@ -19,6 +30,13 @@ export type FlaggedEntry = {
   /** Undefined where texts are not kept. */
   readonly text: string | undefined;
   readonly context: readonly Turn[];
+};
+
+/** A degraded verdict without a flag. */
+export type NotReviewedVerdict = {
+  readonly verdict: Verdict;
+  /** Undefined where texts are not kept. */
+  readonly text: string | undefined;
 };
 
 /** What somebody reports: a verdict or a message by its id, or a text as it stands. */
@@ -58,18 +76,23 @@ export class Intake {
   readonly #database: Database;
   readonly #audit: AuditLog;
   readonly #outbox: Outbox;
+  readonly #pending: PendingTable;
+  readonly #notReviewed: NotReviewedTable;
   /** Items that are open, by tenant, once they were counted. */
   readonly #openCounts = new Map<string, number>();
 
-  constructor(database: Database, audit: AuditLog, outbox: Outbox) {
+  constructor({ database, audit, outbox, pending, notReviewed }: IntakeParts) {
     this.#database = database;
     this.#audit = audit;
     this.#outbox = outbox;
+    this.#pending = pending;
+    this.#notReviewed = notReviewed;
   }
 
   /** Handed in twice, it is the same. */
   takeFlagged({ verdict, text, context }: FlaggedEntry): void {
     const { tenant, id, asOfMs, action, severity, messageId, conversation, user } = verdict;
+    if (verdict.upstream !== undefined) this.#pending.end({ tenant, id });
     const inserted = this.#database.run(
       `INSERT INTO verdicts (tenant, id, as_of_ms, action, severity, message_id, conversation,
         author, text_hash, text, verdict)
@@ -88,6 +111,7 @@ export class Intake {
     );
     if (inserted === 0) return;
     const itemId = this.#enqueue(verdict, text, context);
+    if (verdict.degraded) this.#list(verdict, text, itemId);
     this.#outbox.tell({
       tenant,
       event: action === "block" ? "verdict.blocked" : "verdict.flagged",
@@ -97,6 +121,13 @@ export class Intake {
       conversation,
       data: { verdict, reviewId: itemId ?? null },
     });
+  }
+
+  /** A verdict that neither flags nor blocks, and that an upstream was to make. */
+  takeNotReviewed({ verdict, text }: NotReviewedVerdict): void {
+    const { tenant, id } = verdict;
+    this.#pending.end({ tenant, id });
+    this.#list(verdict, text, undefined);
   }
 
   report(request: ReportRequest): ReportAnswer {
@@ -157,6 +188,12 @@ export class Intake {
     this.#openCounts.clear();
   }
 
+  #list(verdict: Verdict, text: string | undefined, itemId: string | undefined): void {
+    const { tenant, id, asOfMs, upstream } = verdict;
+    const outcome = failureOf(upstream?.outcome);
+    this.#notReviewed.add({ tenant, id, asOfMs, outcome, verdict, text, itemId });
+  }
+
   /** Undefined: the queue of the tenant is full, which is counted. */
   #enqueue(
     verdict: Verdict,
@@ -191,13 +228,14 @@ export class Intake {
     const worst = open["action"] === "block" ? "block" : action;
     this.#database.run(
       `UPDATE items SET verdict_count = verdict_count + 1, version = version + 1, updated_ms = ?,
-        severity = max(severity, ?), action = ?, categories = ?,
+        severity = max(severity, ?), action = ?, categories = ?, degraded = max(degraded, ?),
         verdict_id = coalesce(verdict_id, ?)
       WHERE tenant = ? AND id = ?`,
       asOfMs,
       severity,
       worst,
       JSON.stringify(categories),
+      verdict.degraded ? 1 : 0,
       verdict.id,
       tenant,
       textOf(open["id"]),
@@ -212,8 +250,8 @@ export class Intake {
     this.#database.run(
       `INSERT INTO items (tenant, id, version, state, waits_as, escalated, severity, action,
         categories, verdict_id, message_id, conversation, author, language, text, context,
-        merge_key, verdict_count, report_count, appeal_count, created_ms, updated_ms)
-      VALUES (?, ?, 1, 'pending', 'pending', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+        merge_key, verdict_count, report_count, appeal_count, degraded, created_ms, updated_ms)
+      VALUES (?, ?, 1, 'pending', 'pending', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
       tenant,
       id,
       item.severity,
@@ -229,6 +267,7 @@ export class Intake {
       item.mergeKey,
       verdict === undefined ? 0 : 1,
       item.reportCount,
+      verdict?.degraded === true ? 1 : 0,
       nowMs,
       nowMs,
     );
@@ -286,6 +325,14 @@ export class Intake {
     const digest = createHash("sha256").update(`${tenant}\n${nowMs}\n${String(next)}`);
     return `r_${digest.digest("hex").slice(0, 26).toUpperCase()}`;
   }
+}
+
+/** An answer that did not count is one that could not be used. */
+function failureOf(
+  outcome: NonNullable<Verdict["upstream"]>["outcome"] | undefined,
+): ConsultationFailure {
+  if (outcome === undefined) return "unavailable";
+  return outcome === "answered" || outcome === "cached" ? "malformed" : outcome;
 }
 
 export function hashOf(text: string): string {

@@ -12,6 +12,7 @@ export type ItemFilter = {
   readonly decision?: Decision | undefined;
   readonly severityMin?: number | undefined;
   readonly escalated?: boolean | undefined;
+  readonly degraded?: boolean | undefined;
 };
 
 export type Condition = { readonly sql: string; readonly values: readonly Value[] };
@@ -36,6 +37,7 @@ export function conditionOf(tenant: string, filter: ItemFilter): Condition {
   if (decision !== undefined) add("decision = ?", decision);
   if (filter.severityMin !== undefined) add("severity >= ?", filter.severityMin);
   if (filter.escalated !== undefined) add("escalated = ?", filter.escalated ? 1 : 0);
+  if (filter.degraded !== undefined) add("degraded = ?", filter.degraded ? 1 : 0);
   return { sql: parts.join(" AND "), values };
 }
 
@@ -58,6 +60,7 @@ export function itemOf(row: Row): ReviewItem {
     verdictCount: Number(row["verdict_count"]),
     reportCount: Number(row["report_count"]),
     appealCount: Number(row["appeal_count"]),
+    degraded: row["degraded"] === 1,
     createdAtMs: Number(row["created_ms"]),
     updatedAtMs: Number(row["updated_ms"]),
     claim: claimOf(row),

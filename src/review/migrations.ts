@@ -5,7 +5,9 @@
  * Times are epoch ms, composite values JSON. `verdicts` are those that flagged or blocked, whole;
  * `recent` holds scores of the others, for dry runs. Of `items` those that wait are found by an
  * index of their own, in the order in which they are handed out. `audit` refuses changes, and
- * deletions but those of a retention pass.
+ * deletions but those of a retention pass. `pending_review` holds embedded verdicts while an upstream
+ * is asked; `not_reviewed` those that it did not judge. Of messages that leave no trace they hold the
+ * id and the time.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -111,5 +113,26 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_due ON deliveries (due_ms) WHERE state = 'waiting';
 CREATE INDEX deliveries_webhook ON deliveries (tenant, webhook, state, seq);
+`,
+  `
+CREATE TABLE pending_review (
+  seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id TEXT NOT NULL, at_ms REAL NOT NULL,
+  conversation TEXT, author TEXT, text TEXT, verdict TEXT, UNIQUE (id, tenant)
+);
+CREATE TABLE not_reviewed (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL,
+  as_of_ms REAL NOT NULL, outcome TEXT NOT NULL, conversation TEXT, author TEXT, item_id TEXT,
+  text TEXT, verdict TEXT, UNIQUE (tenant, id)
+);
+CREATE INDEX not_reviewed_order ON not_reviewed (tenant, seq);
+CREATE INDEX not_reviewed_age ON not_reviewed (tenant, as_of_ms);
+ALTER TABLE items ADD COLUMN degraded INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE llm_limits (
+  tenant TEXT PRIMARY KEY, set_ms REAL NOT NULL, limits TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE llm_spent (
+  tenant TEXT PRIMARY KEY, at_ms REAL NOT NULL, spent_micros REAL NOT NULL
+) WITHOUT ROWID;
 `,
 ];

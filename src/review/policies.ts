@@ -4,6 +4,7 @@ import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import type { PastVerdict, PolicyStore, VerdictHistory } from "#model/policy-store.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import type { StoreThread } from "./store-thread.ts";
+import { pastOf } from "./verdict-table.ts";
 
 /** Those in force are in memory, too; former versions are on disk alone. */
 export class DiskPolicyStore implements PolicyStore {
@@ -61,10 +62,7 @@ export class DiskVerdictHistory implements VerdictHistory {
   }
 
   add(verdict: Verdict): void {
-    const { id, asOfMs, scores, thresholds, proposedAction, listEntry, policy } = verdict;
-    const past = { id, asOfMs, scores, thresholds, proposedAction, listEntry };
-    const entry = { tenant: verdict.tenant, past: { ...past, policyVersion: policy.version } };
-    this.#store.takeAllowed(entry);
+    this.#store.takeAllowed({ tenant: verdict.tenant, past: pastOf(verdict) });
   }
 
   async recent(tenant: string, limit: number): Promise<readonly PastVerdict[]> {

@@ -5,20 +5,26 @@
  *
  * What waits is bounded. Callers beyond are refused with `busy`. Verdicts without a flag are shed,
  * the oldest first, and counted. Flagged ones are kept until they are written, also if the disk
- * fails for a while; those that find no room are counted as lost, and the log says so.
+ * fails for a while; those that find no room are counted as lost, and the log says so. Reviews that
+ * begin are in the next batch before anything that may end them; if it fails, who waits is told, and
+ * they are counted. Their ends wait a little, so that an answer is out before its row is gone.
  */
 import { Worker } from "node:worker_threads";
 import {
   STORE_ALLOWED_MAX,
   STORE_ALLOWED_MS_MAX,
+  STORE_ENDED_MS_MIN,
   STORE_FLAGGED_BYTES_MAX,
   STORE_FLAGGED_MAX,
+  STORE_PENDING_BYTES_MAX,
+  STORE_PENDING_MAX,
   STORE_WAITING_MAX,
 } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import type { Log } from "#observe/log.ts";
 import { StoreError } from "./database.ts";
-import type { FlaggedEntry } from "./intake.ts";
+import type { FlaggedEntry, NotReviewedVerdict } from "./intake.ts";
+import type { PendingId, PendingRow } from "./pending-table.ts";
 import type { AnswerOf, Command, CommandName, Reply, RequestOf } from "./store.ts";
 import type { RecentEntry } from "./verdict-table.ts";
 
@@ -35,6 +41,8 @@ export type StoreMessage =
 export type StoreCounts = {
   readonly flaggedWaitingCount: number;
   readonly flaggedLostCount: number;
+  /** Reviews that a crash would have lost: they began without a row on disk. */
+  readonly pendingLostCount: number;
   readonly allowedShedCount: number;
   readonly batchCount: number;
   readonly failureCount: number;
@@ -56,20 +64,41 @@ export type StoreThreadOptions = {
 
 type Call = {
   readonly command: Command;
-  /** How many flagged verdicts had come before it. */
+  /** How many verdicts had come before it. */
   readonly after: number;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
 };
 
-type Batch = { readonly flagged: readonly FlaggedEntry[]; readonly calls: readonly Call[] };
+/** What must be written, also if it takes several tries. */
+type Owed =
+  | { readonly name: "takeFlagged"; readonly request: FlaggedEntry }
+  | { readonly name: "takeNotReviewed"; readonly request: NotReviewedVerdict };
+
+type Batch = {
+  readonly keeping: Keeping | undefined;
+  readonly owed: readonly Owed[];
+  readonly ended: readonly PendingId[];
+  readonly calls: readonly Call[];
+};
+
+/** Rows of a batch, and who waits for them. */
+type Keeping = {
+  readonly rows: PendingRow[];
+  byteCount: number;
+  readonly done: PromiseWithResolvers<void>;
+};
+
+/** Who waits until what was taken before is on disk. */
+type Settling = { readonly after: number; readonly resolve: () => void };
 
 /** Of one batch: more would keep a caller waiting behind them. */
-const FLAGGED_BATCH_MAX = 512;
+const OWED_BATCH_MAX = 512;
 const CALLS_BATCH_MAX = 256;
 /** After a batch that could not be written. */
 const RETRY_MS = 1_000;
 const RESTART_COUNT_MAX = 5;
+const NOTHING_SENT: Batch = { keeping: undefined, owed: [], ended: [], calls: [] };
 
 export class StoreThread {
   /** Rejects with a StoreError that says what to do. */
@@ -84,14 +113,22 @@ export class StoreThread {
   #unavailable: string | undefined;
   #sent: Batch | undefined;
   #calls: Call[] = [];
-  #flagged: FlaggedEntry[] = [];
+  #owed: Owed[] = [];
+  #keeping: Keeping | undefined;
+  /** Ends that are due, and those that wait a little: of the time before, and since. */
+  #ended: PendingId[] = [];
+  #ripening: PendingId[] = [];
+  #fresh: PendingId[] = [];
+  #ripens: NodeJS.Timeout | undefined;
+  #settling: Settling[] = [];
   #allowed: RecentEntry[] = [];
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #restartCount = 0;
-  #flaggedTakenCount = 0;
-  #flaggedBytes = 0;
+  #owedTakenCount = 0;
+  #owedBytes = 0;
   #flaggedLostCount = 0;
+  #pendingLostCount = 0;
   #allowedShedCount = 0;
   #batchCount = 0;
   #failureCount = 0;
@@ -107,8 +144,9 @@ export class StoreThread {
 
   counts(): StoreCounts {
     return {
-      flaggedWaitingCount: this.#flagged.length + (this.#sent?.flagged.length ?? 0),
+      flaggedWaitingCount: this.#owed.length + (this.#sent?.owed.length ?? 0),
       flaggedLostCount: this.#flaggedLostCount,
+      pendingLostCount: this.#pendingLostCount,
       allowedShedCount: this.#allowedShedCount,
       batchCount: this.#batchCount,
       failureCount: this.#failureCount,
@@ -127,29 +165,52 @@ export class StoreThread {
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const command = { name, request } as Command;
-    this.#calls.push({ command, after: this.#flaggedTakenCount, resolve, reject });
+    this.#calls.push({ command, after: this.#owedTakenCount, resolve, reject });
     this.#pump();
     return (await promise) as AnswerOf<Name>;
   }
 
-  takeFlagged(entry: FlaggedEntry): void {
-    const isFull = this.#flagged.length >= STORE_FLAGGED_MAX;
-    if (isFull || this.#flaggedBytes >= STORE_FLAGGED_BYTES_MAX) {
-      this.#flaggedLostCount += 1;
-      const count = this.#flaggedLostCount;
-      // Powers of two: a flood says so a few times, not each time.
-      if (Number.isInteger(Math.log2(count))) {
-        this.#options.log.error(
-          { count },
-          "flagged verdicts were lost: the review store is behind",
-        );
-      }
-      return;
+  /** Resolves once all of them are on disk; rejects if they are not, and counts them. */
+  async keepPending(rows: readonly PendingRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    const refusal = this.#keepingRefusal();
+    if (refusal !== undefined) {
+      this.#losePending(rows.length);
+      throw refusal;
     }
-    this.#flagged.push(entry);
-    this.#flaggedBytes += bytesOf(entry);
-    this.#flaggedTakenCount += 1;
+    this.#keeping ??= { rows: [], byteCount: 0, done: Promise.withResolvers<void>() };
+    const keeping = this.#keeping;
+    for (const row of rows) {
+      keeping.rows.push(row);
+      keeping.byteCount += 2 * ((row.text?.length ?? 0) + (row.verdict?.length ?? 0));
+    }
     this.#pump();
+    return keeping.done.promise;
+  }
+
+  /** The review of a message ended, and leaves nothing behind. */
+  endPending(id: PendingId): void {
+    // Without the store the row stays, and the message is listed when there is one again.
+    if (this.#unavailable !== undefined) return;
+    this.#fresh.push(id);
+    this.#ripens ??= setTimeout(() => this.#ripen(), STORE_ENDED_MS_MIN).unref();
+  }
+
+  takeFlagged(request: FlaggedEntry): void {
+    this.#owe({ name: "takeFlagged", request });
+  }
+
+  takeNotReviewed(request: NotReviewedVerdict): void {
+    this.#owe({ name: "takeNotReviewed", request });
+  }
+
+  /** Resolves once the verdicts taken before are on disk; or at once, while it cannot be written. */
+  async written(): Promise<void> {
+    const isIdle = this.#owed.length === 0 && (this.#sent?.owed.length ?? 0) === 0;
+    if (isIdle || this.#unavailable !== undefined || this.#retry !== undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#settling.push({ after: this.#owedTakenCount, resolve });
+    await promise;
   }
 
   takeAllowed(entry: RecentEntry): void {
@@ -168,8 +229,56 @@ export class StoreThread {
     this.#closing = true;
     clearTimeout(this.#retry);
     this.#retry = undefined;
+    clearTimeout(this.#ripens);
+    // Who closes has answered everybody.
+    this.#ended.push(...this.#ripening.splice(0), ...this.#fresh.splice(0));
     this.#pump();
     await this.#closed.promise;
+  }
+
+  #owe(owed: Owed): void {
+    const isFull = this.#owed.length >= STORE_FLAGGED_MAX;
+    if (isFull || this.#owedBytes >= STORE_FLAGGED_BYTES_MAX) {
+      this.#flaggedLostCount += 1;
+      const count = this.#flaggedLostCount;
+      // Powers of two: a flood says so a few times, not each time.
+      if (Number.isInteger(Math.log2(count))) {
+        this.#options.log.error({ count }, "verdicts were lost: the review store is behind");
+      }
+      return;
+    }
+    this.#owed.push(owed);
+    this.#owedBytes += bytesOf(owed);
+    this.#owedTakenCount += 1;
+    this.#pump();
+  }
+
+  #keepingRefusal(): Problem | undefined {
+    if (this.#unavailable !== undefined) return unavailable(this.#unavailable);
+    if (this.#closing) return new Problem("stopping", "The review store is closing.");
+    const { rows, byteCount } = this.#keeping ?? { rows: [], byteCount: 0 };
+    if (rows.length < STORE_PENDING_MAX && byteCount < STORE_PENDING_BYTES_MAX) return undefined;
+    return new Problem("busy", "The review store is behind; try again.");
+  }
+
+  #losePending(count: number): void {
+    const before = this.#pendingLostCount;
+    this.#pendingLostCount += count;
+    if (Math.floor(Math.log2(before)) === Math.floor(Math.log2(before + count))) return;
+    const lost = { count: this.#pendingLostCount };
+    this.#options.log.error(lost, "reviews began that a crash would lose: the store cannot be had");
+  }
+
+  /** Ends wait for one turn of this at least. */
+  #ripen(): void {
+    this.#ripens = undefined;
+    this.#ended.push(...this.#ripening);
+    this.#ripening = this.#fresh;
+    this.#fresh = [];
+    if (this.#ripening.length > 0) {
+      this.#ripens = setTimeout(() => this.#ripen(), STORE_ENDED_MS_MIN).unref();
+    }
+    if (this.#ended.length > 0) this.#pump();
   }
 
   #start(): void {
@@ -178,7 +287,7 @@ export class StoreThread {
     this.#worker = worker;
     worker.onMessage((message) => this.#take(message));
     worker.onEnd((reason) => {
-      if (worker === this.#worker) this.#ended(reason);
+      if (worker === this.#worker) this.#workerEnded(reason);
     });
   }
 
@@ -204,20 +313,25 @@ export class StoreThread {
     if (!this.#isOpen || this.#sent !== undefined || this.#retry !== undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const flagged = this.#flagged.splice(0, FLAGGED_BATCH_MAX);
-    for (const entry of flagged) this.#flaggedBytes -= bytesOf(entry);
+    const keeping = this.#keeping;
+    this.#keeping = undefined;
+    const owed = this.#owed.splice(0, OWED_BATCH_MAX);
+    for (const entry of owed) this.#owedBytes -= bytesOf(entry);
     const allowed = this.#allowed.splice(0);
-    const calls = this.#takeCalls(this.#flaggedTakenCount - this.#flagged.length);
-    if (flagged.length + allowed.length + calls.length === 0) {
+    const ended = this.#ended.splice(0);
+    const calls = this.#takeCalls(this.#owedTakenCount - this.#owed.length);
+    const commands: Command[] = [
+      ...(keeping === undefined ? [] : [keepCommand(keeping)]),
+      ...owed,
+      ...allowed.map((request) => ({ name: "takeRecent", request }) as const),
+      ...(ended.length === 0 ? [] : [{ name: "endPending", request: { ids: ended } } as const]),
+      ...calls.map(({ command }) => command),
+    ];
+    if (commands.length === 0) {
       if (this.#closing) this.#worker.post({ type: "close" });
       return;
     }
-    const commands: Command[] = [
-      ...flagged.map((request) => ({ name: "takeFlagged", request }) as const),
-      ...allowed.map((request) => ({ name: "takeRecent", request }) as const),
-      ...calls.map(({ command }) => command),
-    ];
-    this.#sent = { flagged, calls };
+    this.#sent = { keeping, owed, ended, calls };
     this.#batchCount += 1;
     this.#worker.post({ type: "run", commands });
   }
@@ -230,14 +344,15 @@ export class StoreThread {
   }
 
   #answer(replies: readonly Reply[]): void {
-    const { calls, flagged } = this.#sent!;
+    const { keeping, owed, calls } = this.#sent!;
     this.#sent = undefined;
     this.#unavailable = undefined;
-    for (const reply of replies.slice(0, replies.length - calls.length)) {
-      if (!("answer" in reply)) this.#reportBug(reply);
-    }
-    const lost = replies.slice(0, flagged.length).filter((reply) => !("answer" in reply)).length;
+    const taken = replies.slice(0, replies.length - calls.length);
+    for (const reply of taken) if (!("answer" in reply)) this.#reportBug(reply);
+    if (keeping !== undefined) this.#kept(keeping, "answer" in taken.shift()!);
+    const lost = taken.slice(0, owed.length).filter((reply) => !("answer" in reply)).length;
     this.#flaggedLostCount += lost;
+    this.#tellWritten();
     const answers = replies.slice(replies.length - calls.length);
     for (const [index, reply] of answers.entries()) {
       const { resolve, reject } = calls[index]!;
@@ -253,6 +368,22 @@ export class StoreThread {
     }
   }
 
+  #kept({ rows, done }: Keeping, isKept: boolean): void {
+    if (isKept) {
+      done.resolve();
+      return;
+    }
+    this.#losePending(rows.length);
+    done.reject(new Problem("internal", "The review store failed on this; the log says more."));
+  }
+
+  #tellWritten(): void {
+    const writtenCount = this.#owedTakenCount - this.#owed.length;
+    const late = this.#settling.findIndex(({ after }) => after > writtenCount);
+    const count = late === -1 ? this.#settling.length : late;
+    for (const { resolve } of this.#settling.splice(0, count)) resolve();
+  }
+
   #reportBug(reply: Reply): void {
     const reason = "failure" in reply ? reply.failure : "refused";
     this.#options.log.error({ reason }, "a command of the review store failed");
@@ -261,15 +392,17 @@ export class StoreThread {
   /** The batch was not written: callers are told, verdicts wait for another try. */
   #fail(reason: string): void {
     this.#failureCount += 1;
-    const { flagged, calls } = this.#sent ?? { flagged: [], calls: [] };
+    const { keeping, owed, ended, calls } = this.#sent ?? NOTHING_SENT;
     this.#sent = undefined;
-    this.#flagged = [...flagged, ...this.#flagged];
-    for (const entry of flagged) this.#flaggedBytes += bytesOf(entry);
+    this.#owed = [...owed, ...this.#owed];
+    for (const entry of owed) this.#owedBytes += bytesOf(entry);
+    this.#ended = [...ended, ...this.#ended];
+    this.#refuseKeeping(keeping, reason);
+    this.#holdNobodyUp();
     for (const { reject } of calls) reject(unavailable(reason));
     this.#options.log.error({ reason }, "the review store could not write");
     if (this.#closing) {
-      this.#flaggedLostCount += this.#flagged.length;
-      this.#flagged = [];
+      this.#loseOwed();
       this.#worker.post({ type: "close" });
       return;
     }
@@ -284,13 +417,33 @@ export class StoreThread {
     this.#isOpen = false;
     for (const { reject } of this.#calls.splice(0)) reject(unavailable(reason));
     this.#allowed = [];
-    this.#flaggedLostCount += this.#flagged.length;
-    this.#flagged = [];
+    this.#refuseKeeping(this.#keeping, reason);
+    this.#keeping = undefined;
+    this.#holdNobodyUp();
+    this.#loseOwed();
     this.#opening.reject(new StoreError(reason));
     this.#closed.resolve();
   }
 
-  #ended(reason: string): void {
+  #refuseKeeping(keeping: Keeping | undefined, reason: string): void {
+    if (keeping === undefined) return;
+    this.#losePending(keeping.rows.length);
+    keeping.done.reject(unavailable(reason));
+  }
+
+  /** Who waits for verdicts to be on disk: they are kept for a better time. */
+  #holdNobodyUp(): void {
+    for (const { resolve } of this.#settling.splice(0)) resolve();
+  }
+
+  /** Nothing more is written by this process. */
+  #loseOwed(): void {
+    this.#flaggedLostCount += this.#owed.length;
+    this.#owed = [];
+    this.#ended = [];
+  }
+
+  #workerEnded(reason: string): void {
     if (!this.#isOpen) {
       if (this.#unavailable === undefined) this.#refuse(reason);
       return;
@@ -321,8 +474,14 @@ function startThread(path: string): StoreWorker {
   };
 }
 
+function keepCommand({ rows }: Keeping): Command {
+  return { name: "keepPending", request: { rows } };
+}
+
 /** About: two bytes a character, and what a verdict takes beside its texts. */
-function bytesOf({ text = "", context }: FlaggedEntry): number {
+function bytesOf({ request }: Owed): number {
+  const { text = "" } = request;
+  const context = "context" in request ? request.context : [];
   return context.reduce((sum, turn) => sum + 2 * turn.text.length, 512 + 2 * text.length);
 }
 

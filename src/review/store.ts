@@ -4,6 +4,7 @@
  * no trace and harms none of the others.
  */
 import type { Feedback } from "#model/feedback.ts";
+import type { TenantSpending } from "#llm/protocol.ts";
 import { REVIEW_HISTORY_MAX } from "#model/limits.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
@@ -19,9 +20,17 @@ import {
 import { AuditLog } from "./audit-log.ts";
 import { Database, jsonOf, numberOf, type Row } from "./database.ts";
 import { Deletion, type ErasureScope } from "./deletion.ts";
-import { type FlaggedEntry, Intake, type ReportRequest } from "./intake.ts";
+import {
+  type FlaggedEntry,
+  Intake,
+  type NotReviewedVerdict,
+  type ReportRequest,
+} from "./intake.ts";
 import { type LabelRequest, LabelTable } from "./label-table.ts";
+import { LlmTable, type OwnLimits } from "./llm-table.ts";
+import { type NotReviewedRequest, NotReviewedTable } from "./not-reviewed-table.ts";
 import { type AttemptRequest, Outbox, type PutWebhookRequest } from "./outbox.ts";
+import { type LeftReview, type PendingId, type PendingRow, PendingTable } from "./pending-table.ts";
 import { PolicyTable } from "./policy-table.ts";
 import {
   type AppealRequest,
@@ -32,7 +41,9 @@ import {
   type ReleaseRequest,
   ReviewQueue,
 } from "./queue.ts";
-import { type RecentEntry, VerdictTable } from "./verdict-table.ts";
+import { pastOf, type RecentEntry, VerdictTable } from "./verdict-table.ts";
+
+const INTERRUPTED = "The process ended while the upstream was asked.";
 
 type OfTenant = { readonly tenant: string };
 type Now = { readonly nowMs: number };
@@ -40,6 +51,16 @@ type Now = { readonly nowMs: number };
 /** Answers and requests are plain values: they cross to another thread. */
 export const COMMANDS = {
   takeFlagged: (store: ReviewStore, request: FlaggedEntry) => store.intake.takeFlagged(request),
+  keepPending: (store: ReviewStore, { rows }: { readonly rows: readonly PendingRow[] }) =>
+    store.pending.keep(rows),
+  endPending: (store: ReviewStore, { ids }: { readonly ids: readonly PendingId[] }) => {
+    for (const id of ids) store.pending.end(id);
+  },
+  takeNotReviewed: (store: ReviewStore, request: NotReviewedVerdict) =>
+    store.intake.takeNotReviewed(request),
+  recover: (store: ReviewStore, request: Now & { readonly limit: number }) =>
+    store.recover(request.limit, request.nowMs),
+  notReviewed: (store: ReviewStore, request: NotReviewedRequest) => store.notReviewed.page(request),
   takeRecent: (store: ReviewStore, request: RecentEntry) => store.verdicts.addRecent(request),
   takeFeedback: (
     store: ReviewStore,
@@ -91,6 +112,16 @@ export const COMMANDS = {
     store.outbox.target(request.tenant, request.id),
   deleteWebhook: (store: ReviewStore, request: OfTenant & Now & { readonly id: string }) =>
     store.outbox.delete(request.tenant, request.id, request.nowMs),
+  llmLimits: (store: ReviewStore, _request: object) => store.llm.limits(),
+  putLlmLimits: (store: ReviewStore, request: OfTenant & Now & { readonly limits: OwnLimits }) =>
+    store.llm.putLimits(request.tenant, request.limits, request.nowMs),
+  resetLlmLimits: (store: ReviewStore, request: OfTenant & Now) =>
+    store.llm.resetLimits(request.tenant, request.nowMs),
+  llmSpent: (store: ReviewStore, _request: object) => store.llm.spent(),
+  putLlmSpent: (
+    store: ReviewStore,
+    { spending }: { readonly spending: readonly TenantSpending[] },
+  ) => store.llm.putSpent(spending),
   due: (store: ReviewStore, request: Now & { readonly limit: number }) => ({
     deliveries: store.outbox.due(request.nowMs, request.limit),
     nextDueMs: store.outbox.nextDueMs(request.nowMs),
@@ -122,11 +153,14 @@ export type Reply =
 export class ReviewStore {
   readonly audit: AuditLog;
   readonly outbox: Outbox;
+  readonly pending: PendingTable;
+  readonly notReviewed: NotReviewedTable;
   readonly intake: Intake;
   readonly labels: LabelTable;
   readonly queue: ReviewQueue;
   readonly verdicts: VerdictTable;
   readonly policies: PolicyTable;
+  readonly llm: LlmTable;
   readonly deletion: Deletion;
   readonly #database: Database;
 
@@ -136,12 +170,16 @@ export class ReviewStore {
     this.#database = database;
     this.audit = new AuditLog(database);
     this.outbox = new Outbox(database, this.audit);
-    this.intake = new Intake(database, this.audit, this.outbox);
+    this.pending = new PendingTable(database);
+    this.notReviewed = new NotReviewedTable(database);
+    const { audit, outbox, pending, notReviewed } = this;
+    this.intake = new Intake({ database, audit, outbox, pending, notReviewed });
     this.labels = new LabelTable(database);
-    const { audit, outbox, intake, labels } = this;
+    const { intake, labels } = this;
     this.queue = new ReviewQueue({ database, audit, labels, outbox, intake });
     this.verdicts = new VerdictTable(database);
     this.policies = new PolicyTable(database, audit);
+    this.llm = new LlmTable(database, audit);
     this.deletion = new Deletion(database, audit);
   }
 
@@ -200,16 +238,51 @@ export class ReviewStore {
       overturnedCount: numberOf(own?.["overturned_count"]) ?? 0,
       precision: this.labels.precision(tenant),
       lostCount: numberOf(own?.["lost_count"]) ?? 0,
+      notReviewedCount: this.notReviewed.count(tenant),
     };
+  }
+
+  /**
+   * Of what a crash left behind, so many messages become verdicts that say so, as if their reviews
+   * had ended now; how many they were. None: nothing is left.
+   */
+  recover(limit: number, nowMs: number): number {
+    const left = this.pending.left(limit);
+    const counts = new Map<string, number>();
+    for (const review of left) {
+      this.#recoverOne(review, nowMs);
+      counts.set(review.tenant, (counts.get(review.tenant) ?? 0) + 1);
+    }
+    for (const [tenant, count] of counts) {
+      this.audit.add({ tenant, atMs: nowMs, action: "reviewsInterrupted", detail: { count } });
+    }
+    return left.length;
   }
 
   recount(): void {
     this.intake.recount();
+    this.notReviewed.recount();
     this.verdicts.recount();
   }
 
   close(): void {
     this.#database.close();
+  }
+
+  #recoverOne({ tenant, id, atMs, text, verdict: embedded }: LeftReview, nowMs: number): void {
+    if (embedded === undefined) {
+      const nothing = { verdict: undefined, text: undefined, itemId: undefined };
+      this.notReviewed.add({ tenant, id, asOfMs: atMs, outcome: "interrupted", ...nothing });
+      this.pending.end({ tenant, id });
+      return;
+    }
+    const model = embedded.upstream?.model ?? "";
+    const waitMs = Math.max(0, nowMs - atMs);
+    const upstream = { outcome: "interrupted", detail: INTERRUPTED, model, waitMs } as const;
+    const verdict = { ...embedded, degraded: true, upstream };
+    if (verdict.action === "allow") this.intake.takeNotReviewed({ verdict, text });
+    else this.intake.takeFlagged({ verdict, text, context: [] });
+    if (text !== undefined) this.verdicts.addRecent({ tenant, past: pastOf(verdict) });
   }
 
   #runOne({ name, request }: Command): Reply {

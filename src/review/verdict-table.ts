@@ -110,6 +110,13 @@ export class VerdictTable {
   }
 }
 
+/** What a dry run needs of it. */
+export function pastOf(verdict: Verdict): PastVerdict {
+  const { id, asOfMs, scores, thresholds, proposedAction, listEntry, policy } = verdict;
+  const past = { id, asOfMs, scores, thresholds, proposedAction, listEntry };
+  return { ...past, policyVersion: policy.version };
+}
+
 function flagOf(row: Row): AuthorHistory["verdicts"][number] {
   const verdict = jsonOf<Verdict>(row["verdict"]);
   return {
