@@ -1,5 +1,6 @@
 /** `GET /v1/tenants/{tenant}/conversations` and `…/conversations/{conversation}/summary`. */
 import type { EngineDoor } from "#engine/door.ts";
+import type { Retellings } from "#engine/retellings.ts";
 import { requireConversation } from "#model/conversation-id.ts";
 import {
   CONVERSATION_BYTES_MAX,
@@ -46,14 +47,22 @@ export const CONVERSATION_PARAMS = {
 type ListQuery = { limit: number; format?: "json" | "csv" };
 export type ConversationParams = { Params: { tenant: string; conversation: string } };
 
-export function conversationRoutes(engine: EngineDoor): FastifyPluginAsync {
+/** `retellings`: undefined: no upstream refines summaries, and nothing is done for it. */
+export function conversationRoutes(
+  engine: EngineDoor,
+  retellings?: Retellings,
+): FastifyPluginAsync {
   return async (server) => {
-    registerList(server, engine);
-    registerOne(server, engine);
+    registerList(server, engine, retellings);
+    registerOne(server, engine, retellings);
   };
 }
 
-function registerList(server: FastifyInstance, engine: EngineDoor): void {
+function registerList(
+  server: FastifyInstance,
+  engine: EngineDoor,
+  retellings: Retellings | undefined,
+): void {
   server.get<TenantParams & { Querystring: ListQuery }>(
     "/v1/tenants/:tenant/conversations",
     {
@@ -85,7 +94,9 @@ function registerList(server: FastifyInstance, engine: EngineDoor): void {
     async (request, reply) => {
       const tenant = requireTenantId(request.params.tenant);
       const { limit, format } = request.query;
-      const answer = conversationsAnswer(tenant, await engine.conversations(tenant, { limit }));
+      const items = await engine.conversations(tenant, { limit });
+      retellings?.listed(tenant, items);
+      const answer = conversationsAnswer(tenant, items);
       reply.header("cache-control", "no-store").header("vary", "accept");
       if (!wantsCsv(format, request.headers.accept)) return reply.send(answer);
       return reply.serializer(String).type(CSV_TYPE).send(conversationsCsv(answer));
@@ -93,7 +104,11 @@ function registerList(server: FastifyInstance, engine: EngineDoor): void {
   );
 }
 
-function registerOne(server: FastifyInstance, engine: EngineDoor): void {
+function registerOne(
+  server: FastifyInstance,
+  engine: EngineDoor,
+  retellings: Retellings | undefined,
+): void {
   server.get<ConversationParams>(
     "/v1/tenants/:tenant/conversations/:conversation/summary",
     {
@@ -120,7 +135,9 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
       const tenant = requireTenantId(request.params.tenant);
       const id = requireConversation(request.params.conversation);
       const report = await engine.conversation(tenant, id);
-      return reply.header("cache-control", "no-store").send(conversationAnswer(tenant, report));
+      const refined = retellings?.refined(tenant, report);
+      const answer = conversationAnswer(tenant, report, refined);
+      return reply.header("cache-control", "no-store").send(answer);
     },
   );
 }

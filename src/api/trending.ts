@@ -1,16 +1,22 @@
 /** `GET /v1/tenants/{tenant}/trending`: the window of a tenant, as of now. */
 import type { EngineDoor } from "#engine/door.ts";
-import { TRENDING_LIMIT_DEFAULT, TRENDING_LIMIT_MAX, WINDOW_MS } from "#model/limits.ts";
+import type { Retellings } from "#engine/retellings.ts";
+import {
+  TLDR_WAIT_MS_MAX,
+  TRENDING_LIMIT_DEFAULT,
+  TRENDING_LIMIT_MAX,
+  WINDOW_MS,
+} from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { requireTenantId } from "#model/tenant.ts";
-import { trendingAnswer } from "#model/trending-answer.ts";
+import { EXTRACTIVE, trendingAnswer, type TrendingAnswer } from "#model/trending-answer.ts";
 import type { TrendOrder } from "#model/trending.ts";
 import type { FastifyPluginAsync } from "fastify";
 
 export const WINDOW_NAME = `${WINDOW_MS / 1_000}s`;
 
-type TrendingQuery = { window: string; limit: number; order: TrendOrder };
+type TrendingQuery = { window: string; limit: number; order: TrendOrder; tldrWaitMs: number };
 
 const QUERY = {
   type: "object",
@@ -35,10 +41,19 @@ const QUERY = {
       default: "trend",
       description: "What stands out first, or by count alone",
     },
+    tldrWaitMs: {
+      type: "integer",
+      minimum: 0,
+      maximum: TLDR_WAIT_MS_MAX,
+      default: 0,
+      description: `How long the answer may wait for a TL;DR that a language model is writing,
+where one is configured; the next answer has it in any case`,
+    },
   },
 } as const;
 
-export function trendingRoutes(engine: EngineDoor): FastifyPluginAsync {
+/** `retellings`: undefined: no upstream writes TL;DRs, and nothing is done for them. */
+export function trendingRoutes(engine: EngineDoor, retellings?: Retellings): FastifyPluginAsync {
   return async (server) => {
     server.get<TenantParams & { Querystring: TrendingQuery }>(
       "/v1/tenants/:tenant/trending",
@@ -73,13 +88,21 @@ export function trendingRoutes(engine: EngineDoor): FastifyPluginAsync {
       },
       async (request, reply) => {
         const tenant = requireTenantId(request.params.tenant);
-        const { window, limit, order } = request.query;
+        const { window, limit, order, tldrWaitMs } = request.query;
         if (window !== WINDOW_NAME) {
           const detail = `There is no window ${JSON.stringify(window)}; use ${WINDOW_NAME}.`;
           throw new Problem("windowUnknown", detail);
         }
-        const report = await engine.trending(tenant, { limit, order });
-        return reply.header("cache-control", "no-store").send(trendingAnswer(tenant, report));
+        const read = async (): Promise<TrendingAnswer> => {
+          const report = await engine.trending(tenant, { limit, order });
+          const retelling = retellings?.tldr(tenant, report, { limit, order });
+          return trendingAnswer(tenant, report, retelling);
+        };
+        let answer = await read();
+        const isWorth = tldrWaitMs > 0 && answer.tldr.generatedBy === EXTRACTIVE;
+        // It is of the window as it is by then.
+        if (isWorth && (await retellings?.tldrEnded(tenant, tldrWaitMs))) answer = await read();
+        return reply.header("cache-control", "no-store").send(answer);
       },
     );
   };

@@ -22,10 +22,12 @@ import { webhookRoutes } from "#api/webhooks.ts";
 import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import type { EngineDoor } from "#engine/door.ts";
+import { Retellings } from "#engine/retellings.ts";
 import { eventRoutes } from "#ingest/http.ts";
 import type { UdpIngest } from "#ingest/udp.ts";
 import type { Stage } from "#kernel/stage.ts";
 import type { Telemetry } from "#kernel/telemetry.ts";
+import type { LlmSettings } from "#llm/settings.ts";
 import type { FeedbackListener } from "#model/feedback.ts";
 import { noTelemetry, type TelemetryLevel, type TelemetrySource } from "#model/kernel-telemetry.ts";
 import { HTTP_BACKLOG_MAX, STOP_CLIENTS_MS_MAX } from "#model/limits.ts";
@@ -36,12 +38,14 @@ import {
   type VerdictHistory,
 } from "#model/policy-store.ts";
 import { Problem } from "#model/problem.ts";
+import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
 import { IN_MEMORY, StoreError } from "#review/database.ts";
 import { ReviewDesk } from "#review/desk.ts";
 import type { WebhookTargets } from "#review/webhook-target.ts";
 import type { FastifyInstance } from "fastify";
 import { join, resolve } from "node:path";
+import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
@@ -52,6 +56,8 @@ export type Application = {
   readonly udp: UdpIngest | string;
   /** Where policies and the review queue are kept; or, in words, why they are not. */
   readonly store: { readonly path: string } | string;
+  /** Upstream language models, if there are any. */
+  readonly llm: LlmSettings | undefined;
   /** Refuses new events, answers what is in flight, closes the streams, ends the engine. */
   stop(): Promise<void>;
 };
@@ -74,10 +80,16 @@ export type ModerationParts = {
 /** What tenants may take of language models. */
 export type LlmLimits = { readonly defaults: LlmDefaults; readonly keeper: LlmLimitsKeeper };
 
-const NO_LIMITS: LlmDefaults = {
-  budget: { callsPerMinute: Infinity, tokensPerMinute: Infinity, microsPerDay: Infinity },
-  runningMax: 1,
-};
+/** Of an engine that has no upstream, or one of a test. */
+function limitsInMemory(engine: EngineDoor): LlmLimits {
+  const unlimited = Number.POSITIVE_INFINITY;
+  const budget = {
+    callsPerMinute: unlimited,
+    tokensPerMinute: unlimited,
+    microsPerDay: unlimited,
+  };
+  return { defaults: { budget, runningMax: 1 }, keeper: new MemoryLlmLimits(engine) };
+}
 
 /** Kept until the process ends; there is no queue, and nobody who would read a label. */
 function moderationInMemory(): ModerationParts {
@@ -98,7 +110,7 @@ export async function assembleServer(
 ): Promise<AssembledServer> {
   let stopping = false;
   const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
-  const { llm = { defaults: NO_LIMITS, keeper: new MemoryLlmLimits() } } = moderation;
+  const { llm = limitsInMemory(engine) } = moderation;
   const desk = (): ReviewDesk => {
     if (typeof reviews !== "string") return reviews;
     throw new Problem("storeUnavailable", `There is no review queue: ${reviews}`, {
@@ -114,17 +126,18 @@ export async function assembleServer(
     stopping: () => stopping,
     datagrams: datagramFacts(udp),
   };
+  const retellings = Retellings.of(engine);
   const server = await buildServer({
     log,
     version: VERSION,
     stopping: () => stopping,
     routes: [
       eventRoutes(engine),
-      trendingRoutes(engine),
+      trendingRoutes(engine, retellings),
       summaryRoutes(engine),
-      conversationRoutes(engine),
+      conversationRoutes(engine, retellings),
       mergeRoutes(engine),
-      liveRoutes(engine),
+      liveRoutes(engine, retellings),
       tenantRoutes(engine),
       moderateRoutes(engine),
       policyRoutes({ engine, policies, history }),
@@ -162,15 +175,19 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
     ...(slotBits === 0 ? {} : { slotBits }),
   });
   try {
+    const llm = llmSettingsOf(config, process.env);
+    const pending = new PendingReviews();
     const engine = await startEngine({
       shardCount,
       slotCount,
       imageBytesMax,
       tenantCountMax,
       stage: stage.handle,
+      llm,
+      keepPending: async (reviews) => pending.keep(reviews),
     });
     try {
-      return await openApplication({ engine, stage, config, log });
+      return await openApplication({ engine, stage, config, log, llm, pending });
     } catch (error) {
       await engine.stop();
       throw error;
@@ -181,17 +198,31 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
   }
 }
 
+/** The engine has them kept from its first message on; the store is opened after it. */
+class PendingReviews {
+  /** Undefined: there is none, and they end with the process. */
+  desk: ReviewDesk | undefined;
+
+  async keep(reviews: readonly PendingReview[]): Promise<void> {
+    await this.desk?.keepPending(reviews);
+  }
+}
+
 async function openApplication(parts: {
   readonly engine: EngineDoor;
   readonly stage: Stage;
   readonly config: Config;
   readonly log: Log;
+  readonly llm: LlmSettings | undefined;
+  readonly pending: PendingReviews;
 }): Promise<Application> {
-  const { engine, stage, config, log } = parts;
+  const { engine, stage, config, log, llm, pending } = parts;
+  for (const warning of llm === undefined ? [] : llmWarnings(llm)) log.warn(warning);
   const udp = await openUdp(stage, config, log);
   const telemetry = await startTelemetry(udp, config);
   const reviews = await openReviews(engine, config, log);
-  const moderation = moderationOn(reviews);
+  if (typeof reviews !== "string") pending.desk = reviews;
+  const moderation = moderationOn(reviews, engine, llm);
   const { report } = telemetry;
   const { server, beginStop } = await assembleServer(engine, log, udp, report, moderation);
   const closeReviews = async (): Promise<void> => {
@@ -213,6 +244,7 @@ async function openApplication(parts: {
     engine,
     udp,
     store: typeof reviews === "string" ? reviews : { path: dataPath(config) },
+    llm,
     stop: async () => {
       beginStop();
       await closeServer(server, STOP_CLIENTS_MS_MAX);
@@ -270,11 +302,23 @@ function dataPath({ dataDir }: Config): string {
   return dataDir === IN_MEMORY ? IN_MEMORY : join(resolve(dataDir), "moderation.db");
 }
 
-function moderationOn(reviews: ReviewDesk | string): ModerationParts {
-  if (typeof reviews === "string") return { ...moderationInMemory(), reviews };
-  const { policies, history } = reviews;
+function moderationOn(
+  reviews: ReviewDesk | string,
+  engine: EngineDoor,
+  llm: LlmSettings | undefined,
+): ModerationParts {
+  const inMemory = limitsInMemory(engine);
+  const defaults =
+    llm === undefined
+      ? inMemory.defaults
+      : { budget: llm.budget, runningMax: llm.tenantRunningMax };
+  if (typeof reviews === "string") {
+    return { ...moderationInMemory(), reviews, llm: { ...inMemory, defaults } };
+  }
+  const { policies, history, llmLimits: keeper } = reviews;
+  if (engine.llm !== undefined) keeper.attach(engine.llm);
   const onFeedback: FeedbackListener = (feedback) => reviews.takeFeedback(feedback);
-  return { policies, history, onFeedback, reviews };
+  return { policies, history, onFeedback, reviews, llm: { defaults, keeper } };
 }
 
 /** Whatever of it is not to be had is left out, and told by `/v1/system/kernel`. */

@@ -3,6 +3,7 @@
  * shows has changed, and one `verdict` for each message that was flagged or blocked.
  */
 import type { EngineDoor } from "#engine/door.ts";
+import type { Retellings } from "#engine/retellings.ts";
 import {
   LIVE_CONNECTIONS_MAX,
   LIVE_POLL_MS,
@@ -37,9 +38,10 @@ const VERDICTS_MAX = 1_024;
 
 type LiveQuery = { Querystring: { summary: string; verdicts: "on" | "off" } };
 
-export function liveRoutes(engine: EngineDoor): FastifyPluginAsync {
+/** `retellings`: undefined: no upstream writes TL;DRs, and nothing is done for them. */
+export function liveRoutes(engine: EngineDoor, retellings?: Retellings): FastifyPluginAsync {
   return async (server) => {
-    const hub = new LiveHub(engine);
+    const hub = new LiveHub(engine, retellings);
     server.addHook("preClose", async () => hub.stop());
     server.addHook("onClose", async () => hub.leave());
     server.get<TenantParams & LiveQuery>(
@@ -64,6 +66,7 @@ export function liveRoutes(engine: EngineDoor): FastifyPluginAsync {
 /** The feeds by tenant; polls those that somebody listens to. */
 class LiveHub {
   #engine: EngineDoor;
+  readonly #retellings: Retellings | undefined;
   #feeds = new Map<string, LiveFeed>();
   #connectionCount = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -72,8 +75,9 @@ class LiveHub {
   #verdicts: { readonly id: number; readonly verdict: Verdict }[] = [];
   readonly leave: () => void;
 
-  constructor(engine: EngineDoor) {
+  constructor(engine: EngineDoor, retellings: Retellings | undefined) {
     this.#engine = engine;
+    this.#retellings = retellings;
     this.leave = engine.onVerdict((verdict, _text, leavesTrace) => {
       if (leavesTrace && verdict.action !== "allow") this.#tell(verdict, Date.now());
     });
@@ -111,9 +115,11 @@ class LiveHub {
     const nowMs = Date.now();
     const lacking = feed.lacks(kinds);
     const leave = feed.join(listenerOf(reply), { kinds, isTold, seenId, nowMs });
+    const unfollow = this.#retellings?.follow(tenant);
     this.#connectionCount += 1;
     sse.onClose(() => {
       leave();
+      unfollow?.();
       this.#connectionCount -= 1;
       // A feed that ended may have a successor by now: that one goes on.
       if (feed.listenerCount === 0 && this.#feeds.get(tenant) === feed) this.#feeds.delete(tenant);
@@ -154,7 +160,9 @@ class LiveHub {
   #trending(tenant: string): LiveKind["read"] {
     const options = { limit: TRENDING_LIMIT_DEFAULT, order: "trend" } as const;
     return async () => {
-      const answer = trendingAnswer(tenant, await this.#engine.trending(tenant, options));
+      const report = await this.#engine.trending(tenant, options);
+      const retelling = this.#retellings?.tldr(tenant, report, options);
+      const answer = trendingAnswer(tenant, report, retelling);
       return { visible: visibleTrending(answer), answer };
     };
   }

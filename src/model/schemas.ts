@@ -2,6 +2,7 @@
  * The public JSON shapes as JSON Schema: what the API reference shows, what the tests hold the
  * answers to. Each has an `$id`, its name in `#/components/schemas`.
  */
+import { CONSULTATION_FAILURES } from "./consultation.ts";
 import { EVENT_ERRORS } from "./event-error.ts";
 import {
   CONVERSATION_BYTES_MAX,
@@ -14,6 +15,7 @@ import {
   USER_BYTES_MAX,
   WEIGHT_MAX,
 } from "./limits.ts";
+import { LLM_SCHEMAS } from "./llm-schemas.ts";
 import { MODERATION_SCHEMAS } from "./moderation-schemas.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
 import { REVIEW_SCHEMAS } from "./review-schemas.ts";
@@ -166,8 +168,11 @@ export const TrendingSchema = Type.Object(
           eventId: Type.Optional(Type.String({ description: "The event that is quoted" })),
         }),
       ),
-      generatedBy: words(["extractive"]),
-      degraded: Type.Boolean(),
+      generatedBy: Type.String({
+        description: "extractive: chosen from what was said; else the model that wrote it",
+      }),
+      degraded: Type.Boolean({ description: "Whether a model should have written it and did not" }),
+      reason: Type.Optional(words(CONSULTATION_FAILURES, { description: "Why; with degraded" })),
     }),
   },
   { $id: "Trending" },
@@ -208,6 +213,7 @@ export const SCHEMAS: readonly TObject[] = [
   ...SUMMARY_SCHEMAS,
   ...MODERATION_SCHEMAS,
   ...REVIEW_SCHEMAS,
+  ...LLM_SCHEMAS,
 ];
 
 /** Documents the problems of a route, grouped by status, with one example a code. */

@@ -2,6 +2,7 @@
  * A tenant's summary as the API shows it. Every number comes with its error or its interval, and
  * what no number can say is null or absent, never an invented one.
  */
+import type { ConsultationFailure } from "./consultation.ts";
 import {
   type ConversationItem,
   type ConversationReport,
@@ -118,9 +119,26 @@ export type ConversationsAnswer = {
 /** Not `exact`: somebody was forgotten for another one, and `eventCount` is a lower bound. */
 export type ParticipantAnswer = Participant & { readonly exact: boolean };
 
+/** The conversation in an upstream's words, as far as it was when they were written. */
+export type RefinedText = {
+  readonly text: string;
+  /** Of the text it was written from, and the newest event it knows of. */
+  readonly revision: number;
+  readonly upToMs: number;
+  readonly generatedBy: string;
+};
+
+/** Without `text`: there is none yet. Degraded: the last try to write one failed. */
+export type RefinedAnswer = Partial<RefinedText> & {
+  readonly degraded: boolean;
+  readonly reason?: ConsultationFailure;
+};
+
 export type ConversationAnswer = { readonly tenant: string } & ConversationItem & {
     readonly participants: readonly ParticipantAnswer[];
     readonly text: TextAnswer;
+    /** Beside the text, never in place of it; left out where no upstream is asked. */
+    readonly refined?: RefinedAnswer;
   };
 
 export function summaryAnswer(tenant: string, report: SummaryReport): SummaryAnswer {
@@ -144,12 +162,17 @@ export function summaryAnswer(tenant: string, report: SummaryReport): SummaryAns
   };
 }
 
-export function conversationAnswer(tenant: string, report: ConversationReport): ConversationAnswer {
+export function conversationAnswer(
+  tenant: string,
+  report: ConversationReport,
+  refined?: RefinedAnswer,
+): ConversationAnswer {
   const { item, text } = report;
   // All of its people are known by name for as long as their number is no estimate.
   const exact = item.userCountError === 0;
   const participants = report.participants.map((participant) => ({ ...participant, exact }));
-  return { tenant, ...conversationItemAnswer(item), participants, text: textAnswer(text) };
+  const own = { tenant, ...conversationItemAnswer(item), participants, text: textAnswer(text) };
+  return refined === undefined ? own : { ...own, refined };
 }
 
 export function conversationsAnswer(

@@ -1,5 +1,6 @@
 /** The JSON of summaries, conversations and merges as JSON Schema. See schemas.ts. */
 import { type TObject, type TSchema, Type } from "typebox";
+import { CONSULTATION_FAILURES } from "./consultation.ts";
 import { WINDOWS } from "./window.ts";
 
 const count = (description: string): TSchema => Type.Integer({ minimum: 0, description });
@@ -138,6 +139,21 @@ export const ConversationListSchema = Type.Object(
   { $id: "ConversationList" },
 );
 
+const RefinedSchema = Type.Object(
+  {
+    text: Type.Optional(Type.String({ description: "Left out: there is none yet" })),
+    revision: Type.Optional(count("Revision of the text above that it was written from")),
+    upToMs: Type.Optional(epochMs("The newest event that it knows of")),
+    generatedBy: Type.Optional(Type.String({ description: "The model that wrote it" })),
+    degraded: Type.Boolean({ description: "Whether the last try to write one failed" }),
+    reason: Type.Optional(word(CONSULTATION_FAILURES, "Why")),
+  },
+  {
+    description: `The conversation in the words of a language model, beside the text above, which
+stands whatever becomes of it. Left out where none is asked`,
+  },
+);
+
 export const ConversationSchema = Type.Object(
   {
     tenant: Type.String(),
@@ -151,6 +167,7 @@ export const ConversationSchema = Type.Object(
       { description: "At most 8, who is known to have said most first" },
     ),
     text: TextSchema,
+    refined: Type.Optional(RefinedSchema),
   },
   { $id: "Conversation" },
 );

@@ -14,3 +14,11 @@ export function hasControls(text: string): boolean {
   // oxlint-disable-next-line no-control-regex
   return /[\u0000-\u001F\u007F]/.test(text);
 }
+
+/** The longest beginning of so many bytes, whole characters only. */
+export function cutToBytes(text: string, bytesMax: number): string {
+  if (isWithinBytes(text, bytesMax)) return text;
+  const bytes = new Uint8Array(bytesMax);
+  const { read } = encoder.encodeInto(text, bytes);
+  return text.slice(0, read);
+}

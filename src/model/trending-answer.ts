@@ -1,4 +1,5 @@
 /** A tenant's window as the API shows it: what `trending` answers and `live` sends. */
+import type { ConsultationFailure } from "./consultation.ts";
 import type { TrendingReport, TrendItem, TrendSentence } from "./trending.ts";
 
 export type TrendingAnswer = {
@@ -15,12 +16,28 @@ export type TrendingAnswer = {
   readonly tldr: {
     readonly text: string;
     readonly sentences: readonly { readonly text: string; readonly eventId?: string }[];
-    readonly generatedBy: "extractive";
+    readonly generatedBy: typeof EXTRACTIVE | (string & {});
+    /** Whether another text was wanted of an upstream; then why there is none. */
     readonly degraded: boolean;
+    readonly reason?: ConsultationFailure;
   };
 };
 
-export function trendingAnswer(tenant: string, report: TrendingReport): TrendingAnswer {
+/** Chosen from what was said, in the report's own words. */
+export const EXTRACTIVE = "extractive";
+
+/** The window in an upstream's words. */
+export type Retold = { readonly sentences: readonly string[]; readonly model: string };
+
+/** The same, or why there is none. */
+export type Retelling = Retold | { readonly failure: ConsultationFailure };
+
+/** `retelling`: of this report; undefined: none was wanted, or it is not there yet. */
+export function trendingAnswer(
+  tenant: string,
+  report: TrendingReport,
+  retelling?: Retelling,
+): TrendingAnswer {
   return {
     tenant,
     asOfMs: report.asOfMs,
@@ -32,13 +49,29 @@ export function trendingAnswer(tenant: string, report: TrendingReport): Trending
     duplicateCount: report.duplicateCount,
     repeatedCount: report.repeatedCount,
     items: report.items,
-    tldr: {
-      text: report.sentences.map((sentence) => sentence.text).join(" "),
-      sentences: report.sentences.map(sentenceAnswer),
-      generatedBy: "extractive",
-      degraded: false,
-    },
+    tldr: tldrAnswer(report, retelling),
   };
+}
+
+function tldrAnswer(
+  { sentences }: TrendingReport,
+  retelling: Retelling | undefined,
+): TrendingAnswer["tldr"] {
+  if (retelling !== undefined && "sentences" in retelling) {
+    return {
+      text: retelling.sentences.join(" "),
+      sentences: retelling.sentences.map((text) => ({ text })),
+      generatedBy: retelling.model,
+      degraded: false,
+    };
+  }
+  const extractive = {
+    text: sentences.map((sentence) => sentence.text).join(" "),
+    sentences: sentences.map(sentenceAnswer),
+    generatedBy: EXTRACTIVE,
+  };
+  if (retelling === undefined) return { ...extractive, degraded: false };
+  return { ...extractive, degraded: true, reason: retelling.failure };
 }
 
 function sentenceAnswer({ text, eventId }: TrendSentence): { text: string; eventId?: string } {
