@@ -2,7 +2,7 @@
  * What /metrics shows of engine, datagrams and kernel, as families of samples. No label is a
  * tenant, a sender or anything else that callers choose, so the number of lines is bounded.
  */
-import type { ShardStats } from "#engine/door.ts";
+import type { ReviewStats, ShardStats } from "#engine/door.ts";
 import type { StageStats } from "#kernel/stage-stats.ts";
 import type { KernelTelemetry, ThreadTelemetry } from "#model/kernel-telemetry.ts";
 import type { StoreCounts } from "#review/store-thread.ts";
@@ -109,7 +109,24 @@ function moderationFamilies(shards: readonly ShardStats[]): Family[] {
       by((s) => s.imageBytes),
     ),
     gauge("nexuscore_moderation_judge_seconds", "Quantiles since the start.", quantiles),
+    counter(
+      "nexuscore_moderation_reviews_total",
+      "Messages about which a language model was asked, by whether it answered.",
+      shards.flatMap((each) => reviewsOf(each.shard, each.moderation.reviews)),
+    ),
+    gauge(
+      "nexuscore_moderation_reviews_open",
+      "Those that wait for it.",
+      by((s) => s.reviews.openCount),
+    ),
   ];
+}
+
+function reviewsOf(shard: number, { endedCount, degradedCount }: ReviewStats): Sample[] {
+  const counts = { answered: endedCount - degradedCount, degraded: degradedCount };
+  return Object.entries(counts).map(([outcome, value]) => {
+    return { labels: { shard: `${shard}`, outcome }, value };
+  });
 }
 
 export function storeFamilies(counts: StoreCounts | undefined): Family[] {
@@ -127,6 +144,11 @@ export function storeFamilies(counts: StoreCounts | undefined): Family[] {
       "nexuscore_store_flagged_lost_total",
       "Flagged verdicts that were not written, for lack of room.",
       one(counts.flaggedLostCount),
+    ),
+    counter(
+      "nexuscore_store_pending_lost_total",
+      "Reviews of an upstream that began without a row on disk: a crash would lose them.",
+      one(counts.pendingLostCount),
     ),
     counter(
       "nexuscore_store_allowed_shed_total",
@@ -300,11 +322,11 @@ function sumOf(
   return threads.reduce((sum, thread) => sum + value(thread), 0);
 }
 
-function counter(name: string, help: string, values: readonly Sample[]): Family {
+export function counter(name: string, help: string, values: readonly Sample[]): Family {
   return { name, help, type: "counter", values };
 }
 
-function gauge(name: string, help: string, values: readonly Sample[]): Family {
+export function gauge(name: string, help: string, values: readonly Sample[]): Family {
   return { name, help, type: "gauge", values };
 }
 

@@ -1,10 +1,14 @@
-/** `/metrics`: process, engine, datagrams and kernel, in the text format of Prometheus. */
+/**
+ * `/metrics`: process, engine, datagrams, kernel and language models, in the text format of
+ * Prometheus.
+ */
 import type { EngineDoor } from "#engine/door.ts";
 import type { StageStats } from "#kernel/stage-stats.ts";
 import type { TelemetrySource } from "#model/kernel-telemetry.ts";
 import type { StoreCounts } from "#review/store-thread.ts";
 import type { FastifyPluginAsync } from "fastify";
 import prometheus, { type Metric } from "prom-client";
+import { llmFamilies } from "./llm-metrics.ts";
 import {
   type Family,
   kernelFamilies,
@@ -34,6 +38,7 @@ export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
         ...stageFamilies(stage?.()),
         ...kernelFamilies(telemetry()),
         ...storeFamilies(store?.()),
+        ...(await llmFamilies(engine.llm)),
       ];
       return reply
         .type(prometheus.Registry.PROMETHEUS_CONTENT_TYPE)

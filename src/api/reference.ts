@@ -37,6 +37,7 @@ export async function registerReference(server: FastifyInstance, version: string
         { name: "moderation", description: "What is said, judged in its conversation" },
         { name: "reviews", description: "What people decide about messages" },
         { name: "webhooks", description: "Who is told" },
+        { name: "llm", description: "Upstream language models, where some are configured" },
         { name: "tenants", description: "Who is there" },
         { name: "health", description: "Whether it runs" },
         { name: "system", description: "What the machine does underneath" },

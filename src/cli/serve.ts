@@ -1,4 +1,5 @@
 /** `nexuscore serve`: the server, until it is told to stop. */
+import { ConfigError } from "#config/config-error.ts";
 import type { Config } from "#config/options.ts";
 import { STOP_MS_MAX } from "#model/limits.ts";
 import { openLog, type Log } from "#observe/log.ts";
@@ -6,6 +7,7 @@ import { IN_MEMORY } from "#review/database.ts";
 import closeWithGrace from "close-with-grace";
 import { startApplication, type Application } from "./application.ts";
 import { Client } from "./client.ts";
+import { llmWords } from "./llm-settings.ts";
 import {
   CliError,
   formatBytes,
@@ -33,6 +35,7 @@ export async function startOrExplain(config: Config, log: Log): Promise<Applicat
   try {
     return await startApplication(config, log);
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     const { httpHost, httpPort } = config;
     const place = `${httpHost}:${httpPort}`;
@@ -52,12 +55,13 @@ export async function startOrExplain(config: Config, log: Log): Promise<Applicat
   }
 }
 
-function announce({ url, udp, store }: Application, config: Config, log: Log): void {
+function announce({ url, udp, store, llm }: Application, config: Config, log: Log): void {
   const { shardCount, tenantCountMax, imageBytesMax, httpHost } = config;
   if (!process.stdout.isTTY) {
     const datagrams = datagramWords(udp);
     const engine = { shardCount, tenantCountMax, imageBytesMax };
-    log.info({ url, version: VERSION, ...engine, datagrams, store: storeWords(store) }, "serving");
+    const parts = { datagrams, store: storeWords(store), languageModel: llmWords(llm, config) };
+    log.info({ url, version: VERSION, ...engine, ...parts }, "serving");
     return;
   }
   const tenants = `${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}`;
@@ -71,6 +75,7 @@ function announce({ url, udp, store }: Application, config: Config, log: Log): v
   Engine      ${shards(shardCount)}, ${tenants}
   Datagrams   ${datagramWords(udp)}
   Store       ${storeWords(store)}
+  Model       ${llmWords(llm, config)}
 ${open}
   Try it:
     curl -H 'content-type: application/json' \\
