@@ -178,6 +178,7 @@ test("api: the reference names every route and its problems, and needs no networ
     "Llm",
     "MergedSummary",
     "Message",
+    "NotReviewedPage",
     "Policy",
     "PolicyDryRun",
     "PolicyRecord",
