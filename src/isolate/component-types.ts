@@ -44,8 +44,9 @@ export class TypeSpace {
 
   /** Of a function: a value or nothing. */
   result(reader: WasmReader): AbiType | undefined {
-    if (reader.byte() === 0) return this.#value(reader);
-    if (reader.byte() !== 0) throw unexpected("named results");
+    const form = reader.byte();
+    if (form === 0) return this.#value(reader);
+    if (form !== 1 || reader.byte() !== 0) throw unexpected("named results");
     return undefined;
   }
 
@@ -107,14 +108,20 @@ function readInstanceType(reader: WasmReader): InstanceType {
     const kind = reader.byte();
     if (kind === 0x01) return types.read(reader);
     if (kind !== 0x04) throw unexpected(`an interface with a declaration of kind ${kind}`);
-    reader.byte();
-    const name = reader.name();
+    const name = readExternName(reader);
     const sort = reader.byte();
     if (sort === SORT_FUNCTION) functions.set(name, types.function(reader.u32(), name));
     else if (sort === SORT_TYPE && reader.byte() === 0) types.equal(reader);
     else throw unexpected(`"${name}" in an interface, neither function nor type`);
   });
   return { functions };
+}
+
+/** Of an import or an export; a plain one. */
+export function readExternName(reader: WasmReader): string {
+  const form = reader.byte();
+  if (form > 1) throw unexpected(`a name of form ${form}`);
+  return reader.name();
 }
 
 /** In the order of their codes, 0x7f downwards. */

@@ -35,7 +35,7 @@ import {
   type Canon,
   type CanonOptions,
 } from "./canons.ts";
-import { TypeSpace, unexpected, type FunctionType } from "./component-types.ts";
+import { readExternName, TypeSpace, unexpected, type FunctionType } from "./component-types.ts";
 import { WasmReader } from "./wasm-reader.ts";
 
 export type LiftedFunction = CanonOptions & {
@@ -81,6 +81,9 @@ const PREAMBLE_BYTES = 8;
 const COMPONENT_VERSION = 0x0001_000d;
 const MAGIC = 0x6d73_6100;
 
+/** Custom ones, instances of nested components, and core modules, which are read elsewhere. */
+const UNREAD_SECTIONS: ReadonlySet<number> = new Set([0, 1, 5]);
+
 /** Core modules by their index. */
 const ROLES = ["main", "shim", "fixup"] as const;
 type Role = (typeof ROLES)[number];
@@ -110,7 +113,8 @@ class ComponentReader {
   readonly #coreInstances: CoreInstance[] = [];
   /** What the module is given, and the fixup, by its fields. */
   readonly #given = new Map<string, CoreFunction>();
-  #actual: ReadonlyMap<string, CoreFunction> = new Map();
+  #actual: ReadonlyMap<string, CoreFunction> | undefined;
+  #isShimFixed = false;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -122,6 +126,9 @@ class ComponentReader {
       const id = reader.byte();
       const section = reader.part(reader.u32());
       this.#section(id, section);
+      if (!UNREAD_SECTIONS.has(id) && !section.done) {
+        throw section.malformed(`section ${id} is too long`);
+      }
     }
     const moduleCount = this.#modules.length;
     const roles = this.#coreInstances.filter((each) => typeof each === "string");
@@ -149,7 +156,7 @@ class ComponentReader {
     const names: string[] = [];
     for (const [name, given] of this.#given) {
       if (given.kind === "own") throw unexpected(`"${name}" of its own making`);
-      const end = given.kind === "shim" ? this.#actual.get(`${given.index}`) : given;
+      const end = given.kind === "shim" ? this.#actual?.get(`${given.index}`) : given;
       if (end === undefined || end.kind === "own" || end.kind === "shim") {
         throw unexpected(`an import "${name}" that leads nowhere`);
       }
@@ -160,7 +167,8 @@ class ComponentReader {
     }
     const [, shim, fixup] = this.#modules;
     if (shim === undefined || fixup === undefined) return { wired, wiring: undefined };
-    if (Object.keys(names).length !== this.#actual.size || names.length !== this.#actual.size) {
+    const count = this.#actual?.size;
+    if (!this.#isShimFixed || Object.keys(names).length !== count || names.length !== count) {
       throw unexpected("a shim of functions that its module does not import");
     }
     return { wired, wiring: { shim, fixup, names } };
@@ -194,8 +202,7 @@ class ComponentReader {
 
   /** Only interfaces are imported; what is in them, admission compares with the world. */
   #import(reader: WasmReader): void {
-    reader.byte();
-    const name = reader.name();
+    const name = readExternName(reader);
     if (reader.byte() !== 0x05) {
       throw new AdmissionError(
         "importsBeyondWorld",
@@ -234,12 +241,17 @@ class ComponentReader {
     const module = reader.name();
     if (reader.byte() !== 0x12) throw unexpected("an argument that is no core instance");
     const instance = this.#coreInstances[reader.u32()];
-    if (role === "fixup" && module === "shim" && instance === "shim") return;
+    if (role === "fixup" && module === "shim" && instance === "shim") {
+      this.#isShimFixed = true;
+      return;
+    }
     if (role === "shim" || instance === undefined || typeof instance === "string") {
       throw unexpected(`an argument "${module}" of its own making`);
     }
     if (role === "fixup") {
-      if (module !== "actual") throw unexpected(`an argument "${module}" of its wiring`);
+      if (module !== "actual" || this.#actual !== undefined) {
+        throw unexpected(`an argument "${module}" of its wiring`);
+      }
       this.#actual = instance;
       return;
     }
@@ -336,8 +348,7 @@ class ComponentReader {
 
   #exports(reader: WasmReader): void {
     reader.vector(() => {
-      reader.byte();
-      this.#exportNames.add(reader.name());
+      this.#exportNames.add(readExternName(reader));
       if (reader.byte() === 0) reader.byte();
       reader.skipLeb(32);
       if (reader.byte() !== 0) throw unexpected("an export with a type of its own");

@@ -1,12 +1,14 @@
 // A moderator that judges nothing: its verdicts follow from every byte it ever saw and from the
 // classifier's rows, so that any disturbance of its memory shows; and it remembers what was said, so
 // that one tenant's words in another's memory would show, too. A text `!spin`, `!trap`, `!grow`,
-// `!deep`, `!hog`, `!lie0` to `!lie9` makes it misbehave.
+// `!deep`, `!hog`, `!lie0` to `!lie9` makes it misbehave; what it asks the upstream, and what it does
+// wrong about that, review.ts says.
 import { alloc, STATE_ADDRESS } from "../../sdk/assembly/arena";
 import { messageRow, parameter, replyRow } from "./imports.gen";
 import { CONTEXT_TURN_BYTES, ContextTurn, TEXT_SPAN_BYTES, TextSpan, TURN_BYTES, Turn } from "./world.gen";
 import { MODERATOR_USAGE_BYTES, ModeratorUsage, VERDICT_BYTES, Verdict } from "./world.gen";
 import { misbehave, twist } from "./misdeed";
+import { misbehaveJudging, misdeedOf } from "./review";
 
 const HASH: usize = STATE_ADDRESS;
 const JUDGED: usize = STATE_ADDRESS + 4;
@@ -22,12 +24,12 @@ const CONVERSATION_BYTES: usize = 2048;
 const NAME_BYTES_MAX: u32 = 128;
 const TURNS_AT: usize = 16 + NAME_BYTES_MAX;
 // A ring of { u16 bytes of id, of user, of role, of text, f64 time, u32 score, texts }.
-const KEPT_COUNT: u32 = 4;
+export const KEPT_COUNT: u32 = 4;
 const KEPT_BYTES: usize = 472;
-const KEPT_HEAD_BYTES: usize = 24;
+export const KEPT_HEAD_BYTES: usize = 24;
 const KEPT_TEXT_BYTES_MAX: u32 = 160;
 
-const CATEGORY_COUNT: u32 = 9;
+export const CATEGORY_COUNT: u32 = 9;
 
 export { review, reviewCallback } from "./review";
 
@@ -48,6 +50,7 @@ export function judge(request: usize, bytes: usize): usize {
   const role = user + userBytes;
   const text = role + roleBytes + load<u16>(request, 22) + load<u16>(request, 24);
   misbehave(text, textBytes);
+  misbehaveJudging(misdeedOf(text, textBytes));
   store<u32>(HASH, hashOf(request, bytes, load<u32>(HASH)));
   store<u32>(JUDGED, load<u32>(JUDGED) + 1);
   const hash = load<u32>(HASH) ^ load<u32>(POLICY_HASH);
@@ -100,6 +103,7 @@ function verdictOf(hash: u32, text: usize, textBytes: u32, found: usize): Verdic
   verdict.listEntryPtr = <u32>text;
   verdict.listEntryLen = whole(text, textBytes, 9);
   verdict.policyVersion = load<u32>(POLICY_VERSION);
+  verdict.consult = misdeedOf(text, textBytes) != 0 ? 1 : <u8>((hash >> 11) & 1);
   return verdict;
 }
 
@@ -124,7 +128,7 @@ function contextOf(verdict: Verdict, found: usize): void {
 }
 
 /** Nine doubles from 0 to 1. */
-function numbers(seed: u64): u32 {
+export function numbers(seed: u64): u32 {
   const at = alloc(CATEGORY_COUNT * 8, 8);
   let value = seed;
   for (let index: usize = 0; index < CATEGORY_COUNT; index++) {
@@ -190,7 +194,7 @@ export function advance(nowMs: f64): void {
   store<f64>(NOW, nowMs);
 }
 
-function find(name: usize, bytes: u32): usize {
+export function find(name: usize, bytes: u32): usize {
   for (let index: usize = 0; index < CONVERSATION_COUNT; index++) {
     const slot = CONVERSATIONS + index * CONVERSATION_BYTES;
     if (load<u32>(slot) == 0 || load<u32>(slot, 4) != bytes) continue;
@@ -223,7 +227,7 @@ function next(slot: usize): usize {
   return kept;
 }
 
-function keptAt(slot: usize, number: u32): usize {
+export function keptAt(slot: usize, number: u32): usize {
   return slot + TURNS_AT + <usize>(number % KEPT_COUNT) * KEPT_BYTES;
 }
 
