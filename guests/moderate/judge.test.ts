@@ -499,12 +499,14 @@ test("a policy whose lengths do not add up traps, and the one before stays", () 
       roles: [{ role: "r", leniency: 0 }],
     },
   })!;
-  const bad = [good.subarray(0, 103), good.subarray(0, good.length - 1)];
+  const bad = [good.subarray(0, 115), good.subarray(0, good.length - 1)];
   for (const [at, value] of [
     [14, 9],
     [16, 2],
-    [104, 200],
-    [105, 3],
+    [116, 200],
+    [117, 3],
+    [18, 1],
+    [20, 3],
     [12, 1],
   ] as const) {
     const copy = good.slice();

@@ -122,6 +122,7 @@ export const DRY_RUN_EXAMPLE = {
     },
   ],
   notReplayed: ["blockList", "roles"],
+  upstreamAsked: false,
   warnings: [],
 };
 

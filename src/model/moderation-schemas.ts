@@ -1,12 +1,15 @@
 /** The JSON of messages, verdicts and policies as JSON Schema. See schemas.ts. */
 import { type TObject, type TSchema, Type } from "typebox";
 import {
+  CONSULT_WAIT_MS_MAX,
+  CONSULT_WAIT_MS_MIN,
   CONTEXT_AGE_MS_MAX,
   CONTEXT_BYTES_MAX,
   CONTEXT_TURNS_MAX,
   CONVERSATION_BYTES_MAX,
   EVENT_ID_BYTES_MAX,
   GIVEN_TURNS_MAX,
+  GUIDANCE_BYTES_MAX,
   LANGUAGE_BYTES_MAX,
   POLICY_NOTE_BYTES_MAX,
   POLICY_TERM_BYTES_MAX,
@@ -16,7 +19,9 @@ import {
   USER_BYTES_MAX,
 } from "./limits.ts";
 import { CATEGORIES, eachCategory } from "./moderation.ts";
+import { NOT_REPLAYED } from "./policy-dry-run.ts";
 import { POLICY_WARNINGS } from "./policy-warnings.ts";
+import { CONSULT_MODES } from "./policy.ts";
 
 const ACTIONS = ["allow", "flag", "block"] as const;
 
@@ -209,6 +214,28 @@ const POLICY_FIELDS = {
       description: "For how long it does",
     }),
   }),
+  consult: Type.Partial(
+    Type.Object({
+      mode: word(
+        CONSULT_MODES,
+        "Of which messages the upstream is asked; unsure: near a threshold",
+      ),
+      below: score("How far below its threshold a score is unsure"),
+      above: score("How far above its threshold a score is unsure"),
+      weight: score("Of the upstream's scores in the mean with the embedded ones"),
+      waitMsMax: Type.Integer({
+        minimum: CONSULT_WAIT_MS_MIN,
+        maximum: CONSULT_WAIT_MS_MAX,
+        description: "The longest a verdict waits for the upstream, milliseconds",
+      }),
+      guidance: Type.String({
+        maxLength: GUIDANCE_BYTES_MAX,
+        description: `What is to be judged, in your words to the upstream; at most \
+${GUIDANCE_BYTES_MAX} bytes`,
+      }),
+    }),
+    { description: "A language model as a second opinion; of no effect where none is configured" },
+  ),
 };
 
 export const PolicySchema = Type.Partial(Type.Object(POLICY_FIELDS), {
@@ -270,8 +297,12 @@ export const DryRunSchema = Type.Object(
         categories: Type.Array(word(CATEGORIES, "That change")),
       }),
     ),
-    notReplayed: Type.Array(word(["allowList", "blockList", "roles", "context"], "What differs"), {
+    notReplayed: Type.Array(word(NOT_REPLAYED, "What differs"), {
       description: "Differences of the policy that cannot be tried on scores",
+    }),
+    upstreamAsked: Type.Literal(false, {
+      description:
+        "A dry run asks no language model; where one was asked, its answer is in the scores",
     }),
     warnings: Type.Array(PolicyWarningSchema, { description: "Of the policy" }),
   },

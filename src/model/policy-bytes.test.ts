@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { readPolicy } from "#testing/moderation-bytes.ts";
 import { CATEGORIES } from "./moderation.ts";
 import {
+  consultOf,
   contextAgeMsMax,
   moderatesEvents,
   OFF,
@@ -11,7 +12,7 @@ import {
   storesNothing,
 } from "./policy-bytes.ts";
 import { POLICY_DEFAULT, POLICY_RECORD_DEFAULT } from "./policy-default.ts";
-import type { Policy } from "./policy.ts";
+import { CONSULT_MODES, type Policy } from "./policy.ts";
 
 const record = (policy: Policy, version = 1) => ({ version, setAtMs: 5, note: undefined, policy });
 
@@ -49,6 +50,14 @@ const policies: fc.Arbitrary<Policy> = fc.record({
     bytesMax: fc.integer({ min: 0, max: 16_384 }),
     ageMsMax: fc.double({ min: 0, max: 1e12, noNaN: true }),
   }),
+  consult: fc.record({
+    mode: fc.constantFrom(...CONSULT_MODES),
+    below: fc.float({ min: 0, max: 1, noNaN: true }),
+    above: fc.float({ min: 0, max: 1, noNaN: true }),
+    weight: fc.float({ min: 0, max: 1, noNaN: true }),
+    waitMsMax: fc.integer({ min: 100, max: 60_000 }),
+    guidance: fc.string({ unit: "binary" }).map((each) => each.toWellFormed()),
+  }),
 });
 
 test("what is written is the policy", () => {
@@ -81,7 +90,10 @@ test("what is written is the policy", () => {
           exempt: exempt ? 1 : 0,
           leniency,
         })),
+        consult: { ...policy.consult, mode: CONSULT_MODES.indexOf(policy.consult.mode) },
       });
+      const { mode, waitMsMax } = policy.consult;
+      assert.deepEqual(consultOf(bytes), { mode, waitMsMax });
       assert.equal(moderatesEvents(bytes), policy.moderateEvents);
       assert.equal(storesNothing(bytes), policy.doNotStore);
       assert.equal(contextAgeMsMax(bytes), ageMsMax);
@@ -91,9 +103,12 @@ test("what is written is the policy", () => {
 
 test("the default takes its head and no more; thresholds are the nearest single floats", () => {
   const bytes = policyBytes(POLICY_RECORD_DEFAULT)!;
-  assert.equal(bytes.length, 104);
+  assert.equal(bytes.length, 116);
   assert.equal(readPolicy(bytes).thresholds[0]![0], Math.fround(0.6));
   assert.equal(readPolicy(bytes).thresholds[3]![0], OFF);
+  const { mode, waitMsMax } = consultOf(bytes);
+  assert.deepEqual({ mode, waitMsMax }, { mode: "unsure", waitMsMax: 5_000 });
+  assert.equal(consultOf(new Uint8Array()).mode, "unsure", "no bytes are the default");
 });
 
 test("a policy too large for its guest is refused, and an entry too long", () => {
@@ -101,4 +116,6 @@ test("a policy too large for its guest is refused, and an entry too long", () =>
   assert.equal(policyBytes(record({ ...POLICY_DEFAULT, allowList: many })), undefined);
   const long = [{ term: "x".repeat(256) }];
   assert.equal(policyBytes(record({ ...POLICY_DEFAULT, blockList: long })), undefined);
+  const consult = { ...POLICY_DEFAULT.consult, guidance: "x".repeat(8_100) };
+  assert.equal(policyBytes(record({ ...POLICY_DEFAULT, consult })), undefined);
 });

@@ -3,22 +3,36 @@
  *
  *     0 u32 version             4 u32 flags: 1 observe only, 2 moderate events, 4 do not store
  *     8 u16 turns of context   10 u16 bytes of context   12 u16 allowed   14 u16 blocked
- *    16 u16 roles              18 u16 0                  20 u32 0         24 f64 age of context, ms
+ *    16 u16 roles              18 u16 bytes of guidance
+ *    20 u8 consult (0 never, 1 unsure, 2 all)            21 u8 0          22 u16 wait for it, ms
+ *    24 f64 age of context, ms
  *    32 of each category: f32 flagAt, f32 blockAt; OFF: never
- *   104 allowed, then blocked: u8 bytes, u8 action (0 allow, 1 flag, 2 block), text; then roles:
- *       u8 bytes, u8 exempt, f32 leniency, text
+ *   104 consult: f32 below, f32 above, f32 weight
+ *   116 allowed, then blocked: u8 bytes, u8 action (0 allow, 1 flag, 2 block), text; then roles:
+ *       u8 bytes, u8 exempt, f32 leniency, text; then the guidance
  */
 import { POLICY_BYTES_MAX } from "./limits.ts";
 import { CATEGORIES } from "./moderation.ts";
-import type { ListEntry, Policy, PolicyRecord } from "./policy.ts";
+import { POLICY_DEFAULT } from "./policy-default.ts";
+import {
+  CONSULT_MODES,
+  type ConsultMode,
+  type ConsultPolicy,
+  type ListEntry,
+  type Policy,
+  type PolicyRecord,
+} from "./policy.ts";
 
-export const POLICY_HEAD_BYTES = 104;
+export const POLICY_HEAD_BYTES = 116;
 /** A threshold that no score reaches. */
 export const OFF = 2;
 const OBSERVE_ONLY = 1;
 const MODERATE_EVENTS = 2;
 const DO_NOT_STORE = 4;
+const MODE_AT = 20;
+const WAIT_AT = 22;
 const CATEGORIES_AT = 32;
+const CONSULT_AT = 104;
 
 const encoder = new TextEncoder();
 
@@ -34,13 +48,16 @@ export function policyBytes({ version, policy }: PolicyRecord): Uint8Array | und
     bytes.set(name, 6);
     return { bytes, nameBytes: name.length };
   });
-  const parts = [...allowed, ...blocked, ...roles];
+  const guidance = encoder.encode(policy.consult.guidance);
+  const parts = [...allowed, ...blocked, ...roles, { bytes: guidance, nameBytes: 0 }];
   const byteCount = parts.reduce((sum, { bytes }) => sum + bytes.length, POLICY_HEAD_BYTES);
   if (byteCount > POLICY_BYTES_MAX || parts.some(({ nameBytes }) => nameBytes > 255)) {
     return undefined;
   }
   const all = new Uint8Array(byteCount);
-  writeHead(new DataView(all.buffer), version, policy);
+  const view = new DataView(all.buffer);
+  writeHead(view, version, policy);
+  writeConsult(view, policy.consult, guidance.length);
   let end = POLICY_HEAD_BYTES;
   for (const { bytes } of parts) {
     all.set(bytes, end);
@@ -68,6 +85,17 @@ export function contextAgeMsMax(policy: Uint8Array): number {
   return viewOf(policy).getFloat64(24, true);
 }
 
+/** When the upstream is asked, and how long a verdict waits for it; no bytes: the default. */
+export function consultOf(policy: Uint8Array): {
+  readonly mode: ConsultMode;
+  readonly waitMsMax: number;
+} {
+  if (policy.length === 0) return POLICY_DEFAULT.consult;
+  const view = viewOf(policy);
+  const mode = CONSULT_MODES[view.getUint8(MODE_AT)] ?? "never";
+  return { mode, waitMsMax: view.getUint16(WAIT_AT, true) };
+}
+
 function writeHead(view: DataView, version: number, policy: Policy): void {
   const { observeOnly, moderateEvents, doNotStore, context } = policy;
   const flags =
@@ -87,6 +115,15 @@ function writeHead(view: DataView, version: number, policy: Policy): void {
     view.setFloat32(CATEGORIES_AT + 8 * number, flagAt ?? OFF, true);
     view.setFloat32(CATEGORIES_AT + 8 * number + 4, blockAt ?? OFF, true);
   }
+}
+
+function writeConsult(view: DataView, consult: ConsultPolicy, guidanceBytes: number): void {
+  view.setUint16(18, guidanceBytes, true);
+  view.setUint8(MODE_AT, CONSULT_MODES.indexOf(consult.mode));
+  view.setUint16(WAIT_AT, consult.waitMsMax, true);
+  view.setFloat32(CONSULT_AT, consult.below, true);
+  view.setFloat32(CONSULT_AT + 4, consult.above, true);
+  view.setFloat32(CONSULT_AT + 8, consult.weight, true);
 }
 
 function entryBytes(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONTEXT_TURNS_MAX, POLICY_TERM_BYTES_MAX } from "./limits.ts";
+import { CONTEXT_TURNS_MAX, GUIDANCE_BYTES_MAX, POLICY_TERM_BYTES_MAX } from "./limits.ts";
 import { CATEGORIES, eachCategory } from "./moderation.ts";
 import { checkPolicy } from "./policy-checks.ts";
 import { POLICY_DEFAULT } from "./policy-default.ts";
@@ -145,7 +145,10 @@ test("policy: lists beyond the room of a moderator are refused as a whole", () =
   const blockList = Array.from({ length: 200 }, (_, n) => ({
     term: `term ${n} ${"x".repeat(40)}`,
   }));
-  assert.match(mistakesOf({ blockList })[0]?.message ?? "", /over 8192 bytes; shorten its lists/);
+  assert.match(
+    mistakesOf({ blockList })[0]?.message ?? "",
+    /over 8192 bytes; shorten its lists or its guidance/,
+  );
   assert.deepEqual(mistakesOf({ blockList: blockList.slice(0, 100) }), []);
 });
 
@@ -191,6 +194,77 @@ test("policy: what a moderator never meets is told, and what it meets without it
   ]);
   const [, , , signs] = checkPolicy({ blockList }).warnings;
   assert.match(signs?.message ?? "", /^"c\+\+" is met as "c", which /);
+});
+
+test("policy: when the upstream is asked, over the default; guidance is trimmed, of many lines", () => {
+  const consult = { mode: "all", weight: 0.75, guidance: " Be kind.\r\nNo spoilers.\t\n" };
+  const { policy, warnings } = checkPolicy({ consult });
+  assert.deepEqual(policy.consult, {
+    mode: "all",
+    below: 0.25,
+    above: 0.15,
+    weight: 0.75,
+    waitMsMax: 5_000,
+    guidance: "Be kind.\nNo spoilers.",
+  });
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(checkPolicy({ consult: {} }).policy, POLICY_DEFAULT);
+});
+
+test("policy: mistakes in when the upstream is asked", () => {
+  const mistakes = mistakesOf({
+    consult: {
+      mode: "always",
+      below: -0.1,
+      above: 1.1,
+      weight: "half",
+      waitMsMax: 99,
+      guidance: "ring the \u0007",
+      model: "other",
+    },
+  });
+  assert.deepEqual(
+    mistakes.map(({ pointer, message }) => `${pointer} ${message}`),
+    [
+      "/consult/model is no field; there are mode, below, above, weight, waitMsMax, guidance",
+      "/consult/mode must be one of never, unsure, all",
+      "/consult/below must be a number from 0 to 1",
+      "/consult/above must be a number from 0 to 1",
+      "/consult/weight must be a number from 0 to 1",
+      "/consult/waitMsMax must be an integer from 100 to 60000",
+      "/consult/guidance must be a text of at most 2048 bytes, no controls but new lines",
+    ],
+  );
+  const mistakeOf = (guidance: unknown): boolean =>
+    mistakesOf({ consult: { guidance } }).length > 0;
+  assert.ok(!mistakeOf("ü".repeat(GUIDANCE_BYTES_MAX / 2)));
+  for (const wrong of ["ü".repeat(GUIDANCE_BYTES_MAX / 2 + 1), "\ud800", 7, ["x"], null]) {
+    assert.equal(mistakeOf(wrong), wrong !== null, `${wrong?.toString().slice(0, 10)}`);
+  }
+  assert.deepEqual(mistakesOf({ consult: "all" })[0], {
+    pointer: "/consult",
+    message: "must be an object",
+  });
+  assert.equal(mistakesOf({ consult: { waitMsMax: 100.5 } }).length, 1);
+});
+
+test("policy: an upstream that is asked in vain, of all or of nothing is warned of", () => {
+  const off = Object.fromEntries(CATEGORIES.map((each) => [each, { flagAt: null, blockAt: null }]));
+  const of = (consult: unknown, categories = {}): string[] => warningsOf({ consult, categories });
+  assert.deepEqual(of({ mode: "all", weight: 0 }), ["consultWeighsNothing /consult/weight"]);
+  assert.deepEqual(of({ weight: 0 }), ["consultWeighsNothing /consult/weight"]);
+  assert.deepEqual(of({ mode: "never", weight: 0 }), []);
+  assert.deepEqual(of({ mode: "never", guidance: "Be kind." }), ["consultOff /consult/guidance"]);
+  assert.deepEqual(of({}, off), ["policyNeverMatches /categories"]);
+  assert.deepEqual(of({ weight: 1 }, off), [
+    "policyNeverMatches /categories",
+    "consultNeverUnsure /consult/mode",
+  ]);
+  assert.deepEqual(of({ mode: "all" }, off), ["policyNeverMatches /categories"]);
+  assert.deepEqual(of({ below: 0.6 }), ["consultAlwaysUnsure /consult/below"]);
+  assert.deepEqual(of({ below: 0.59 }), []);
+  assert.deepEqual(of({}, { insult: { flagAt: 0.25 } }), ["consultAlwaysUnsure /consult/below"]);
+  assert.deepEqual(of({ mode: "all" }, { insult: { flagAt: 0.25 } }), []);
 });
 
 test("policy: a threshold that everything reaches is warned of", () => {

@@ -3,9 +3,12 @@
  * with its JSON pointer; what is allowed but hardly meant becomes a warning.
  */
 import {
+  CONSULT_WAIT_MS_MAX,
+  CONSULT_WAIT_MS_MIN,
   CONTEXT_AGE_MS_MAX,
   CONTEXT_BYTES_MAX,
   CONTEXT_TURNS_MAX,
+  GUIDANCE_BYTES_MAX,
   POLICY_BYTES_MAX,
   POLICY_TERM_BYTES_MAX,
   ROLE_BYTES_MAX,
@@ -16,7 +19,16 @@ import { CATEGORIES, type Category, eachCategory } from "./moderation.ts";
 import { policyBytes } from "./policy-bytes.ts";
 import { POLICY_DEFAULT } from "./policy-default.ts";
 import { policyWarnings, type PolicyWarning } from "./policy-warnings.ts";
-import type { CategoryPolicy, ContextPolicy, ListEntry, Policy, RolePolicy } from "./policy.ts";
+import {
+  type CategoryPolicy,
+  CONSULT_MODES,
+  type ConsultMode,
+  type ConsultPolicy,
+  type ContextPolicy,
+  type ListEntry,
+  type Policy,
+  type RolePolicy,
+} from "./policy.ts";
 import { Problem } from "./problem.ts";
 import { hasControls, isWithinBytes } from "./text-bytes.ts";
 
@@ -34,7 +46,7 @@ export function checkPolicy(value: unknown, at = ""): CheckedPolicy {
   const policy = reader.read(value, at);
   const { mistakes } = reader;
   if (mistakes.count === 0 && policyBytes({ ...NO_RECORD, policy }) === undefined) {
-    mistakes.add(at, `takes over ${POLICY_BYTES_MAX} bytes; shorten its lists`);
+    mistakes.add(at, `takes over ${POLICY_BYTES_MAX} bytes; shorten its lists or its guidance`);
   }
   if (mistakes.count === 0) {
     return { policy, warnings: [...reader.warnings, ...policyWarnings(policy, at)] };
@@ -46,7 +58,15 @@ export function checkPolicy(value: unknown, at = ""): CheckedPolicy {
 const NO_RECORD = { version: 0, setAtMs: 0, note: undefined };
 const FLAGS = ["observeOnly", "moderateEvents", "doNotStore"] as const;
 const LISTS = ["allowList", "blockList"] as const;
-const FIELDS = ["categories", ...FLAGS, ...LISTS, "roles", "context"];
+const FIELDS = ["categories", ...FLAGS, ...LISTS, "roles", "context", "consult"];
+const SHARE: Bounds = { min: 0, max: 1 };
+const CONSULT_BOUNDS: Readonly<Record<"below" | "above" | "weight" | "waitMsMax", Bounds>> = {
+  below: SHARE,
+  above: SHARE,
+  weight: SHARE,
+  waitMsMax: { min: CONSULT_WAIT_MS_MIN, max: CONSULT_WAIT_MS_MAX, integer: true },
+};
+const CONSULT_FIELDS = ["mode", ...Object.keys(CONSULT_BOUNDS), "guidance"];
 const CONTEXT_BOUNDS: Readonly<Record<keyof ContextPolicy, Bounds>> = {
   turnsMax: { min: 0, max: CONTEXT_TURNS_MAX, integer: true },
   bytesMax: { min: 0, max: CONTEXT_BYTES_MAX, integer: true },
@@ -73,6 +93,7 @@ class PolicyReader {
       blockList: this.#list(fields["blockList"], `${at}/blockList`, true),
       roles: this.#roles(fields["roles"], `${at}/roles`),
       context: this.#context(fields["context"], `${at}/context`),
+      consult: this.#consult(fields["consult"], `${at}/consult`),
     };
   }
 
@@ -179,6 +200,41 @@ class PolicyReader {
       bytesMax: number("bytesMax"),
       ageMsMax: number("ageMsMax"),
     };
+  }
+
+  #consult(value: unknown, at: string): ConsultPolicy {
+    const usual = POLICY_DEFAULT.consult;
+    if (value === undefined) return usual;
+    const given = this.#object(value, at, CONSULT_FIELDS);
+    const number = (name: keyof typeof CONSULT_BOUNDS): number => {
+      return this.#number(given[name] ?? usual[name], `${at}/${name}`, CONSULT_BOUNDS[name]);
+    };
+    return {
+      mode: this.#mode(given["mode"] ?? usual.mode, `${at}/mode`),
+      below: number("below"),
+      above: number("above"),
+      weight: number("weight"),
+      waitMsMax: number("waitMsMax"),
+      guidance: this.#guidance(given["guidance"] ?? usual.guidance, `${at}/guidance`),
+    };
+  }
+
+  #mode(value: unknown, at: string): ConsultMode {
+    const mode = CONSULT_MODES.find((each) => each === value);
+    if (mode === undefined) this.#add(at, `must be one of ${CONSULT_MODES.join(", ")}`);
+    return mode ?? "never";
+  }
+
+  /** Sentences, perhaps of several lines. */
+  #guidance(value: unknown, at: string): string {
+    const text = typeof value === "string" ? value.replaceAll("\r\n", "\n").trim() : undefined;
+    const fit = text?.isWellFormed() === true && !hasControls(text.replaceAll(/[\n\t]/g, " "));
+    if (fit && isWithinBytes(text, GUIDANCE_BYTES_MAX)) return text;
+    this.#add(
+      at,
+      `must be a text of at most ${GUIDANCE_BYTES_MAX} bytes, no controls but new lines`,
+    );
+    return "";
   }
 
   #array(value: unknown, at: string): readonly unknown[] {

@@ -26,7 +26,20 @@ export const POLICY_DEFAULT: Policy = {
   blockList: [],
   roles: [],
   context: { turnsMax: 6, bytesMax: 2048, ageMsMax: HOUR_MS },
+  consult: {
+    mode: "unsure",
+    below: 0.25,
+    above: 0.15,
+    weight: 0.5,
+    waitMsMax: 5_000,
+    guidance: "",
+  },
 };
+
+/** A policy that was kept before there was something to consult, as the default has it. */
+export function storedPolicy(kept: Omit<Policy, "consult"> & Partial<Policy>): Policy {
+  return { ...kept, consult: kept.consult ?? POLICY_DEFAULT.consult };
+}
 
 /** Version 0 is nobody's. */
 export const POLICY_RECORD_DEFAULT: PolicyRecord = {

@@ -114,6 +114,21 @@ test("dry run: what scores cannot tell is counted as unknown, not guessed", () =
   assert.deepEqual(result.actions.before, { allow: 0, flag: 0, block: 0 });
 });
 
+test("dry run: the upstream is not asked; what it held up by one step is not guessed", () => {
+  const policy = policyOf({ consult: { mode: "all", weight: 1 } });
+  const result = run([verdict({ insult: 0.9 }, flagged)], policy);
+  assert.deepEqual(result.notReplayed, ["consult"]);
+  assert.deepEqual([result.upstreamAsked, result.changedCount], [false, 0]);
+  // Blocked before the upstream was asked, and clean for the upstream: a person is to see it.
+  const held = run([verdict({ threat: 0.4 }, flagged)], POLICY_DEFAULT);
+  assert.deepEqual([held.unknownCount, held.changedCount], [1, 0]);
+  const then = policyOf({ blockList: ["nitro"], allowList: ["scunthorpe"] });
+  const listed = verdict({}, { ...flagged, policy: then, listEntry: "nitro" });
+  assert.equal(run([listed], then, then).unknownCount, 0);
+  const allowed = verdict({}, { ...flagged, policy: then, listEntry: "scunthorpe" });
+  assert.equal(run([allowed], then, then).unknownCount, 1);
+});
+
 test("dry run: what differs and is not tried is named; examples are bounded", () => {
   const policy = policyOf({
     categories: { insult: { flagAt: null } },

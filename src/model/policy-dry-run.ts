@@ -1,7 +1,8 @@
 /**
  * What a policy would have made of verdicts that were given. It stands on their scores: thresholds,
  * block list entries that were met, and leniencies are told; what would need the texts again (new
- * list entries, other roles, more or less context) is not, and is named in `notReplayed`.
+ * list entries, other roles, more or less context) is not, and is named in `notReplayed`. The
+ * upstream is not asked: where it was, its answer is in the scores.
  */
 import { DRY_RUN_EXAMPLES_MAX } from "./limits.ts";
 import { type Action, CATEGORIES, type Category, eachCategory } from "./moderation.ts";
@@ -30,8 +31,13 @@ export type DryRun = {
     Record<Category, { readonly flaggedBefore: number; readonly flaggedAfter: number }>
   >;
   readonly examples: readonly DryRunExample[];
-  readonly notReplayed: readonly ("allowList" | "blockList" | "roles" | "context")[];
+  readonly notReplayed: readonly (typeof NOT_REPLAYED)[number][];
+  /** A dry run costs no call of a language model, whatever the policy says of one. */
+  readonly upstreamAsked: false;
 };
+
+/** What of a policy cannot be tried on scores. */
+export const NOT_REPLAYED = ["allowList", "blockList", "roles", "context", "consult"] as const;
 
 export type DryRunOptions = {
   readonly policy: Policy;
@@ -81,6 +87,7 @@ export function dryRun(past: readonly PastVerdict[], options: DryRunOptions): Dr
     categories,
     examples,
     notReplayed: notReplayed(options),
+    upstreamAsked: false,
   };
 }
 
@@ -94,6 +101,7 @@ function replay(verdict: PastVerdict, { policy, policyOf }: DryRunOptions): Repl
   const leniency = leniencyOf(thresholds, then);
   // Nothing was on for this author: an exempt role, as it stays.
   if (leniency === undefined) return { action: "allow", flagged: () => false };
+  if (isHeldUp(verdict, then)) return undefined;
   const flagged = (category: Category): boolean => {
     const { flagAt } = policy.categories[category];
     return flagAt !== null && reaches(scores[category], flagAt + leniency);
@@ -111,6 +119,17 @@ function replay(verdict: PastVerdict, { policy, policyOf }: DryRunOptions): Repl
     }
   }
   return { action: actionOf(scores, policy, leniency), flagged };
+}
+
+/**
+ * Whether it was judged worse before the upstream was asked, which lowers an action by one step at
+ * most: then its scores call for less than was done.
+ */
+function isHeldUp(verdict: PastVerdict, then: Policy): boolean {
+  const { scores, thresholds, listEntry, proposedAction } = verdict;
+  if (proposedAction === "allow") return false;
+  if (CATEGORIES.some((category) => reaches(scores[category], thresholds[category]))) return false;
+  return !then.blockList.some(({ term }) => term === listEntry);
 }
 
 /** What was added to the thresholds for the author's role; undefined: none applied at all. */
@@ -147,6 +166,7 @@ function reaches(score: number, threshold: number | null): boolean {
 }
 
 function notReplayed({ policy, current }: DryRunOptions): DryRun["notReplayed"] {
-  const names = ["allowList", "blockList", "roles", "context"] as const;
-  return names.filter((name) => JSON.stringify(policy[name]) !== JSON.stringify(current[name]));
+  return NOT_REPLAYED.filter(
+    (name) => JSON.stringify(policy[name]) !== JSON.stringify(current[name]),
+  );
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { POLICY_VERSIONS_MAX } from "./limits.ts";
 import { eachCategory, type Verdict } from "./moderation.ts";
-import { POLICY_DEFAULT, POLICY_RECORD_DEFAULT } from "./policy-default.ts";
+import { POLICY_DEFAULT, POLICY_RECORD_DEFAULT, storedPolicy } from "./policy-default.ts";
 import { MemoryPolicyStore, MemoryVerdictHistory } from "./policy-store.ts";
 
 const record = (version: number) => {
@@ -54,6 +54,13 @@ test("policies: versions rise, also over a reset, and are not another tenant's",
   assert.deepEqual([store.nextVersion("b"), await store.versions("b")], [1, []]);
   await store.reset("b");
   assert.equal(store.current("b"), POLICY_RECORD_DEFAULT);
+});
+
+test("policies: one that was kept before there was an upstream is whole", () => {
+  const { consult, ...before } = { ...POLICY_DEFAULT, observeOnly: true };
+  assert.deepEqual(storedPolicy(before), { ...before, consult });
+  const own = { ...before, consult: { ...consult, mode: "never" as const } };
+  assert.deepEqual(storedPolicy(own), own);
 });
 
 test("policies: only so many versions are kept, the newest ones", async () => {

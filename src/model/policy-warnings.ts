@@ -1,6 +1,7 @@
 /** What a policy allows and hardly means. */
 import { isCommonWord } from "./common-words.ts";
 import { CATEGORIES } from "./moderation.ts";
+import { POLICY_DEFAULT } from "./policy-default.ts";
 import type { ListEntry, Policy } from "./policy.ts";
 
 export const POLICY_WARNINGS = [
@@ -8,6 +9,10 @@ export const POLICY_WARNINGS = [
   "policyAlwaysMatches",
   "flagFollowsBlock",
   "contextOff",
+  "consultWeighsNothing",
+  "consultNeverUnsure",
+  "consultAlwaysUnsure",
+  "consultOff",
   "roleNeverFlagged",
   "listEntryCommonWord",
   "listEntryNeverMet",
@@ -25,6 +30,7 @@ export type PolicyWarning = {
 export function policyWarnings(policy: Policy, at = ""): PolicyWarning[] {
   return [
     ...matchWarnings(policy, at),
+    ...consultWarnings(policy, `${at}/consult`),
     ...roleWarnings(policy, at),
     ...listWarnings(policy, "blockList", at),
     ...listWarnings(policy, "allowList", at),
@@ -51,6 +57,39 @@ function matchWarnings({ categories, blockList, context }: Policy, at: string): 
     warnings.push({ code: "contextOff", pointer: `${at}/context/turnsMax`, message });
   }
   return warnings;
+}
+
+function consultWarnings({ consult, categories }: Policy, at: string): PolicyWarning[] {
+  const { mode, weight, below, guidance } = consult;
+  const warning = (code: PolicyWarning["code"], name: string, message: string): PolicyWarning[] => [
+    { code, pointer: `${at}/${name}`, message },
+  ];
+  if (mode === "never") {
+    if (guidance === "") return [];
+    const message = "It is for the upstream, which is never asked.";
+    return warning("consultOff", "guidance", message);
+  }
+  if (weight === 0) {
+    const message = "The upstream is asked, and its answer weighs nothing: no verdict changes.";
+    return warning("consultWeighsNothing", "weight", message);
+  }
+  if (mode === "all") return [];
+  const on = CATEGORIES.flatMap((category) => {
+    const { flagAt } = categories[category];
+    return flagAt === null ? [] : [{ category, flagAt }];
+  });
+  if (on.length === 0) {
+    // A list alone moderates, and nobody asked for anything else.
+    if (JSON.stringify(consult) === JSON.stringify(POLICY_DEFAULT.consult)) return [];
+    const message = "No threshold is on, so no score is near one: the upstream is never asked.";
+    return warning("consultNeverUnsure", "mode", message);
+  }
+  const wide = on.find(({ flagAt }) => flagAt > 0 && flagAt <= below);
+  if (wide === undefined) return [];
+  const message =
+    `A score of 0 is within ${below} of ${wide.category}'s threshold, ${wide.flagAt}, ` +
+    `so an upstream, if there is one, is asked about nearly every message.`;
+  return warning("consultAlwaysUnsure", "below", message);
 }
 
 function roleWarnings({ categories, roles }: Policy, at: string): PolicyWarning[] {

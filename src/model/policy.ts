@@ -31,6 +31,27 @@ export type ContextPolicy = {
   readonly ageMsMax: number;
 };
 
+/** When an upstream language model is asked. */
+export const CONSULT_MODES = ["never", "unsure", "all"] as const;
+export type ConsultMode = (typeof CONSULT_MODES)[number];
+
+/** Of no effect where no upstream is configured. */
+export type ConsultPolicy = {
+  readonly mode: ConsultMode;
+  /**
+   * `unsure`: of a message is asked if a score of it is at most so far below its threshold, or
+   * above it.
+   */
+  readonly below: number;
+  readonly above: number;
+  /** Of the upstream's scores in the mean with the embedded ones. */
+  readonly weight: number;
+  /** The longest a verdict waits for the upstream. */
+  readonly waitMsMax: number;
+  /** What the tenant wants judged, in its own words; "": nothing. */
+  readonly guidance: string;
+};
+
 export type Policy = {
   readonly categories: Readonly<Record<Category, CategoryPolicy>>;
   /** Verdicts say what would be done, and everything is allowed. */
@@ -43,6 +64,7 @@ export type Policy = {
   readonly blockList: readonly ListEntry[];
   readonly roles: readonly RolePolicy[];
   readonly context: ContextPolicy;
+  readonly consult: ConsultPolicy;
 };
 
 /** A policy as it was set, with what tells it from the others. */

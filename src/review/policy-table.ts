@@ -1,5 +1,6 @@
 /** Policies as they were set, by version. */
 import { POLICY_VERSIONS_MAX } from "#model/limits.ts";
+import { storedPolicy } from "#model/policy-default.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { type Database, jsonOf, type Row, textOf } from "./database.ts";
@@ -76,5 +77,6 @@ export class PolicyTable {
 function recordOf(row: Row): PolicyRecord {
   const version = Number(row["version"]);
   const setAtMs = Number(row["set_ms"]);
-  return { version, setAtMs, note: textOf(row["note"]), policy: jsonOf(row["policy"]) };
+  const policy = storedPolicy(jsonOf(row["policy"]));
+  return { version, setAtMs, note: textOf(row["note"]), policy };
 }

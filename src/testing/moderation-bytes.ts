@@ -70,9 +70,13 @@ export function readPolicy(bytes: Uint8Array) {
   const parts = new Parts(bytes);
   const [version, flags, turnsMax, bytesMax] = [parts.u32(), parts.u32(), parts.u16(), parts.u16()];
   const [allowCount, blockCount, roleCount] = [parts.u16(), parts.u16(), parts.u16()];
-  assert.deepEqual([parts.u16(), parts.u32()], [0, 0]);
+  const guidanceBytes = parts.u16();
+  const mode = parts.u8();
+  assert.equal(parts.u8(), 0);
+  const waitMsMax = parts.u16();
   const ageMsMax = parts.f64();
   const thresholds = CATEGORIES.map(() => [parts.f32(), parts.f32()] as const);
+  const [below, above, weight] = [parts.f32(), parts.f32(), parts.f32()];
   const entry = () => {
     const [byteCount, action] = [parts.u8(), parts.u8()];
     return { term: parts.text(byteCount), action };
@@ -83,6 +87,8 @@ export function readPolicy(bytes: Uint8Array) {
     const [byteCount, exempt, leniency] = [parts.u8(), parts.u8(), parts.f32()];
     return { role: parts.text(byteCount), exempt, leniency };
   });
+  const guidance = parts.text(guidanceBytes);
   parts.end();
-  return { version, flags, turnsMax, bytesMax, ageMsMax, thresholds, allow, block, roles };
+  const consult = { mode, below, above, weight, waitMsMax, guidance };
+  return { version, flags, turnsMax, bytesMax, ageMsMax, thresholds, allow, block, roles, consult };
 }

@@ -72,7 +72,7 @@ function readGiven(context: Context, request: Request, most: u32, score: Message
     const user = hashOfName(<u32>given.user, given.userLen);
     let relations = IS_GIVEN | IS_PREVIOUS;
     if (user != 0 && user == request.userHash) relations |= IS_SAME_AUTHOR;
-    if (isRepliedTo(request, given.id, given.idLen)) relations |= IS_REPLIED_TO;
+    if (request.answers(given.id, given.idLen)) relations |= IS_REPLIED_TO;
     friendly = friendly && user != 0 && score.score0 < HOSTILE_FROM;
     if (user == request.userHash) ofAuthor += 1;
     else if (partner == 0 || partner == user) {
@@ -145,7 +145,7 @@ function readPeople(context: Context, request: Request, record: Conversation): v
   let turn = record.first;
   for (let index: u32 = 0; index < before; index++, turn = turn.next) {
     if (!isRecent(request, turn)) continue;
-    if (isRepliedTo(request, turn.idAt, turn.idLen)) {
+    if (request.answers(turn.idAt, turn.idLen)) {
       context.repliedTo = <u32>changetype<usize>(turn);
     }
     const isHostile = turn.toxicity >= HOSTILE_FROM;
@@ -174,14 +174,6 @@ function isBanter(ofAuthor: u32, ofPartner: u32): bool {
 @inline
 function isRecent(request: Request, turn: Turn): bool {
   return request.tsMs - turn.tsMs <= contextAgeMs();
-}
-
-@inline
-function isRepliedTo(request: Request, id: usize, bytes: u32): bool {
-  return (
-    bytes != 0 && bytes == request.replyToLen &&
-    memory.compare(id, <usize>request.replyTo, bytes) == 0
-  );
 }
 
 function open(context: Context, most: u32): void {

@@ -47,11 +47,17 @@ export class Decision {
   severity: u32;
   /** The category that the reason names. */
   lead: u32;
+  /** What the block list calls for. */
+  listed: u32;
+  /** What earlier hostile turns, of the author and to the author, add to the severity. */
+  history: u32;
   /** Address of the author's role in the policy, 0: it is not known. */
   role: u32;
   /** f64 a category; and the address of each. */
   scores: u32;
   thresholds: u32;
+  /** From which score on it is blocked. */
+  blockThresholds: u32;
 
   @inline
   score(category: u32): f64 {
@@ -61,6 +67,17 @@ export class Decision {
   @inline
   threshold(category: u32): f64 {
     return load<f64>(<usize>this.thresholds + (<usize>category << 3));
+  }
+
+  @inline
+  blockThreshold(category: u32): f64 {
+    return load<f64>(<usize>this.blockThresholds + (<usize>category << 3));
+  }
+
+  @inline
+  setThresholds(category: u32, flag: f64, block: f64): void {
+    store<f64>(<usize>this.thresholds + (<usize>category << 3), flag);
+    store<f64>(<usize>this.blockThresholds + (<usize>category << 3), block);
   }
 
   @inline
@@ -83,6 +100,7 @@ export function openDecision(): Decision {
   const decision = changetype<Decision>(alloc(offsetof<Decision>()));
   decision.scores = <u32>alloc(CATEGORY_COUNT << 3);
   decision.thresholds = <u32>alloc(CATEGORY_COUNT << 3);
+  decision.blockThresholds = <u32>alloc(CATEGORY_COUNT << 3);
   return decision;
 }
 
@@ -131,21 +149,31 @@ export function decide(decision: Decision, request: Request, hit: ListHit, conte
   decision.role = <u32>role;
   const lenient = leniency(role);
   const exempt = isExempt(role);
-  let action = ACTION_ALLOW;
   for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
     const flag = exempt ? THRESHOLD_OFF : effective(flagAt(category), lenient);
     const block = exempt ? THRESHOLD_OFF : effective(blockAt(category), lenient);
-    store<f64>(<usize>decision.thresholds + (<usize>category << 3), flag);
+    decision.setThresholds(category, flag, block);
+  }
+  decision.listed = exempt ? ACTION_ALLOW : hit.action;
+  decision.history = min(4 * context.hostileBy, 12) + min(2 * context.hostileTo, 6);
+  const action = max(reached(decision), decision.listed);
+  decision.proposedAction = action;
+  decision.action = isObserveOnly() ? ACTION_ALLOW : action;
+  decision.severity = severityOf(decision);
+}
+
+/** What its scores call for by its thresholds; which are reached, and which category leads. */
+export function reached(decision: Decision): u32 {
+  let action = ACTION_ALLOW;
+  for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
     const score = decision.score(category);
-    if (score < flag && score < block) continue;
+    const block = decision.blockThreshold(category);
+    if (score < decision.threshold(category) && score < block) continue;
     decision.flagged |= <u32>1 << category;
     action = max(action, score >= block ? ACTION_BLOCK : ACTION_FLAG);
   }
-  decision.lead = leadOf(decision, action, lenient);
-  if (!exempt) action = max(action, hit.action);
-  decision.proposedAction = action;
-  decision.action = isObserveOnly() ? ACTION_ALLOW : action;
-  decision.severity = severityOf(decision, exempt ? ACTION_ALLOW : hit.action, context);
+  decision.lead = leadOf(decision, action);
+  return action;
 }
 
 /** Above 1: never. */
@@ -156,7 +184,7 @@ function effective(threshold: f64, lenient: f64): f64 {
   return sum > 1 ? THRESHOLD_OFF : rounded(sum);
 }
 
-function leadOf(decision: Decision, action: u32, lenient: f64): u32 {
+function leadOf(decision: Decision, action: u32): u32 {
   let lead: u32 = CATEGORY_TOXICITY;
   let most: f64 = -1;
   for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
@@ -167,7 +195,7 @@ function leadOf(decision: Decision, action: u32, lenient: f64): u32 {
       worth = threshold > 1 ? score / 4 : score / max(threshold, 0.01);
     } else {
       if (!decision.isFlagged(category)) continue;
-      const blocks = score >= effective(blockAt(category), lenient);
+      const blocks = score >= decision.blockThreshold(category);
       if (action == ACTION_BLOCK && !blocks) continue;
       const isGeneral = category == CATEGORY_TOXICITY || category == CATEGORY_SEVERE_TOXICITY;
       worth = (isGeneral ? 0 : 2) + score - min(threshold, 1);
@@ -179,16 +207,14 @@ function leadOf(decision: Decision, action: u32, lenient: f64): u32 {
   return lead;
 }
 
-function severityOf(decision: Decision, listed: u32, context: Context): u32 {
+export function severityOf(decision: Decision): u32 {
   let most: f64 = 0;
   for (let category: u32 = 0; category < CATEGORY_COUNT; category++) {
     most = max(most, decision.score(category) * load<f64>(WEIGHTS + (<usize>category << 3)));
   }
   let severity = <u32>(most * 100 + 0.5);
-  if (listed == ACTION_FLAG) severity = max(severity, SEVERITY_OF_FLAGGED_WORD);
-  if (listed == ACTION_BLOCK) severity = max(severity, SEVERITY_OF_BLOCKED_WORD);
-  if (severity >= SEVERITY_ESCALATING) {
-    severity += min(4 * context.hostileBy, 12) + min(2 * context.hostileTo, 6);
-  }
+  if (decision.listed == ACTION_FLAG) severity = max(severity, SEVERITY_OF_FLAGGED_WORD);
+  if (decision.listed == ACTION_BLOCK) severity = max(severity, SEVERITY_OF_BLOCKED_WORD);
+  if (severity >= SEVERITY_ESCALATING) severity += decision.history;
   return min(severity, 100);
 }

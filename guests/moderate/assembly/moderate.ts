@@ -7,24 +7,27 @@
 // (verdict.ts, reason.ts). It is remembered last, and not at all where it must leave no trace: then
 // the state is byte for byte what it was.
 //
-// A host that wants to ask somebody else (a language model, say) finds what was said in
-// `conversation`: users and texts in order, as far as the policy keeps them.
+// What the policy is in doubt about (doubt.ts) the host may want an upstream language model to be
+// asked about: review.ts.
 import { alloc } from "../../sdk/assembly/arena";
+import { hash32 } from "../../sdk/assembly/text/hash";
+import { clearJudged, forgetConversation, tidyCalls } from "./calls";
 import { Context, contextOf, rounded } from "./context";
 import {
   conversationAt, crowd, findConversation, keepWithin, remember, removeConversation, tidy,
 } from "./conversations";
 import { decide, Decision, openDecision, takeListed, takeScores } from "./decision";
+import { isInDoubt, leaveJudged, turnsBeforeOf } from "./doubt";
 import { englishShare, Language, languageOf } from "./language";
 import { countLists, meetLists, writeLists } from "./lists";
-import { checkPolicy, Entry } from "./policy";
+import { checkPolicy, firstEntryOf } from "./policy";
 import { readRequest, Request } from "./request";
 import {
   clearScratch, FLAG_BANTER, MESSAGE_SCORE_BYTES, MessageScore, REPLY_SCORE_BYTES, ReplyScore,
   scoreMessage, scoreReply, traceOf, WANT_ANSWER, WANT_TRACE,
 } from "./score";
 import {
-  indexEntryBytes, padded, POLICY, recordsAt, state, STATE_END, STEP, usedBytes,
+  indexEntryBytes, padded, POLICY, recordsAt, RECORDS_END, state, STEP, usedBytes,
 } from "./state";
 import { Draft, Turn, turnsKept } from "./turns";
 import { verdictOf } from "./verdict";
@@ -37,13 +40,14 @@ export { review, reviewCallback } from "./review";
 
 export function configure(policy: usize, bytes: usize): void {
   checkPolicy(policy, <u32>bytes);
+  clearJudged();
   const allowed: u32 = bytes == 0 ? 0 : load<u16>(policy, 12);
   const blocked: u32 = bytes == 0 ? 0 : load<u16>(policy, 14);
-  const counts = countLists(changetype<Entry>(policy + 104), allowed, blocked);
+  const counts = countLists(firstEntryOf(policy), allowed, blocked);
   const index = indexEntryBytes(counts.blocked + counts.allowed) +
     padded(counts.allowedWords << 3, STEP);
   const end = POLICY + padded(<u32>bytes, STEP) + index;
-  crowd(<u32>(STATE_END - end));
+  crowd(<u32>(RECORDS_END - end));
   const from = recordsAt();
   const used = state().used;
   memory.copy(end, from, used);
@@ -73,10 +77,16 @@ export function judge(at: usize, bytes: usize): usize {
   score(decision, request, language, context, message, reply);
   decide(decision, request, hit, context);
   const verdict = verdictOf(request, decision, context, language, hit);
+  const isAsked = isInDoubt(decision);
+  const turnsBefore = isAsked ? turnsBeforeOf(request) : 0;
+  let turn: Turn | null = null;
   if (!request.leavesNoTrace) {
     state().judgedCount += 1;
-    if (isKept(request)) keep(index, request, decision, context);
+    if (isKept(request)) turn = keep(index, request, decision, context);
   }
+  if (isAsked) leaveJudged(decision, request, bytes, turn, turnsBefore);
+  else clearJudged();
+  verdict.consult = isAsked ? 1 : 0;
   clearScratch();
   return changetype<usize>(verdict);
 }
@@ -98,6 +108,7 @@ export function conversation(id: usize, bytes: usize): usize {
 }
 
 export function forget(id: usize, bytes: usize): u32 {
+  if (bytes != 0) forgetConversation(hash32(id, bytes));
   const index = findConversation(<u32>id, <u32>bytes);
   if (index == state().conversationCount) return 0;
   removeConversation(index);
@@ -115,7 +126,10 @@ export function usage(): usize {
 }
 
 export function advance(nowMs: f64): void {
-  if (nowMs - nowMs == 0) tidy(nowMs);
+  if (!(nowMs - nowMs == 0)) return;
+  tidy(nowMs);
+  tidyCalls(nowMs);
+  clearJudged();
 }
 
 function score(
@@ -150,13 +164,14 @@ function isKept(request: Request): bool {
 }
 
 /** Remembers the message; it is still the one that was scored last. */
-function keep(index: u32, request: Request, decision: Decision, context: Context): void {
+function keep(index: u32, request: Request, decision: Decision, context: Context): Turn | null {
   const turn = remember(index, request, changetype<Draft>(alloc(offsetof<Draft>())));
-  if (turn == null) return;
+  if (turn == null) return null;
   turn.to = context.to;
   turn.toxicity = <f32>decision.score(0);
   turn.action = <u8>decision.action;
   traceOf(turn.trace);
+  return turn;
 }
 
 function tell(told: ToldTurn, turn: Turn): void {

@@ -2,10 +2,12 @@
 //
 //     0 u32 version | 4 u32 flags (1 observe only, 2 moderate events, 4 do not store)
 //     8 u16 turns of context | 10 u16 bytes of it | 12 u16 allowed | 14 u16 blocked | 16 u16 roles
-//    18 u16 0 | 20 u32 0 | 24 f64 age of context, ms
+//    18 u16 bytes of guidance | 20 u8 consult (0 never, 1 unsure, 2 all) | 21 u8 0
+//    22 u16 wait for it, ms (for the host) | 24 f64 age of context, ms
 //    32 { f32 flagAt, f32 blockAt } a category, in the order of the WIT; above 1: never
-//   104 allowed, then blocked: { u8 bytes, u8 action } text; roles: { u8 bytes, u8 exempt,
-//       f32 leniency } text, unaligned
+//   104 consult: f32 below, f32 above, f32 weight
+//   116 allowed, then blocked: { u8 bytes, u8 action } text; roles: { u8 bytes, u8 exempt,
+//       f32 leniency } text, unaligned; then the guidance
 //
 // It is kept as it came. Nothing at all is the default policy, which takes no room; it is that of
 // src/model/policy-default.ts, and a test holds the two together. A policy whose lengths do not add
@@ -15,7 +17,7 @@ import { POLICY, state } from "./state";
 
 /** POLICY_BYTES_MAX of src/model/limits.ts. */
 export const POLICY_BYTES_MAX: u32 = 8192;
-const HEAD_BYTES: u32 = 104;
+const HEAD_BYTES: u32 = 116;
 const ROLE_HEAD_BYTES: u32 = 6;
 const ENTRY_HEAD_BYTES: u32 = 2;
 /** However many a policy asks for, no more turns are read. */
@@ -24,6 +26,10 @@ const CONTEXT_BYTES_MAX: u32 = 16384;
 
 const FLAG_OBSERVE_ONLY: u32 = 1;
 const FLAG_DO_NOT_STORE: u32 = 4;
+export const CONSULT_NEVER: u32 = 0;
+const CONSULT_UNSURE: u32 = 1;
+export const CONSULT_ALL: u32 = 2;
+
 /** A threshold that no score reaches. */
 export const THRESHOLD_OFF: f64 = 2;
 
@@ -33,6 +39,7 @@ const DEFAULT_THRESHOLDS: usize = memory.data<f32>([
 const DEFAULT_TURN_COUNT: u32 = 6;
 const DEFAULT_TEXT_BYTES: u32 = 2048;
 const DEFAULT_AGE_MS: f64 = 3600000;
+const DEFAULT_CONSULT: usize = memory.data<f32>([0.25, 0.15, 0.5], 4);
 
 @inline
 export function policyVersion(): u32 {
@@ -78,6 +85,40 @@ export function blockAt(category: u32): f64 {
   return threshold((category << 3) + 4);
 }
 
+/** Of which messages the upstream is asked. */
+@inline
+export function consultMode(): u32 {
+  return isDefault() ? CONSULT_UNSURE : <u32>load<u8>(POLICY, 20);
+}
+
+/** How far below its threshold, and above it, a score is in doubt. */
+@inline
+export function doubtBelow(): f64 {
+  return consultShare(0);
+}
+
+@inline
+export function doubtAbove(): f64 {
+  return consultShare(4);
+}
+
+/** Of the upstream's scores in the mean with the embedded ones. */
+@inline
+export function upstreamWeight(): f64 {
+  return consultShare(8);
+}
+
+/** What the tenant wants judged, in its own words. */
+@inline
+export function guidanceBytes(): u32 {
+  return isDefault() ? 0 : <u32>load<u16>(POLICY, 18);
+}
+
+@inline
+export function guidanceAt(): usize {
+  return POLICY + state().policyBytes - guidanceBytes();
+}
+
 @inline
 export function allowCount(): u32 {
   return isDefault() ? 0 : <u32>load<u16>(POLICY, 12);
@@ -108,7 +149,13 @@ export class Entry {
 /** Of the allow list; those of the block list follow. */
 @inline
 export function firstEntry(): Entry {
-  return changetype<Entry>(POLICY + HEAD_BYTES);
+  return firstEntryOf(POLICY);
+}
+
+/** Of a policy that is not yet in place. */
+@inline
+export function firstEntryOf(policy: usize): Entry {
+  return changetype<Entry>(policy + HEAD_BYTES);
 }
 
 /** Address of the role's { bytes, exempt, leniency }; 0: the policy does not know it. */
@@ -140,6 +187,7 @@ export function leniency(role: usize): f64 {
 export function checkPolicy(at: usize, bytes: u32): void {
   if (bytes == 0) return;
   if (bytes < HEAD_BYTES || bytes > POLICY_BYTES_MAX) unreachable();
+  if (load<u8>(at, 20) > CONSULT_ALL) unreachable();
   const end = at + bytes;
   const entries = <u32>load<u16>(at, 12) + <u32>load<u16>(at, 14);
   let next = at + HEAD_BYTES;
@@ -151,7 +199,7 @@ export function checkPolicy(at: usize, bytes: u32): void {
     if (next + ROLE_HEAD_BYTES > end) unreachable();
     next += ROLE_HEAD_BYTES + load<u8>(next);
   }
-  if (next != end) unreachable();
+  if (next + load<u16>(at, 18) != end) unreachable();
 }
 
 @inline
@@ -168,6 +216,12 @@ function hasFlag(flag: u32): bool {
 function threshold(offset: usize): f64 {
   const value = load<f32>((isDefault() ? DEFAULT_THRESHOLDS : POLICY + 32) + offset);
   return value >= 0 ? toMillionths(<f64>value) : THRESHOLD_OFF;
+}
+
+@inline
+function consultShare(offset: usize): f64 {
+  const value = load<f32>((isDefault() ? DEFAULT_CONSULT : POLICY + 104) + offset);
+  return value >= 0 ? min<f64>(toMillionths(<f64>value), 1) : 0;
 }
 
 /** What was 0.6 before it was an f32 is 0.6 again. */

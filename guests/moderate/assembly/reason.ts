@@ -48,7 +48,7 @@ export class Quote {
   bytes: u32;
 }
 
-function writeAction(out: Writer, decision: Decision, isPlain: bool): void {
+export function writeAction(out: Writer, decision: Decision, isPlain: bool): void {
   const isBlocked = decision.proposedAction == ACTION_BLOCK;
   if (decision.proposedAction == ACTION_ALLOW) out.literal("Allowed");
   else if (isObserveOnly()) {
@@ -61,7 +61,7 @@ function writeAction(out: Writer, decision: Decision, isPlain: bool): void {
 
 function writeListed(out: Writer, hit: ListHit): void {
   const entry = changetype<Entry>(<usize>hit.blocked);
-  writeQuoted(out, entry.text, entry.bytes);
+  writeQuoted(out, entry.text, entry.bytes, QUOTED_CHARACTERS_MAX);
   out.literal(" is on the block list");
 }
 
@@ -83,7 +83,7 @@ function writeFlagged(out: Writer, decision: Decision, verdict: Verdict, quote: 
     out.literal(", resting on the words that its spans mark");
   } else if (quote.bytes != 0) {
     out.literal(", resting on ");
-    writeQuoted(out, quote.text, quote.bytes);
+    writeQuoted(out, quote.text, quote.bytes, QUOTED_CHARACTERS_MAX);
   } else if (decision.lead == CATEGORY_HARMFUL_REPLY) {
     out.literal(", resting on what it answers");
   } else {
@@ -98,7 +98,7 @@ function writeAllowed(out: Writer, decision: Decision, request: Request, verdict
     out.literal("nothing here knows its language, and no entry of the block list is in it");
   } else if (isExempt(decision.role)) {
     out.literal("the role ");
-    writeQuoted(out, request.role, request.roleLen);
+    writeQuoted(out, request.role, request.roleLen, QUOTED_CHARACTERS_MAX);
     out.literal(" is exempt");
     if (score == 0) return;
     writeNumber(out.literal("; its highest score is "), score, false);
@@ -135,7 +135,7 @@ function highest(decision: Decision): f64 {
   return most;
 }
 
-function writeCategory(out: Writer, category: u32): void {
+export function writeCategory(out: Writer, category: u32): void {
   switch (category) {
     case 0: out.literal("toxicity"); break;
     case 1: out.literal("severe toxicity"); break;
@@ -150,7 +150,7 @@ function writeCategory(out: Writer, category: u32): void {
 }
 
 /** Whether two numbers that are not the same look the same with two digits. */
-function areAlike(left: f64, right: f64): bool {
+export function areAlike(left: f64, right: f64): bool {
   return left != right && cutTo(left, 100) == cutTo(right, 100);
 }
 
@@ -160,7 +160,7 @@ function cutTo(value: f64, unit: f64): u32 {
   return <u32>(value * unit + 0.0001);
 }
 
-function writeNumber(out: Writer, value: f64, isExact: bool): void {
+export function writeNumber(out: Writer, value: f64, isExact: bool): void {
   const unit: u32 = isExact ? 10000 : 100;
   const cut = cutTo(value, <f64>unit);
   out.number(cut / unit).literal(".");
@@ -168,7 +168,9 @@ function writeNumber(out: Writer, value: f64, isExact: bool): void {
 }
 
 /** In quotation marks and one line; what is too long ends in "…". */
-function writeQuoted(out: Writer, text: usize, bytes: u32): void {
+export function writeQuoted(
+  out: Writer, text: usize, bytes: u32, charactersMax: u32,
+): void {
   out.literal("“");
   const end = text + bytes;
   let count: u32 = 0;
@@ -188,7 +190,7 @@ function writeQuoted(out: Writer, text: usize, bytes: u32): void {
       isSpaced = false;
     }
     text += size;
-    if (count < QUOTED_CHARACTERS_MAX - 1 || text >= end || isLast(text, end)) continue;
+    if (count < charactersMax - 1 || text >= end || isLast(text, end)) continue;
     out.literal("…");
     break;
   }

@@ -53,6 +53,15 @@ export class Request {
     return (this.flags & (FLAG_DO_NOT_STORE | FLAG_JUDGE_ONLY)) != 0;
   }
 
+  /** Whether it answers the message with that id. */
+  @inline
+  answers(id: usize, bytes: u32): bool {
+    return (
+      bytes != 0 && bytes == this.replyToLen &&
+      memory.compare(id, <usize>this.replyTo, bytes) == 0
+    );
+  }
+
   @inline
   givenAt(index: u32): Given {
     return changetype<Given>(<usize>load<u32>(<usize>this.given + (<usize>index << 2)));

@@ -2,23 +2,31 @@
 //
 //   0x22000  header, 64 bytes: this struct
 //        40  conversations by last use, the one judged last first: u32 hashes, u16 places, 256 each
-//       640  the policy as it was configured, then the index of its lists (lists.ts)
-//         …  records of conversations, back to back (conversations.ts), up to 0x3ffff
+//       640  what was judged last, if the upstream may be asked about it, 128 bytes (calls.ts)
+//       6c0  the policy as it was configured, then the index of its lists (lists.ts)
+//         …  records of conversations, back to back (conversations.ts)
+//   0x3e000  messages of which the upstream was asked and has not answered: 64 of 128 bytes
 //
 // What is not used is zero, and a host keeps only the 4 KiB pages that are not: one or two for a
 // tenant with a few conversations. A tenant of the default policy that remembers nothing differs
 // from a new one in its counters alone.
 import { STATE_ADDRESS } from "../../sdk/assembly/arena";
 
-export const STATE_END: usize = 0x40000;
+/** Messages of which the upstream is asked at once: REVIEWS_OPEN_MAX of src/model/limits.ts. */
+export const CALL_COUNT_MAX: u32 = 64;
+export const CALL_BYTES: u32 = 128;
+export const CALLS: usize = 0x3e000;
+/** Where the records of conversations end at the latest. */
+export const RECORDS_END: usize = CALLS;
 /** Of them, the places are the byte offset from the first record, in units of STEP. */
 export const CONVERSATION_COUNT_MAX: u32 = 256;
 export const STEP: u32 = 16;
 const HEAD_BYTES: u32 = 64;
 const HASHES: usize = STATE_ADDRESS + HEAD_BYTES;
 const PLACES: usize = HASHES + (CONVERSATION_COUNT_MAX << 2);
+export const JUDGED: usize = PLACES + (CONVERSATION_COUNT_MAX << 1);
 /** The policy and the index behind it. */
-export const POLICY: usize = PLACES + (CONVERSATION_COUNT_MAX << 1);
+export const POLICY: usize = JUDGED + CALL_BYTES;
 
 @unmanaged
 export class State {
@@ -40,6 +48,8 @@ export class State {
   /** Since the tenant began. */
   evictedCount: f64;
   judgedCount: f64;
+  /** Messages of which the upstream was asked and has not answered. */
+  callCount: u32;
 }
 
 @inline
@@ -83,12 +93,12 @@ export function recordsAt(): usize {
 /** Bytes that records may take. */
 @inline
 export function recordRoom(): u32 {
-  return <u32>(STATE_END - recordsAt());
+  return <u32>(RECORDS_END - recordsAt());
 }
 
-/** All that is in use: of the counters, the policy and the records. */
+/** All that is in use: of the counters, the policy, the records and the calls. */
 export function usedBytes(): u32 {
-  return <u32>(recordsAt() - STATE_ADDRESS) + state().used;
+  return <u32>(recordsAt() - STATE_ADDRESS) + state().used + state().callCount * CALL_BYTES;
 }
 
 @inline

@@ -33,7 +33,8 @@ export class Turn {
   user: u32;
   to: u32;
   toxicity: f32;
-  _reserved: u32;
+  /** Number of the message, if the upstream's answer about it may change what it scored, else 0. */
+  awaited: u32;
 
   @inline
   get trace(): usize {
@@ -103,6 +104,13 @@ export class Conversation {
     let turn = this.first;
     while (index-- > 0) turn = turn.next;
     return changetype<usize>(turn);
+  }
+
+  /** How many turns were said before one of its own. */
+  numberOf(turn: Turn): u32 {
+    let number: u32 = 0;
+    for (let each = this.first; each != turn; each = each.next) number += 1;
+    return number;
   }
 
   /** Number of the turn with that id, or how many there are. */

@@ -9,6 +9,8 @@ const TASK_WAIT: u32 = 2;
 
 /** What a callback is told: a call that the task made is in another state. */
 export const EVENT_SUBTASK: u32 = 1;
+/** Low bits of what an import that is async returns: it has read what it was given. */
+export const SUBTASK_STARTED: u32 = 1;
 /** That state, and the low bits of what an import that is async returns: its result is there. */
 export const SUBTASK_RETURNED: u32 = 2;
 
