@@ -103,6 +103,8 @@ export type ReviewStats = {
   /** Of those ended: without an answer of the upstream. */
   readonly degradedCount: number;
   readonly openCount: number;
+  /** Whose embedded verdict could not be kept for the time that they waited. */
+  readonly unkeptCount: number;
 };
 
 /** The upstream language models, where some are configured. */

@@ -40,6 +40,8 @@ import type {
   TenantSettings,
   VerdictListener,
 } from "./door.ts";
+import { llmDoor, modelsOf } from "./llm-door.ts";
+import { type LlmThread, startLlm } from "./llm-thread.ts";
 import { Merges } from "./merges.ts";
 import { Moderation } from "./moderation.ts";
 import { ShardThread } from "./shard-thread.ts";
@@ -89,18 +91,34 @@ type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
 
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
-  const [component, moderator, classifier] = await Promise.all([
+  const [component, moderator, classifier, gateway] = await Promise.all([
     settings.component ?? readFile(COMPONENT),
     settings.moderator ?? readFile(MODERATOR),
     settings.classifier ?? loadClassifier(),
+    startGateway(settings),
   ]);
   const trust = {
     trusted: settings.component === undefined,
     moderatorTrusted: settings.moderator === undefined,
   };
-  const engine = new Engine({ ...settings, component, moderator, classifier }, trust);
-  await engine.started;
+  const components = { component, moderator, classifier };
+  const engine = new Engine({ ...settings, ...components }, trust, gateway);
+  try {
+    await engine.started;
+  } catch (error) {
+    await gateway?.stop();
+    throw error;
+  }
   return engine;
+}
+
+/** Without an upstream there is no thread, and nothing of it costs anything. */
+async function startGateway({
+  llm,
+  tenantCountMax,
+}: EngineSettings): Promise<LlmThread | undefined> {
+  if (llm === undefined || Object.keys(modelsOf(llm)).length === 0) return undefined;
+  return startLlm(llm, tenantCountMax);
 }
 
 export class Engine implements EngineDoor {
@@ -112,15 +130,19 @@ export class Engine implements EngineDoor {
   readonly #encoder = new TextEncoder();
   readonly #merges: Merges;
   readonly #moderation: Moderation;
+  readonly #gateway: LlmThread | undefined;
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
 
   /** Which of the components are the built-in ones. */
-  constructor(settings: EngineSettings & Components, trust: Trust) {
+  constructor(settings: EngineSettings & Components, trust: Trust, gateway?: LlmThread) {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
-    const { moderator, classifier } = settings;
+    const { moderator, classifier, llm, keepPending } = settings;
     assert(shardCount >= 1);
+    this.#gateway = gateway;
+    if (gateway !== undefined && llm !== undefined) this.llm = llmDoor(gateway, llm);
+    const upstreamModel = this.llm?.models.moderation;
     this.#staged = stage !== undefined;
     const tenantsTaken = new SharedArrayBuffer(tenantsTakenBytes(shardCount));
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
@@ -131,7 +153,11 @@ export class Engine implements EngineDoor {
     this.#moderation = new Moderation({
       model: modelOf(classifier.model, moderator),
       send: async (tenant, kind, body) => this.#send(this.#shardOf(tenant), kind, tenant, body),
+      shardOf: (tenant) => shardOf(tenant, shardCount),
+      upstreamModel,
+      keepPending,
     });
+    const asks = gateway !== undefined && upstreamModel !== undefined;
     this.#shards = Array.from({ length: shardCount }, (_, shard) => {
       const isOfShard = (tenant: string): boolean => shardOf(tenant, shardCount) === shard;
       return new ShardThread(
@@ -139,9 +165,16 @@ export class Engine implements EngineDoor {
         {
           waiting: this.#waiting,
           policies: () => this.#moderation.policiesOf(isOfShard),
-          takeEvents: (json) => this.#moderation.takeEvents(json),
+          takeEvents: (json) => this.#moderation.takeEvents(shard, json),
+          endReviews: (json) => this.#moderation.endReviews(json),
+          loseReviews: () => this.#moderation.loseReviews(shard),
+          unkeptReviewCount: () => this.#moderation.unkeptCount(shard),
+          gateway: asks ? (ring) => gateway.attach(ring) : undefined,
         },
       );
+    });
+    gateway?.onRestart(() => {
+      for (const shard of this.#shards) shard.attachGateway();
     });
     const mergeShards = this.#shards.map((shard) => ({
       ask: async (question: Question) => this.#ask(shard, question),
@@ -254,8 +287,15 @@ export class Engine implements EngineDoor {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= Promise.all(this.#shards.map((shard) => shard.stop())).then(() => undefined);
+    this.#stopping ??= this.#stop();
     return this.#stopping;
+  }
+
+  /** The gateway last: reviews that are open may end. */
+  async #stop(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.stop()));
+    await this.#moderation.told();
+    await this.#gateway?.stop();
   }
 
   /** NDJSON of one tenant: cut at line ends, nothing else is looked at. */

@@ -3,6 +3,10 @@
  * shard has other things to do in between, and a slice follows when the one before was answered:
  * so a message is judged after those before it. Policies are kept here and given to a shard that
  * starts anew.
+ *
+ * A verdict whose message an upstream is asked about waits here for that to end, beside the others
+ * of its request: none waits for another's. It is told once, then; until then the embedded one is
+ * kept as pending, before anybody is answered.
  */
 import { JUDGE_BYTES_MAX, JUDGE_SLICE_BYTES_MAX, JUDGE_SLICE_COUNT_MAX } from "#model/limits.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
@@ -10,23 +14,38 @@ import { policyBytes, storesNothing, versionOf } from "#model/policy-bytes.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import { RequestBytes } from "#model/request-bytes.ts";
-import { type ModerationOutcome, verdictOf } from "#model/verdict.ts";
+import {
+  type ModerationOutcome,
+  type PendingReview,
+  type ReviewEnd,
+  reviewedVerdict,
+  verdictOf,
+} from "#model/verdict.ts";
 import {
   type Judged,
   type JudgedEvent,
   type JudgedMessage,
   RECORD_MESSAGES,
   RECORD_POLICY,
+  type ReviewEnded,
 } from "#shard/protocol.ts";
-import type { VerdictListener } from "./door.ts";
+import type { KeepPending, VerdictListener } from "./door.ts";
+import { Reviews } from "./reviews.ts";
 
 export type ModerationParts = {
   /** Name and version of what judges. */
   readonly model: string;
   /** Hands a record to the tenant's shard; resolves with its answer. */
   readonly send: (tenant: string, kind: number, body: Uint8Array) => Promise<unknown>;
+  readonly shardOf: (tenant: string) => number;
+  /** Of the upstream that is asked about messages; undefined: there is none. */
+  readonly upstreamModel?: string | undefined;
+  readonly keepPending?: KeepPending | undefined;
   readonly nowMs?: () => number;
 };
+
+/** A verdict that is not the last word: the end of its review is. */
+type Reviewed = PendingReview & { readonly end: Promise<ReviewEnd> };
 
 /** Where a request stands in its batch. */
 type Slice = {
@@ -39,6 +58,12 @@ export class Moderation {
   readonly #parts: ModerationParts;
   readonly #policies = new Map<string, Uint8Array>();
   readonly #listeners = new Set<VerdictListener>();
+  readonly #reviews = new Reviews();
+  /** What still tells verdicts of reviews that were open. */
+  readonly #telling = new Set<Promise<unknown>>();
+  /** By shard: pending reviews that could not be kept. */
+  readonly #unkeptCounts = new Map<number, number>();
+  #keepFails = false;
   readonly #request = new RequestBytes();
   /** The slice that is written; its last message may begin just below the bound. */
   readonly #slice = Buffer.alloc(JUDGE_SLICE_BYTES_MAX + 4 + JUDGE_BYTES_MAX);
@@ -52,17 +77,27 @@ export class Moderation {
     requests: readonly ModerationRequest[],
   ): Promise<readonly ModerationOutcome[]> {
     const outcomes: ModerationOutcome[] = [];
+    const reviewed = new Map<number, Reviewed>();
     const nowMs = this.#parts.nowMs?.() ?? Date.now();
     for (let from = 0; from < requests.length;) {
       const slice = this.#write(requests, from, nowMs, outcomes);
       if (slice.indexes.length > 0) {
         const judged = await this.#judge(tenant, slice, from === 0);
         for (const [n, index] of slice.indexes.entries()) {
-          outcomes[index] = this.#outcomeOf(tenant, requests[index]!, judged[n]!);
+          const outcome = this.#outcomeOf(tenant, requests[index]!, judged[n]!);
+          if ("end" in outcome) reviewed.set(index, outcome);
+          else outcomes[index] = outcome;
         }
       }
       from = slice.next;
     }
+    if (reviewed.size === 0) return outcomes;
+    const kept = this.#keep(this.#parts.shardOf(tenant), [...reviewed.values()]);
+    await Promise.all(
+      [...reviewed].map(async ([index, each]) => {
+        outcomes[index] = { verdict: await this.#tellReviewed(kept, each) };
+      }),
+    );
     return outcomes;
   }
 
@@ -92,13 +127,46 @@ export class Moderation {
     return () => this.#listeners.delete(listener);
   }
 
-  /** A shard has judged events that came by other doors. */
-  takeEvents(json: string): void {
-    if (this.#listeners.size === 0) return;
+  /**
+   * A shard has judged events that came by other doors. What is returned, if anything, is to be
+   * waited for before anybody is told that those of them with an open review were taken.
+   */
+  takeEvents(shard: number, json: string): Promise<void> | undefined {
+    if (this.#listeners.size === 0 && this.#parts.keepPending === undefined) return undefined;
+    const reviewed: Reviewed[] = [];
     for (const event of JSON.parse(json) as readonly JudgedEvent[]) {
       const { tenant, messageId: id, conversation, user, text } = event;
-      this.#tell(this.#verdictOf(tenant, event, { id, conversation, user }), text, true);
+      const verdict = this.#verdictOf(tenant, event, { id, conversation, user });
+      const end = this.#endOf(event, () => shard);
+      if (end === undefined) this.#tell(verdict, text, true);
+      else reviewed.push({ verdict, text, leavesTrace: true, atMs: event.asOfMs, end });
     }
+    if (reviewed.length === 0) return undefined;
+    const kept = this.#keep(shard, reviewed);
+    for (const each of reviewed) void this.#tellReviewed(kept, each);
+    return kept;
+  }
+
+  /** A shard tells the ends of reviews. */
+  endReviews(json: string): void {
+    for (const { id, ...end } of JSON.parse(json) as readonly ReviewEnded[]) {
+      this.#reviews.end(id, end);
+    }
+  }
+
+  /** The shard is gone, and with it what it asked. */
+  loseReviews(shard: number): void {
+    this.#reviews.lose(shard);
+  }
+
+  /** Of a shard: reviews whose embedded verdict could not be kept for the time that they waited. */
+  unkeptCount(shard: number): number {
+    return this.#unkeptCounts.get(shard) ?? 0;
+  }
+
+  /** Resolves once every listener was told of every review that has ended. */
+  async told(): Promise<void> {
+    while (this.#telling.size > 0) await Promise.all(this.#telling);
   }
 
   /** As many of the requests as one slice may have; those that are refused have their outcome. */
@@ -144,13 +212,67 @@ export class Moderation {
     }
   }
 
-  #outcomeOf(tenant: string, request: ModerationRequest, judged: Judged): ModerationOutcome {
+  #outcomeOf(
+    tenant: string,
+    request: ModerationRequest,
+    judged: Judged,
+  ): ModerationOutcome | Reviewed {
     if ("code" in judged) return { problem: judged };
     const verdict = this.#verdictOf(tenant, judged, request);
     const leavesTrace = request.doNotStore !== true;
     const isKept = leavesTrace && this.#isStored(tenant, verdict.policy.version);
-    this.#tell(verdict, isKept ? request.text : undefined, leavesTrace);
+    const text = isKept ? request.text : undefined;
+    const end = this.#endOf(judged, () => this.#parts.shardOf(tenant));
+    if (end !== undefined) return { verdict, text, leavesTrace, atMs: judged.asOfMs, end };
+    this.#tell(verdict, text, leavesTrace);
     return { verdict };
+  }
+
+  /** Undefined: nothing is to be waited for. */
+  #endOf({ id, review }: JudgedMessage, shard: () => number): Promise<ReviewEnd> | undefined {
+    if (review === undefined || "failure" in review) return undefined;
+    return this.#reviews.open(shard(), id, review.waitMsMax, performance.now());
+  }
+
+  /** What fails is counted, and told when it begins to; the verdicts are not held up by it. */
+  #keep(shard: number, reviewed: readonly Reviewed[]): Promise<void> | undefined {
+    const { keepPending } = this.#parts;
+    if (keepPending === undefined) return undefined;
+    const pending = reviewed.map(({ verdict, text, leavesTrace, atMs }) => {
+      return { verdict, text, leavesTrace, atMs };
+    });
+    return keepPending(pending).then(
+      () => {
+        this.#keepFails = false;
+      },
+      (error: unknown) => {
+        this.#unkeptCounts.set(shard, this.unkeptCount(shard) + pending.length);
+        if (this.#keepFails) return;
+        this.#keepFails = true;
+        process.emitWarning(error instanceof Error ? error : String(error), {
+          code: "NEXUSCORE_PENDING_NOT_KEPT",
+          detail: "messages that wait for an upstream would be forgotten by a crash",
+        });
+      },
+    );
+  }
+
+  /** In the end, and once it was kept as pending: so that is not kept after it. */
+  #tellReviewed(kept: Promise<void> | undefined, reviewed: Reviewed): Promise<Verdict> {
+    const tell = async (): Promise<Verdict> => {
+      await kept;
+      const verdict = reviewedVerdict(reviewed.verdict, await reviewed.end, this.#upstreamModel);
+      this.#tell(verdict, reviewed.text, reviewed.leavesTrace);
+      return verdict;
+    };
+    const telling = tell();
+    this.#telling.add(telling);
+    void telling.then(() => this.#telling.delete(telling));
+    return telling;
+  }
+
+  get #upstreamModel(): string {
+    return this.#parts.upstreamModel ?? "";
   }
 
   /**
@@ -165,10 +287,14 @@ export class Moderation {
 
   #verdictOf(
     tenant: string,
-    { id, asOfMs, report }: JudgedMessage,
+    { id, asOfMs, report, review }: JudgedMessage,
     of: Pick<ModerationRequest, "id" | "conversation" | "user">,
   ): Verdict {
-    return verdictOf({ report, id, tenant, model: this.#parts.model, asOfMs }, of);
+    const verdict = verdictOf({ report, id, tenant, model: this.#parts.model, asOfMs }, of);
+    if (review === undefined || !("failure" in review)) return verdict;
+    const { failure: outcome, detail } = review;
+    const end = { outcome, detail, waitMs: 0, opinion: undefined };
+    return reviewedVerdict(verdict, end, this.#upstreamModel);
   }
 
   #tell(verdict: Verdict, text: string | undefined, leavesTrace: boolean): void {

@@ -82,7 +82,14 @@ async function start(t: TestContext) {
       classifier: await loadClassifier(),
       salt: 0,
     },
-    { waiting, policies: () => policies, takeEvents: () => undefined },
+    {
+      waiting,
+      policies: () => policies,
+      takeEvents: () => undefined,
+      endReviews: () => undefined,
+      loseReviews: () => undefined,
+      unkeptReviewCount: () => 0,
+    },
   );
   t.after(async () => shard.stop());
   await shard.started;

@@ -3,13 +3,15 @@
  * dies.
  */
 import assert from "node:assert/strict";
-import { Worker } from "node:worker_threads";
+import { type MessagePort, Worker } from "node:worker_threads";
 import { BODY_BYTES_MAX, RING_BYTES, TENANT_ID_BYTES_MAX } from "#model/limits.ts";
 import { OUTCOMES } from "#model/outcome.ts";
 import { Problem } from "#model/problem.ts";
 import {
   FLAG_LAST,
   recordBytes,
+  type Answer,
+  type ShardControl,
   ShardCounters,
   type ShardMessage,
   type ShardSettings,
@@ -35,15 +37,21 @@ export type ShardRecord = {
 };
 
 /** What a thread is started with, but for what is made for each start. */
-type Settings = Omit<ShardSettings, "ring" | "counters" | "incarnation" | "policies">;
+type Settings = Omit<ShardSettings, "ring" | "counters" | "incarnation" | "policies" | "gateway">;
 
 /** What a thread has of its engine. */
 export type ShardThreadParts = {
   readonly waiting: Waiting;
   /** Policies of this shard's tenants: each thread of it begins with them. */
   readonly policies: () => ReadonlyMap<string, Uint8Array>;
-  /** JSON of the shard's JudgedEvents. */
-  readonly takeEvents: (json: string) => void;
+  /** JSON of the shard's JudgedEvents; offers with events under review wait for what it returns. */
+  readonly takeEvents: (json: string) => Promise<void> | undefined;
+  /** JSON of the ends of reviews; and that of those that are open none will end. */
+  readonly endReviews: (json: string) => void;
+  readonly loseReviews: () => void;
+  readonly unkeptReviewCount: () => number;
+  /** A port to the gateway for the shard that this ring wakes; left out: there is none. */
+  readonly gateway?: ((ring: SharedArrayBuffer) => MessagePort) | undefined;
 };
 
 export class ShardThread {
@@ -61,6 +69,9 @@ export class ShardThread {
   #ended = false;
   /** Each of them lost the tenants that were there before. */
   restartCount = 0;
+  /** What keeps the pending verdicts on events that were told so far. */
+  #kept: Promise<unknown> = Promise.resolve();
+  #ringBuffer!: SharedArrayBuffer;
   #ring!: RingWriter;
   #counters!: ShardCounters;
   #worker!: Worker;
@@ -146,10 +157,21 @@ export class ShardThread {
           endedCount: counters.get("reviewsEnded"),
           degradedCount: counters.get("reviewsDegraded"),
           openCount: counters.get("reviewsBegun") - counters.get("reviewsEnded"),
+          unkeptCount: this.#parts.unkeptReviewCount(),
         },
         judgeUs: quantilesUs(counters.judgements),
       },
     };
+  }
+
+  /** The gateway began anew: the shard gets a port to it in place of the one that is dead. */
+  attachGateway(): void {
+    const { gateway } = this.#parts;
+    if (gateway === undefined || this.#ended) return;
+    const port = gateway(this.#ringBuffer);
+    const control: ShardControl = { type: "gateway", port };
+    this.#worker.postMessage(control, [port]);
+    this.#ring.wake();
   }
 
   /** Resolves once the shard has worked off its ring and ended. */
@@ -162,14 +184,17 @@ export class ShardThread {
   #start(): void {
     const ring = createRing(RING_BYTES);
     const counters = new SharedArrayBuffer(ShardCounters.BYTES);
+    this.#ringBuffer = ring;
     this.#ring = new RingWriter(ring);
     this.#counters = new ShardCounters(counters);
     const incarnation = this.restartCount;
     const policies = this.#parts.policies();
-    const settings = { ...this.#settings, ring, counters, incarnation, policies };
+    const gateway = this.#parts.gateway?.(ring);
+    const settings = { ...this.#settings, ring, counters, incarnation, policies, gateway };
     const workerData: ShardSettings = settings;
     this.#worker = new Worker(new URL(import.meta.resolve("#shard/worker.ts")), {
       workerData,
+      transferList: gateway === undefined ? [] : [gateway],
       name: `shard-${this.#settings.shard}`,
     });
     this.#worker.on("message", (message: ShardMessage) => this.#take(message));
@@ -181,15 +206,24 @@ export class ShardThread {
     if (message.type === "answers") {
       for (const answer of message.answers) {
         this.#requests.delete(answer.request);
-        this.#waiting.settle(answer);
+        this.#settle(answer);
       }
-    } else if (message.type === "verdicts") this.#parts.takeEvents(message.json);
+    } else if (message.type === "verdicts") {
+      const kept = this.#parts.takeEvents(message.json);
+      if (kept !== undefined) this.#kept = Promise.all([this.#kept, kept]);
+    } else if (message.type === "reviews") this.#parts.endReviews(message.json);
     else if (message.type === "ready") {
       this.ready = true;
       this.#startedWith.resolve();
     } else {
       this.#stopping = true;
     }
+  }
+
+  /** Events about which an upstream is asked are taken once their pending verdicts are kept. */
+  #settle(answer: Answer): void {
+    if (answer.type !== "offer" || !answer.isReviewed) this.#waiting.settle(answer);
+    else void this.#kept.then(() => this.#waiting.settle(answer));
   }
 
   /**
@@ -217,6 +251,7 @@ export class ShardThread {
     this.ready = false;
     this.#waiting.fail(this.#requests);
     this.#requests.clear();
+    this.#parts.loseReviews();
     this.#startedWith.reject(error);
   }
 
@@ -225,6 +260,7 @@ export class ShardThread {
     // Also what was written while it ended: nobody reads this ring any more.
     this.#waiting.fail(this.#requests);
     this.#requests.clear();
+    this.#parts.loseReviews();
     if (!this.#stopping && this.restartCount < RESTART_COUNT_MAX) {
       this.restartCount += 1;
       this.#start();

@@ -36,7 +36,15 @@ export type OpenAiResult = {
   /** What their form has no place for; their clients pass it on. */
   readonly nexuscore: Pick<
     Verdict,
-    "id" | "action" | "proposedAction" | "reason" | "severity" | "contextUsed" | "language"
+    | "id"
+    | "action"
+    | "proposedAction"
+    | "reason"
+    | "severity"
+    | "contextUsed"
+    | "language"
+    | "degraded"
+    | "upstream"
   > & {
     readonly categories: readonly Category[];
     readonly policyVersion: number;
@@ -63,6 +71,8 @@ export function openAiResult(verdict: Verdict): OpenAiResult {
       contextUsed: verdict.contextUsed,
       language: verdict.language,
       policyVersion: verdict.policy.version,
+      degraded: verdict.degraded,
+      ...(verdict.upstream === undefined ? {} : { upstream: verdict.upstream }),
       ...(verdict.listEntry === undefined ? {} : { listEntry: verdict.listEntry }),
     },
   };

@@ -8,7 +8,9 @@ import {
   type ModerationRequest,
   type Verdict,
   type VerdictReport,
+  type VerdictUpstream,
 } from "./moderation.ts";
+import { CONSULTATION_FAILURES, type ConsultationFailure, type Opinion } from "./consultation.ts";
 import type { ProblemCode } from "./problem.ts";
 
 /** Thresholds travel as single floats: 0.6 is said as it was set, not as what is nearest to it. */
@@ -27,7 +29,7 @@ export type PendingReview = {
   readonly verdict: Verdict;
   /** Undefined: it must not be stored. */
   readonly text: string | undefined;
-  /** False: nothing at all of it may be kept beyond the review's end. */
+  /** False: nothing at all of it may be kept, here either. */
   readonly leavesTrace: boolean;
   readonly atMs: number;
 };
@@ -74,6 +76,43 @@ export function verdictOf(
     asOfMs,
     degraded: false,
   };
+}
+
+/** What asking the upstream about a message has come to. */
+export type ReviewEnd = {
+  readonly outcome: VerdictUpstream["outcome"];
+  readonly detail: string | undefined;
+  readonly waitMs: number;
+  /** Undefined: the embedded verdict stands. */
+  readonly opinion: Opinion | undefined;
+};
+
+/** The verdict that is told in the end; `model`: the upstream's. */
+export function reviewedVerdict(
+  embedded: Verdict,
+  { outcome, detail, waitMs, opinion }: ReviewEnd,
+  model: string,
+): Verdict {
+  const upstream: VerdictUpstream = { outcome, detail, model, waitMs };
+  const degraded = isFailure(outcome);
+  if (opinion === undefined) return { ...embedded, degraded, upstream };
+  const { action, proposedAction, flagged, scores, severity, reason } = opinion;
+  return {
+    ...embedded,
+    action,
+    proposedAction,
+    flagged: action !== "allow",
+    categories: byCategory((category) => ((flagged >>> category) & 1) === 1),
+    scores: byCategory((category) => scores[category]!),
+    severity,
+    reason,
+    degraded,
+    upstream,
+  };
+}
+
+export function isFailure(outcome: VerdictUpstream["outcome"]): outcome is ConsultationFailure {
+  return (CONSULTATION_FAILURES as readonly string[]).includes(outcome);
 }
 
 /** The same properties in the same order every time: written out, so that it is one shape. */

@@ -38,8 +38,12 @@ export class JudgedBatch {
     this.batch = batch;
   }
 
-  /** `fates`: of the events that were kept. `warn` gets the event's place in the batch. */
-  settle(fates: Uint8Array, warn: (event: number, warning: number) => void): void {
+  /** `fates`: of the events that were kept. What is called gets the event's place in the batch. */
+  settle(
+    fates: Uint8Array,
+    warn: (event: number, warning: number) => void,
+    reviewed: (event: number) => void,
+  ): void {
     const moderation = this.#moderation;
     const duplicates = new Set<number>();
     for (let handed = 0; handed < this.kept.eventCount; handed++) {
@@ -49,7 +53,7 @@ export class JudgedBatch {
     const eventCount = this.#batcher.batchEventCount(this.batch);
     for (let event = 0; event < eventCount; event++) {
       if (duplicates.has(event)) continue;
-      moderation.tellEvent(event);
+      if (moderation.tellEvent(event)) reviewed(event);
       const action = moderation.actionOf(event);
       if (action === "flag") warn(event, WARNING_MESSAGE_FLAGGED);
       else if (action === "block") warn(event, WARNING_MESSAGE_BLOCKED);

@@ -3,22 +3,32 @@
  * A moderator begins with the first message of its tenant, and is kept apart from the tenant's
  * other component in all but the tenant's number: one of the two may be in quarantine alone.
  */
-import type { ModeratorHost } from "#isolate/moderator-host.ts";
+import type { MessagePort } from "node:worker_threads";
+import type { BegunReview, ModeratorHost } from "#isolate/moderator-host.ts";
 import type { Answer } from "#isolate/tenant-host.ts";
-import { BATCH_BYTES_MAX, JUDGE_SLICE_COUNT_MAX } from "#model/limits.ts";
-import type { Action, VerdictReport } from "#model/moderation.ts";
+import { REVIEWS_OPEN_MAX } from "#model/limits.ts";
+import type { Action } from "#model/moderation.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import {
+  consultOf,
   contextAgeMsMax,
   moderatesEvents,
   policyBytes,
   storesNothing,
 } from "#model/policy-bytes.ts";
 import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
-import { FLAG_JUDGE_ONLY, FLAGS_AT } from "#model/request-bytes.ts";
 import type { VerdictIds } from "#model/verdict-id.ts";
+import { Consultations, type Review } from "./consultations.ts";
 import { EventRequests, textsOf } from "./event-request.ts";
-import type { Judged, JudgedEvent, ShardCounters } from "./protocol.ts";
+import { Judging, PREFIX_BYTES, readU32, REVIEW_TOO_MANY } from "./judging.ts";
+import type {
+  Judged,
+  JudgedEvent,
+  JudgedMessage,
+  JudgedReview,
+  ReviewEnded,
+  ShardCounters,
+} from "./protocol.ts";
 import { Refusal } from "./refusal.ts";
 
 export type ModerationParts = {
@@ -26,20 +36,14 @@ export type ModerationParts = {
   /** Number of the component that judges for all tenants. */
   readonly component: number;
   readonly ids: VerdictIds;
+  /** To the gateway of upstream language models, where there is one. */
+  readonly gateway?: MessagePort | undefined;
 };
 
 /** Tenants that are told the time in one step, if nothing of theirs was judged for long. */
 const SWEEP_TENANTS_MAX = 32;
 const COUNT_INITIAL = 256;
-/** A slice of turns runs under one guard; long enough to make the guard cheap. */
-const SLICE_MS = 5;
 const BATCH_HEAD_BYTES = 16;
-/** Of a message in a record: its bytes. */
-const PREFIX_BYTES = 4;
-const EVENT_BYTES_MIN = 32;
-const ANSWERS_MAX = Math.max(JUDGE_SLICE_COUNT_MAX, BATCH_BYTES_MAX / EVENT_BYTES_MIN);
-const EXCEEDED_TIME: Answer<VerdictReport> = { outcome: "exceededTime", report: undefined };
-const NONE: Answer<VerdictReport> = { outcome: "refused", report: undefined };
 const POLICY_DEFAULT_BYTES = policyBytes(POLICY_RECORD_DEFAULT)!;
 
 export class Moderation {
@@ -54,26 +58,26 @@ export class Moderation {
   #judgedMs = new Float64Array(COUNT_INITIAL);
   #sweep = 0;
   readonly #requests = new EventRequests();
-  /** Of the batch at hand, by event. */
+  /** Of the batch at hand, by event; and the reviews of those that nobody was told of yet. */
   #held: (JudgedEvent | undefined)[] = [];
+  readonly #heldReviews = new Map<number, Review>();
   #events: JudgedEvent[] = [];
   #judged = 0;
   #flagged = 0;
   #blocked = 0;
-  // The messages at hand: `#at` is where the next begins, `#count` how many have an answer.
-  #tenant = 0;
-  #source: Uint8Array = POLICY_DEFAULT_BYTES;
-  #at = 0;
-  #end = 0;
-  #count = 0;
-  /** Long enough for any record and any batch, so that it never grows within a slice. */
-  readonly #answers: Answer<VerdictReport>[] = Array.from({ length: ANSWERS_MAX }, () => NONE);
-  /** Bound once: a slice is the same function every time. */
-  readonly #slice = (): void => this.#runSlice();
+  readonly #judging: Judging;
+  readonly #consultations: Consultations;
+  #begun: Review | undefined;
 
   constructor(parts: ModerationParts, counters: ShardCounters) {
     this.parts = parts;
     this.#counters = counters;
+    const { host, gateway } = parts;
+    const { judgements } = counters;
+    const consultations = new Consultations(host, gateway);
+    this.#consultations = consultations;
+    const open = this.#open.bind(this);
+    this.#judging = new Judging({ host, consultations, open, judgements });
   }
 
   /** Some tenant's events are judged: messages must not pass the events before them. */
@@ -85,6 +89,16 @@ export class Moderation {
     return this.#judgesEvents[tenant] === 1;
   }
 
+  /** Reviews that an upstream is being asked for. */
+  get openReviewCount(): number {
+    return this.#consultations.openCount;
+  }
+
+  /** There is more to do than what comes. */
+  get draining(): boolean {
+    return this.#consultations.hasDue;
+  }
+
   /** Judges the messages of a record, in order. */
   judgeAll(
     tenant: number,
@@ -94,10 +108,11 @@ export class Moderation {
     byteCount: number,
     nowMs: number,
   ): readonly Judged[] {
-    this.#run(tenant, source, byteOffset, byteCount);
+    const judging = this.#judging;
+    judging.run(tenant, source, byteOffset, byteCount);
     const judged: Judged[] = [];
-    for (let index = 0; index < this.#count; index++) {
-      judged.push(this.#enter(tenant, name, this.#answers[index]!, nowMs));
+    for (let index = 0; index < judging.count; index++) {
+      judged.push(this.#enter(tenant, name, index, nowMs));
     }
     return judged;
   }
@@ -123,18 +138,20 @@ export class Moderation {
       if (requests.append(view, memory, offset)) indexes.push(event);
       offset += view.getUint32(offset, true);
     }
-    this.#run(tenant, requests.bytes, 0, requests.end);
+    this.#judging.run(tenant, requests.bytes, 0, requests.end);
     const policy = this.#policies.get(tenant);
     const isKept = policy === undefined || !storesNothing(policy);
+    this.#dropHeld();
     this.#held = Array.from({ length: eventCount }, () => undefined);
     let at = 0;
     for (const [index, event] of indexes.entries()) {
-      const judged = this.#enter(tenant, name, this.#answers[index]!, nowMs);
+      const judged = this.#enter(tenant, name, index, nowMs);
       const { text, ...names } = textsOf(requests.bytes, at + PREFIX_BYTES);
       at += PREFIX_BYTES + readU32(requests.bytes, at);
       // Of a moderator that fails nobody's message is held up.
       if ("code" in judged) continue;
       this.#held[event] = { ...judged, tenant: name, ...names, text: isKept ? text : undefined };
+      if (this.#begun !== undefined) this.#heldReviews.set(event, this.#begun);
     }
   }
 
@@ -143,10 +160,11 @@ export class Moderation {
     return this.#held[event]?.report.action ?? "allow";
   }
 
-  /** The event's verdict waits for `takeEvents`. */
-  tellEvent(event: number): void {
+  /** The event's verdict waits for `takeEvents`; whether its review is open. */
+  tellEvent(event: number): boolean {
     const judged = this.#held[event];
     if (judged !== undefined) this.#events.push(judged);
+    return this.#heldReviews.delete(event);
   }
 
   /** Verdicts on events since the last call. */
@@ -154,6 +172,27 @@ export class Moderation {
     const events = this.#events;
     if (events.length > 0) this.#events = [];
     return events;
+  }
+
+  /** Another gateway: the one before is gone. */
+  attachGateway(port: MessagePort): void {
+    this.#consultations.attach(port);
+  }
+
+  /** Ends the reviews whose ends have come, and asks for those that this step began. */
+  stepReviews(nowMs: number): void {
+    this.#dropHeld();
+    this.#consultations.step(nowMs);
+  }
+
+  /** Nothing more comes of the reviews that are open. */
+  stopReviews(nowMs: number): void {
+    this.#consultations.stop(nowMs);
+  }
+
+  /** Reviews that ended since the last call. */
+  takeReviews(): readonly ReviewEnded[] {
+    return this.#consultations.takeEnded();
   }
 
   /** The tenant's next verdict is under this policy. */
@@ -212,61 +251,20 @@ export class Moderation {
     counters.set("judgeSlotHitCount", stats.slotHits);
     counters.set("judgeSlotMissCount", stats.slotMisses);
     counters.set("judgeImageBytes", stats.imageBytes);
+    const { begunCount, endedCount, degradedCount } = this.#consultations;
+    counters.set("reviewsBegun", begunCount);
+    counters.set("reviewsEnded", endedCount);
+    counters.set("reviewsDegraded", degradedCount);
     const outcomes = counters.judgeOutcomes;
     for (let i = 0; i < OUTCOMES.length; i++) outcomes[i] = stats.outcomes[OUTCOMES[i]!];
   }
 
-  /** Judges so many bytes of messages; what came of each is in `#answers`. */
-  #run(tenant: number, source: Uint8Array, byteOffset: number, byteCount: number): void {
-    const { host } = this.parts;
-    this.#tenant = tenant;
-    this.#source = source;
-    this.#at = byteOffset;
-    this.#end = byteOffset + byteCount;
-    this.#count = 0;
-    while (this.#at < this.#end) {
-      if (host.runSlice(this.#slice) === "done" || host.timedOutTenant !== tenant) continue;
-      const messageBytes = readU32(source, this.#at);
-      this.#answers[this.#count] = EXCEEDED_TIME;
-      this.#count += 1;
-      this.#at += PREFIX_BYTES + messageBytes;
-    }
-  }
-
-  /**
-   * Turns until the slice is over. The guard may end it at any call and in any loop, never within a
-   * straight line: so a turn's end and its entry are one.
-   */
-  #runSlice(): void {
-    const { host } = this.parts;
-    const { judgements } = this.#counters;
-    let nowMs = performance.now();
-    const endMs = nowMs + SLICE_MS;
-    while (this.#at < this.#end && nowMs < endMs) {
-      const messageBytes = readU32(this.#source, this.#at);
-      const opened = this.#open(this.#tenant);
-      // With memory full it is judged all the same, and not remembered.
-      if (host.isFull) this.#source[this.#at + PREFIX_BYTES + FLAGS_AT]! |= FLAG_JUDGE_ONLY;
-      const answer =
-        opened === "ok"
-          ? host.judge(this.#tenant, this.#source, this.#at + PREFIX_BYTES, messageBytes)
-          : { outcome: opened, report: undefined };
-      this.#answers[this.#count] = answer;
-      this.#count += 1;
-      this.#at += PREFIX_BYTES + messageBytes;
-      const doneMs = performance.now();
-      judgements.add(doneMs - nowMs);
-      nowMs = doneMs;
-    }
-  }
-
-  #enter(
-    tenant: number,
-    name: string,
-    { outcome, report }: Answer<VerdictReport>,
-    nowMs: number,
-  ): Judged {
+  /** Of a message that was judged; its review, if one has begun, is in `#begun`. */
+  #enter(tenant: number, name: string, index: number, nowMs: number): Judged {
+    const { outcome, report } = this.#judging.answerOf(index);
+    this.#begun = undefined;
     if (report === undefined) {
+      this.#consultations.checkTenant(tenant);
       const { code, detail } = moderatorFailure(name, outcome);
       return { code, detail };
     }
@@ -275,7 +273,38 @@ export class Moderation {
     else if (report.action === "block") this.#blocked += 1;
     this.#reserve(tenant);
     this.#judgedMs[tenant] = nowMs;
-    return { id: this.parts.ids.next(nowMs), asOfMs: nowMs, report };
+    const judged = { id: this.parts.ids.next(nowMs), asOfMs: nowMs, report };
+    const begun = this.#judging.begunOf(index);
+    if (begun === undefined) return judged;
+    return { ...judged, review: this.#enterReview(tenant, name, index, judged, begun) };
+  }
+
+  #enterReview(
+    tenant: number,
+    name: string,
+    index: number,
+    { id, asOfMs, report }: JudgedMessage,
+    begun: BegunReview,
+  ): JudgedReview {
+    const consultations = this.#consultations;
+    const { asked } = begun;
+    if (asked === undefined) {
+      consultations.countRefused();
+      if (begun.outcome !== "ok") consultations.checkTenant(tenant);
+      return notAsked(name, begun);
+    }
+    const { waitMsMax } = consultOf(this.#policies.get(tenant) ?? POLICY_DEFAULT_BYTES);
+    const { policyVersion } = report;
+    const call = this.#judging.callOf(index);
+    const review = { tenant, name, id, call, asked, policyVersion, waitMsMax };
+    this.#begun = consultations.begin(review, asOfMs);
+    return { waitMsMax };
+  }
+
+  /** Of events that count for nothing: their tenant's turn failed, or they had come before. */
+  #dropHeld(): void {
+    for (const review of this.#heldReviews.values()) this.#consultations.drop(review);
+    this.#heldReviews.clear();
   }
 
   #open(tenant: number): Outcome {
@@ -287,12 +316,14 @@ export class Moderation {
   /** One turn that may be had twice. */
   #guarded(tenant: number, turn: () => Outcome): Outcome {
     const { host } = this.parts;
-    let outcome: Outcome = "exceededTime";
+    let outcome = "exceededTime" as Outcome;
     const slice = (): void => {
       outcome = turn();
     };
     while (host.runSlice(slice) === "timedOut" && host.timedOutTenant === -1);
-    return host.timedOutTenant === tenant ? "exceededTime" : outcome;
+    const ended = host.timedOutTenant === tenant ? "exceededTime" : outcome;
+    if (ended !== "ok") this.#consultations.checkTenant(tenant);
+    return ended;
   }
 
   #reserve(tenant: number): void {
@@ -321,7 +352,22 @@ export function moderatorFailure(tenant: string, outcome: Outcome): Refusal {
   return new Refusal("guestFailed", `The moderator of ${tenant} ended: ${outcome}.`);
 }
 
-function readU32(bytes: Uint8Array, at: number): number {
-  const low = bytes[at]! | (bytes[at + 1]! << 8);
-  return (low | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+/** Why an upstream is not asked, though the policy wants it. */
+function notAsked(tenant: string, begun: BegunReview): JudgedReview {
+  if (begun === REVIEW_TOO_MANY) {
+    const detail = `${REVIEWS_OPEN_MAX} messages of ${tenant} wait for the upstream already.`;
+    return { failure: "queueFull", detail };
+  }
+  const { outcome } = begun;
+  if (outcome === "refused") {
+    return { failure: "queueFull", detail: "This server's memory for tenants is full." };
+  }
+  if (outcome === "quarantined") {
+    return { failure: "cancelled", detail: `The moderator of ${tenant} failed too often.` };
+  }
+  const detail =
+    outcome === "ok"
+      ? `The moderator of ${tenant} asked for nothing.`
+      : `The moderator of ${tenant} ended as it was to ask: ${outcome}.`;
+  return { failure: "malformed", detail };
 }

@@ -3,14 +3,17 @@
  * Events and questions go in through one ring, so a question sees every event before it. Answers
  * come back as messages, one a step. Counters are shared memory that only the shard writes.
  */
+import type { MessagePort } from "node:worker_threads";
 import type { ClassifierHandle } from "#classifier/classifier.ts";
 import type { StageHandle } from "#kernel/stage.ts";
+import type { ConsultationFailure } from "#model/consultation.ts";
 import type { MergeOmission } from "#model/merge.ts";
 import type { VerdictReport } from "#model/moderation.ts";
 import type { Span } from "#model/summary.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder } from "#model/trending.ts";
 import type { ProblemCode } from "#model/problem.ts";
+import type { ReviewEnd } from "#model/verdict.ts";
 import type { Window } from "#model/window.ts";
 import type { RingWriter } from "#std/byte-ring.ts";
 import { LATENCY_HISTOGRAM_BYTES, LatencyHistogram } from "#std/latency-histogram.ts";
@@ -117,7 +120,17 @@ export type JudgedMessage = {
   readonly id: string;
   readonly asOfMs: number;
   readonly report: VerdictReport;
+  /** Left out: nobody else is to be asked. */
+  readonly review?: JudgedReview | undefined;
 };
+
+/** An upstream is being asked, so that an ReviewEnded follows; or why it is not. */
+export type JudgedReview =
+  | { readonly waitMsMax: number }
+  | { readonly failure: ConsultationFailure; readonly detail: string };
+
+/** `id`: of the verdict. */
+export type ReviewEnded = ReviewEnd & { readonly id: string };
 
 /** An event that was judged because its tenant's policy asks for it. */
 export type JudgedEvent = JudgedMessage & {
@@ -162,6 +175,8 @@ export type OfferAnswer = {
   readonly errors: readonly number[];
   /** The same, of WARNINGS. */
   readonly warnings: readonly number[];
+  /** An upstream is being asked about some of them. */
+  readonly isReviewed: boolean;
 };
 
 export type Answer =
@@ -177,8 +192,14 @@ export type Answer =
 export type ShardMessage =
   | { readonly type: "ready" }
   | { readonly type: "answers"; readonly answers: readonly Answer[] }
+  /** JSON: JudgedEvent[]. */
   | { readonly type: "verdicts"; readonly json: string }
+  /** JSON: ReviewEnded[]; the verdicts went before. */
+  | { readonly type: "reviews"; readonly json: string }
   | { readonly type: "stopped" };
+
+/** From the engine to a shard's thread, beside what is in its ring; it is woken by that. */
+export type ShardControl = { readonly type: "gateway"; readonly port: MessagePort };
 
 /** What a shard's thread is started with. */
 export type ShardSettings = {
@@ -205,6 +226,8 @@ export type ShardSettings = {
   /** The kernel stage, and how many threads of this shard there were before. */
   readonly stage?: StageHandle | undefined;
   readonly incarnation: number;
+  /** To the gateway of upstream language models; left out: messages are judged here alone. */
+  readonly gateway?: MessagePort | undefined;
 };
 
 /** Int32: tenants taken in all, then of each shard what it holds of them, and a claim's flag. */

@@ -12,6 +12,7 @@ type Request = {
   duplicates: number;
   errors: number[];
   warnings: number[];
+  isReviewed: boolean;
   /** All its records for this shard have been parsed. */
   complete: boolean;
 };
@@ -32,6 +33,7 @@ export class RequestLedger {
         duplicates: 0,
         errors: [],
         warnings: [],
+        isReviewed: false,
         complete: false,
       };
       this.#requests.set(request, entry);
@@ -61,6 +63,11 @@ export class RequestLedger {
     if (warnings.length < ERRORS_LISTED_MAX * 2) warnings.push(index, warning);
   }
 
+  /** An upstream is being asked about an event. */
+  reviewed(request: number): void {
+    this.open(request).isReviewed = true;
+  }
+
   /** An event that had been accepted turned out to be lost; `error` is its number. */
   lost(request: number, index: number, error: number): void {
     const entry = this.open(request);
@@ -77,6 +84,7 @@ export class RequestLedger {
     for (const entry of this.#complete) {
       this.#requests.delete(entry.request);
       const { request, elements, accepted, errors, warnings, late, duplicates } = entry;
+      const { isReviewed } = entry;
       const answer: OfferAnswer = {
         type: "offer",
         request,
@@ -87,6 +95,7 @@ export class RequestLedger {
         duplicates,
         errors,
         warnings,
+        isReviewed,
       };
       answers.push(answer);
     }

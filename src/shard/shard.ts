@@ -24,6 +24,7 @@ import {
   RECORD_POLICY,
   RECORD_QUESTION,
   RecordView,
+  type ReviewEnded,
   type ShardCounters,
 } from "./protocol.ts";
 import { answerQuestion } from "./questions.ts";
@@ -132,7 +133,13 @@ export class Shard {
 
   /** Whether there is more to do than waits in the ring. */
   get draining(): boolean {
-    return this.#delivery?.pending(this.parts.ring.stopping) ?? false;
+    const isReviewing = this.moderation?.draining ?? false;
+    return isReviewing || (this.#delivery?.pending(this.parts.ring.stopping) ?? false);
+  }
+
+  /** Messages about which an upstream is being asked. */
+  get openReviewCount(): number {
+    return this.moderation?.openReviewCount ?? 0;
   }
 
   /** Takes what waits, up to a bound; returns the answers that are due. `nowMs`: whole epoch ms. */
@@ -154,6 +161,7 @@ export class Shard {
     this.#delivery?.step(nowMs, ring.stopping);
     this.#sweepIdle();
     this.moderation?.sweep(nowMs);
+    this.moderation?.stepReviews(nowMs);
     this.#count();
     return this.#answers;
   }
@@ -161,6 +169,11 @@ export class Shard {
   /** Verdicts on events since the last call: what nobody waits for. */
   takeVerdicts(): readonly JudgedEvent[] {
     return this.moderation?.takeEvents() ?? [];
+  }
+
+  /** Reviews that ended since the last call. */
+  takeReviews(): readonly ReviewEnded[] {
+    return this.moderation?.takeReviews() ?? [];
   }
 
   /** Gives a tenant what the kernel stage holds for it, before a question about it is answered. */
@@ -432,9 +445,12 @@ export class Shard {
     if (this.#source !== batcher) return;
     const isJudged = this.#isJudged;
     if (isJudged) {
-      this.#judged!.settle(this.#fates, (event, warning) => {
+      const warn = (event: number, warning: number): void => {
         const index = batcher.eventIndex(this.#batch, event);
         this.#requests.warn(batcher.eventOrigin(this.#batch, event), index, warning);
+      };
+      this.#judged!.settle(this.#fates, warn, (event) => {
+        this.#requests.reviewed(batcher.eventOrigin(this.#batch, event));
       });
     }
     const kept = isJudged ? this.#judged!.kept : undefined;

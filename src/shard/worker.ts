@@ -1,14 +1,20 @@
 /** The thread of a shard: sleeps on the ring, steps the shard, posts the answers. */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Batcher } from "#batcher/batcher.ts";
 import { bindClassifier } from "#classifier/classifier.ts";
 import { IsolateHost } from "#isolate/host.ts";
 import { ModeratorHost } from "#isolate/moderator-host.ts";
 import { Drain } from "#kernel/drain.ts";
 import { Merger } from "#merger/merger.ts";
+import { REVIEWS_STOP_MS_MAX } from "#model/limits.ts";
 import { VerdictIds } from "#model/verdict-id.ts";
 import { RingReader } from "#std/byte-ring.ts";
-import { ShardCounters, type ShardMessage, type ShardSettings } from "./protocol.ts";
+import {
+  ShardCounters,
+  type ShardControl,
+  type ShardMessage,
+  type ShardSettings,
+} from "./protocol.ts";
 import { Shard } from "./shard.ts";
 import { TenantCap } from "./tenant-cap.ts";
 
@@ -54,22 +60,53 @@ function run(settings: ShardSettings): void {
       host: moderators,
       component: moderators.admit(settings.moderator),
       ids: new VerdictIds(settings),
+      gateway: settings.gateway,
     },
     policies: settings.policies,
     merger: new Merger(),
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
   post({ type: "ready" });
-  while (!ring.stopping || ring.bytesUsed > 0 || shard.draining) {
+  const takesControl = settings.gateway !== undefined;
+  let stopMsMax = Infinity;
+  for (;;) {
     ring.look();
-    const answers = shard.step(Date.now());
-    // Before the answers: who is told of a request's events has been told of their verdicts.
-    const verdicts = shard.takeVerdicts();
-    if (verdicts.length > 0) post({ type: "verdicts", json: JSON.stringify(verdicts) });
-    if (answers.length > 0) post({ type: "answers", answers });
-    if (ring.bytesUsed === 0 && !shard.draining && !ring.stopping) ring.wait(idleMs);
+    if (takesControl) takeControl(shard);
+    step(shard);
+    if (ring.bytesUsed > 0 || shard.draining) continue;
+    if (ring.stopping) {
+      if (shard.openReviewCount === 0) break;
+      stopMsMax = Math.min(stopMsMax, performance.now() + REVIEWS_STOP_MS_MAX);
+      if (performance.now() >= stopMsMax) break;
+    }
+    ring.wait(idleMs);
   }
+  shard.moderation?.stopReviews(Date.now());
+  postReviews(shard);
   post({ type: "stopped" });
+}
+
+function step(shard: Shard): void {
+  const answers = shard.step(Date.now());
+  // Before the answers: who is told of a request's events has been told of their verdicts.
+  const verdicts = shard.takeVerdicts();
+  if (verdicts.length > 0) post({ type: "verdicts", json: JSON.stringify(verdicts) });
+  if (answers.length > 0) post({ type: "answers", answers });
+  postReviews(shard);
+}
+
+/** After the verdicts that they are the reviews of. */
+function postReviews(shard: Shard): void {
+  const reviews = shard.takeReviews();
+  if (reviews.length > 0) post({ type: "reviews", json: JSON.stringify(reviews) });
+}
+
+function takeControl(shard: Shard): void {
+  for (;;) {
+    const received = receiveMessageOnPort(parentPort!) as { message: ShardControl } | undefined;
+    if (received === undefined) return;
+    shard.moderation?.attachGateway(received.message.port);
+  }
 }
 
 function post(message: ShardMessage): void {

@@ -308,7 +308,7 @@ export class FakeEngine implements EngineDoor {
           slotMissCount: 0,
           imageBytes: 0,
           outcomes: { ok: 0 },
-          reviews: { begunCount: 0, endedCount: 0, degradedCount: 0, openCount: 0 },
+          reviews: { begunCount: 0, endedCount: 0, degradedCount: 0, openCount: 0, unkeptCount: 0 },
           judgeUs: { p50: 0, p99: 0, p999: 0 },
         },
       },
