@@ -1,7 +1,8 @@
 /**
  * Values of tenants, by key: at most so many bytes in all, and so many of one tenant. What nobody
  * asked for longest goes first, a tenant's own when it has too many, else that of the tenant who
- * was quiet longest; so one that floods pushes out its own. The order is that of a Map's insertions.
+ * was quiet longest; so one that floods pushes out its own. The order is that of a Map's insertions
+ * and nothing is sorted.
  */
 export type ShelfLimits = {
   readonly bytesMax: number;

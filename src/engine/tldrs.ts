@@ -2,9 +2,9 @@
  * The TL;DRs of windows that somebody looks at, in the words of an upstream.
  *
  * A look never waits. It is given the newest retelling, if that is of this pane or the one before
- * and still true (trending-record.ts), and it may begin the next one: at most one a tenant and pane,
- * never two at once, and none if nothing was said or all is as it was. Who looks again, or follows
- * live, finds it then. So a tenant at which nobody looks is never told to anybody.
+ * and still true (trending-record.ts), and it may begin the next one: at most one a tenant and
+ * pane, never two at once, and none if nothing was said or all is as it was. Who looks again finds
+ * it. So a tenant at which nobody looks is never told to anybody.
  */
 import { PANE_MS, RETELLINGS_BYTES_MAX, TLDR_TERMS_MAX, TLDR_WAIT_MS_MAX } from "#model/limits.ts";
 import type { ConsultationFailure } from "#model/consultation.ts";

@@ -61,22 +61,38 @@ const SAMPLES_MAX = 4;
 export class TrendingRecord {
   readonly parts: readonly PromptPart[];
   readonly windowEndMs: number;
-  /** What the extractive TL;DR states, numbers left out. */
-  readonly statement: string;
-  /** Whether a term stands out, of those that are told. */
+  /** Whether a term stands out, of those that are listed. */
   readonly terms: ReadonlyMap<string, boolean>;
-  readonly lines: ReadonlyMap<string, Line>;
+  readonly #facts: ReadonlyMap<string, PromptPart>;
+  /** Those that somebody asked for: a look needs few of them. */
+  readonly #lines = new Map<string, Line>();
 
   constructor(report: TrendingReport) {
     const facts = factsOf(report);
     this.parts = facts.map(({ part }) => part);
     this.windowEndMs = report.windowEndMs;
     this.terms = new Map(report.items.map(({ term, trending }) => [term, trending]));
-    this.lines = new Map(facts.map(({ id, part }) => [id, lineOf(`${part.name} ${part.text}`)]));
-    this.statement = facts
-      .filter(({ id }) => id.startsWith(STATEMENT))
-      .map(({ id }) => this.lines.get(id)!.shape)
-      .join(" ");
+    this.#facts = new Map(facts.map(({ id, part }) => [id, part]));
+  }
+
+  get ids(): Iterable<string> {
+    return this.#facts.keys();
+  }
+
+  line(id: string): Line | undefined {
+    const known = this.#lines.get(id);
+    const part = this.#facts.get(id);
+    if (known !== undefined || part === undefined) return known;
+    const line = lineOf(`${part.name} ${part.text}`);
+    this.#lines.set(id, line);
+    return line;
+  }
+
+  /** What the extractive TL;DR states, numbers left out. */
+  get statement(): string {
+    let statement = "";
+    for (const id of this.ids) if (id.startsWith(STATEMENT)) statement += this.line(id)!.shape;
+    return statement;
   }
 
   /** Of all that is told: the same digest, the same question. */
@@ -113,7 +129,7 @@ export class BoundRetelling {
   ): BoundRetelling | undefined {
     const texts = said.map(plainText).filter((text) => text !== "");
     if (texts.length === 0) return undefined;
-    const placesOf = placesByNumber(record.lines);
+    const placesOf = placesByNumber(record);
     const sentences: Sentence[] = [];
     for (const text of texts) {
       const slots = slotsOf(text, placesOf);
@@ -122,7 +138,8 @@ export class BoundRetelling {
     }
     const all = texts.join(" ").toLowerCase();
     const terms = [...record.terms].filter(([term]) => all.includes(term.toLowerCase()));
-    return new BoundRetelling(record, sentences, terms, model);
+    const bound = new BoundRetelling(record, sentences, terms, model);
+    return bound.of(record) === undefined ? undefined : bound;
   }
 
   /** In the numbers of the record; undefined: it is not true of that one. */
@@ -132,12 +149,13 @@ export class BoundRetelling {
       if (record.terms.get(term) !== standsOut) return undefined;
     }
     const sentences: string[] = [];
+    const numbers: Quantity["value"][] = [];
     for (const sentence of this.#sentences) {
-      const text = sayNow(sentence, record.lines);
+      const text = sayNow(sentence, record, numbers);
       if (text === undefined) return undefined;
       sentences.push(text);
     }
-    return { sentences, model: this.model };
+    return saysOnly(sentences.join(" "), numbers) ? { sentences, model: this.model } : undefined;
   }
 
   /** About what it takes in memory. */
@@ -218,11 +236,10 @@ function lineOf(text: string): Line {
   return { shape: shape + normal.slice(end), quantities };
 }
 
-function placesByNumber(
-  lines: ReadonlyMap<string, Line>,
-): ReadonlyMap<Quantity["value"], readonly Place[]> {
+function placesByNumber(record: TrendingRecord): ReadonlyMap<Quantity["value"], readonly Place[]> {
   const places = new Map<Quantity["value"], Place[]>();
-  for (const [id, { shape, quantities }] of lines) {
+  for (const id of record.ids) {
+    const { shape, quantities } = record.line(id)!;
     for (const [index, { value, said }] of quantities.entries()) {
       const place = { id, shape, index, said };
       const others = places.get(value);
@@ -249,39 +266,56 @@ function slotsOf(
   return slots;
 }
 
-function sayNow({ text, slots }: Sentence, lines: ReadonlyMap<string, Line>): string | undefined {
+/** Adds the numbers that it says to `numbers`. */
+function sayNow(
+  { text, slots }: Sentence,
+  record: TrendingRecord,
+  numbers: Quantity["value"][],
+): string | undefined {
   let now = "";
   let end = 0;
   for (const slot of slots) {
-    const said = numberNow(slot, lines);
-    if (said === undefined) return undefined;
-    if (said === slot.said) continue;
-    now += text.slice(end, slot.at) + said;
+    const number = numberNow(slot, record);
+    if (number === undefined) return undefined;
+    numbers.push(number.value);
+    if (number.said === slot.said) continue;
+    now += text.slice(end, slot.at) + number.said;
     end = slot.at + slot.said.length;
   }
   return now + text.slice(end);
 }
 
-/** How the number is said now; undefined: its places are gone, or do not agree. */
-function numberNow(slot: Slot, lines: ReadonlyMap<string, Line>): string | undefined {
+/** The number, and how it is said, now; undefined: its places are gone, or do not agree. */
+function numberNow(
+  slot: Slot,
+  record: TrendingRecord,
+): Pick<Quantity, "value" | "said"> | undefined {
   let now: Quantity | undefined;
   for (const { id, shape, index, said } of slot.places) {
-    const line = lines.get(id);
+    const line = record.line(id);
     const quantity = line?.shape === shape ? line.quantities[index] : undefined;
     if (quantity === undefined) return undefined;
     if (now !== undefined && now.value !== quantity.value) return undefined;
     if (now === undefined || said === slot.said) now = quantity;
   }
-  if (now === undefined || now.value === slot.value) return slot.said;
+  if (now === undefined || now.value === slot.value) return slot;
   const staysMany = now.value !== 1 && slot.value !== 1;
-  return slot.isLive && staysMany ? now.said : undefined;
+  return slot.isLive && staysMany ? now : undefined;
+}
+
+/** Numbers must not have run together with what stands beside them: "5" and "% of all". */
+function saysOnly(text: string, numbers: readonly Quantity["value"][]): boolean {
+  const said = [...quantitiesOf(text)];
+  return (
+    said.length === numbers.length && said.every(({ value }, index) => value === numbers[index])
+  );
 }
 
 /** One line, nothing that is not to be seen. */
 export function plainText(text: string): string {
   return text
     .toWellFormed()
+    .replaceAll(/[\p{Cc}--\s]/gv, "")
     .replaceAll(/\s+/g, " ")
-    .replaceAll(/\p{Cc}/gu, "")
     .trim();
 }
