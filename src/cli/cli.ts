@@ -13,9 +13,18 @@ import {
 } from "#config/options.ts";
 import { SUMMARY_LIMIT_DEFAULT } from "#model/limits.ts";
 import { REVIEW_STATES } from "#model/review.ts";
-import { isTenantId } from "#model/tenant.ts";
-import { isWindow, WINDOWS } from "#model/window.ts";
+import { WINDOWS } from "#model/window.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import {
+  integerFrom,
+  parseSeconds,
+  parseShare,
+  parseSpeed,
+  parseTenant,
+  parseUrl,
+  parseWindow,
+  portOf,
+} from "./arguments.ts";
 import { AnswerError } from "./client.ts";
 import {
   CliError,
@@ -96,6 +105,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addSummary(program);
   addModerate(program);
   addReviews(program);
+  addStandIn(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
   addConfig(program);
@@ -136,12 +146,16 @@ function addDemo(program: Command): void {
       "Runs the server with four channels of invented chat, and shows what it makes of them.",
     )
     .option("--seed <number>", "the same seed, the same talk (default: a new one)", integerFrom(0))
-    .addHelpText("after", example("nexuscore demo --seed 7"))
-    .action(async (options: ConfigFlags & { seed?: number }) => {
+    .addOption(
+      new Option("--llm <name>", "ask what stands in for a language model").choices(["stand-in"]),
+    )
+    .addHelpText("after", example("nexuscore demo --seed 7", "nexuscore demo --llm stand-in"))
+    .action(async (options: ConfigFlags & { seed?: number; llm?: string }) => {
       const { demo } = await import("./demo.ts");
       // Without a seed the day's talk differs; it is printed, so that it can be had again.
       const seed = options.seed ?? Date.now() % 100_000;
-      await demo(configOf(options).config, seed);
+      const { config } = configOf(options);
+      await demo(config, { seed, standsIn: options.llm === "stand-in" });
     });
   withConfig(command, OPTION_NAMES);
 }
@@ -346,6 +360,36 @@ function addModerate(program: Command): void {
   withConfig(command, ["httpHost", "httpPort"]);
 }
 
+type StandInFlags = { port: number; latency: number; faultRate: number; seed: number };
+
+function addStandIn(program: Command): void {
+  program
+    .command("stand-in")
+    .summary("stand in for a language model, to try one without")
+    .description(
+      "Runs a server that answers like a language model of OpenAI's form, by word lists: enough " +
+        "to see what consulting one does, late answers and faults included. It is no model.",
+    )
+    .option("--port <number>", "where it listens, on 127.0.0.1; 0: a free one", portOf, 7080)
+    .option("--latency <ms>", "the median of what an answer takes", integerFrom(0), 300)
+    .option("--fault-rate <share>", "of the requests that go wrong, 0 to 1", parseShare, 0)
+    .option("--seed <number>", "the same seed, the same latencies and faults", integerFrom(0), 1)
+    .addHelpText("after", STAND_IN_HELP)
+    .addHelpText(
+      "after",
+      example("nexuscore stand-in", "nexuscore stand-in --latency 2000 --fault-rate 0.1"),
+    )
+    .action(async ({ port, latency: latencyMs, faultRate, seed }: StandInFlags) => {
+      const { standIn, STAND_IN_KEY_VARIABLE } = await import("./stand-in.ts");
+      const key = process.env[STAND_IN_KEY_VARIABLE] ?? "";
+      const apiKey = key === "" ? undefined : key;
+      await standIn({ port, latencyMs, faultRate, seed, apiKey });
+    });
+}
+
+const STAND_IN_HELP = `
+It takes any key, or only that of NEXUSCORE_STAND_IN_API_KEY, if it is set.`;
+
 async function addressOf({ config }: LoadedConfig): Promise<string> {
   const { urlHost } = await import("./url.ts");
   return `http://${urlHost(config.httpHost)}:${config.httpPort}`;
@@ -499,40 +543,4 @@ function configOf(options: ConfigFlags): LoadedConfig {
 function example(...lines: readonly string[]): string {
   const heading = lines.length === 1 ? "Example" : "Examples";
   return [`\n${heading}:`, ...lines.map((line) => `  ${line}`)].join("\n");
-}
-
-function integerFrom(min: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value;
-    throw new InvalidArgumentError(`Use an integer from ${min} on.`);
-  };
-}
-
-function parseSpeed(text: string): number {
-  if (text === "max") return Infinity;
-  const value = Number(text);
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError("Use a number above 0, or max.");
-}
-
-function parseSeconds(text: string): number {
-  const value = Number(/^(\d+(?:\.\d+)?)s?$/.exec(text)?.[1]);
-  if (value >= 1) return value * 1_000;
-  throw new InvalidArgumentError("Use seconds from 1 on, such as 60s.");
-}
-
-function parseWindow(text: string): string {
-  if (isWindow(text)) return text;
-  throw new InvalidArgumentError(`Use one of ${WINDOWS.join(", ")}.`);
-}
-
-function parseTenant(text: string): string {
-  if (isTenantId(text)) return text;
-  throw new InvalidArgumentError("Use 1 to 64 of A-Z a-z 0-9 . _ : -");
-}
-
-function parseUrl(text: string): string {
-  if (/^https?:$/.test(URL.parse(text)?.protocol ?? "")) return text.replace(/\/+$/, "");
-  throw new InvalidArgumentError("Use an address such as http://127.0.0.1:7070");
 }

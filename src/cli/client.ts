@@ -101,6 +101,11 @@ export class Client {
     return (await this.#ask(tenant, "/events", { method: "POST", body, headers })) as OfferAnswer;
   }
 
+  async putPolicy(tenant: string, policy: object): Promise<void> {
+    const headers = { "content-type": "application/json" };
+    await this.#ask(tenant, "/policy", { method: "PUT", body: JSON.stringify(policy), headers });
+  }
+
   async moderate(tenant: string, message: object): Promise<VerdictAnswer> {
     return (await this.#post(tenant, "/moderate", message)) as VerdictAnswer;
   }

@@ -3,25 +3,51 @@
  * change.
  */
 import type { Config } from "#config/options.ts";
+import { ofJob } from "#config/llm-options.ts";
+import { JOBS } from "#model/consultation.ts";
 import { WINDOW_MS } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";
 import { renderCard } from "./card.ts";
 import { Client } from "./client.ts";
 import { Community, type CommunityMessage } from "./community.ts";
 import { IN_MEMORY } from "#review/database.ts";
+import { llmWords } from "./llm-settings.ts";
+import { renderLine, upstreamWords } from "./moderate.ts";
 import { startOrExplain, untilStopped } from "./serve.ts";
-import { goOnWithoutReaders, print, style } from "./terminal.ts";
+import { STAND_IN_MODEL, startStandIn } from "./stand-in.ts";
+import { cut, COLUMNS, goOnWithoutReaders, print, style } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
 const TALK_MS = 250;
 const SHOW_MS = 4_000;
 /** Talk of the past that is sent at once, so that the windows are full when somebody looks. */
 const BACKLOG_MS = WINDOW_MS - 2_000;
+/** With a language model: how often one is asked about a message, and what it is like. */
+const REVIEW_MS = 7_000;
+const STAND_IN = { port: 0, latencyMs: 400, faultRate: 0.03 } as const;
+/** What is not as it looks, some of it in the light of what was said before. */
+const DOUBTFUL = [
+  { before: undefined, text: "you absolute idiot, lol, we did it" },
+  { before: "they should be deported, all of them", text: "exactly, well said" },
+  { before: undefined, text: "this keeper is trash and so is whoever pays him" },
+  { before: "the build is green again", text: "yes!" },
+  { before: undefined, text: "i will find you after the match" },
+] as const;
 
-export async function demo(config: Config, seed: number): Promise<void> {
+export type DemoOptions = {
+  readonly seed: number;
+  /** What stands in for a language model is asked; else one is only if the options name it. */
+  readonly standsIn: boolean;
+};
+
+export async function demo(config: Config, { seed, standsIn }: DemoOptions): Promise<void> {
   goOnWithoutReaders();
   const log = openLog(config.logLevel === "info" ? "warn" : config.logLevel);
-  const application = await startOrExplain({ ...config, dataDir: IN_MEMORY }, log);
+  const upstream = standsIn
+    ? await startStandIn({ ...STAND_IN, seed, apiKey: undefined })
+    : undefined;
+  const asked = upstream === undefined ? config : asking(upstream.baseUrl, config);
+  const application = await startOrExplain({ ...asked, dataDir: IN_MEMORY }, log);
   const client = new Client(application.url);
   const community = new Community(seed, Date.now() - BACKLOG_MS);
   const tenants = community.tenants;
@@ -36,6 +62,7 @@ export async function demo(config: Config, seed: number): Promise<void> {
 
   API         ${style("cyan", application.url)}
   Reference   ${style("cyan", `${application.url}/docs`)}
+  Model       ${standsIn ? standInWords() : llmWords(application.llm, config)}
   Follow one  curl -N ${application.url}/v1/tenants/${tenants[0]}/live
 
   Ctrl-C stops.
@@ -52,13 +79,59 @@ export async function demo(config: Config, seed: number): Promise<void> {
     );
   };
   const timers = [every(TALK_MS, talk, failed), every(SHOW_MS, show, failed)];
+  if (application.llm?.jobs.moderation !== undefined) {
+    const review = await reviewer(client, tenants);
+    timers.push(every(REVIEW_MS, review, failed));
+  }
   await show();
   const stop = async (): Promise<void> => {
     stopped = true;
     for (const timer of timers) clearInterval(timer);
     await application.stop();
+    await upstream?.stop();
   };
   await untilStopped({ ...application, stop }, log);
+}
+
+/** The same options, with all jobs at the address. */
+function asking(baseUrl: string, config: Config): Config {
+  const changes = JOBS.flatMap((job) => [
+    [ofJob("llmBaseUrl", job), baseUrl],
+    [ofJob("llmModel", job), STAND_IN_MODEL],
+    [ofJob("llmStructuredOutput", job), "schema"],
+    [ofJob("llmExtra", job), ""],
+  ]);
+  return {
+    ...config,
+    llmJobs: JOBS.join(","),
+    llmBaseUrl: baseUrl,
+    ...(Object.fromEntries(changes) as Partial<Config>),
+  };
+}
+
+function standInWords(): string {
+  return "what stands in for one: it knows a few words, and some of its answers fail";
+}
+
+/** The model is asked about every message; what is returned sends one and shows the verdict. */
+async function reviewer(client: Client, tenants: readonly string[]): Promise<() => Promise<void>> {
+  const policy = { consult: { mode: "all" } };
+  await Promise.all(tenants.map(async (tenant) => client.putPolicy(tenant, policy)));
+  let turn = 0;
+  return async () => {
+    const tenant = tenants[turn % tenants.length]!;
+    const { before, text } = DOUBTFUL[turn % DOUBTFUL.length]!;
+    const conversation = `demo-${turn}`;
+    turn += 1;
+    if (before !== undefined) {
+      await client.moderate(tenant, { conversation, user: "mallory", text: before });
+    }
+    const verdict = await client.moderate(tenant, { conversation, user: "trent", text });
+    const why = upstreamWords(verdict) ?? "it was not asked";
+    print(
+      `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", cut(`  ${why}`, COLUMNS))}`,
+    );
+  };
 }
 
 async function send(client: Client, messages: readonly CommunityMessage[]): Promise<void> {

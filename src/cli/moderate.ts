@@ -139,6 +139,8 @@ export function renderVerdict(verdict: VerdictAnswer, text: string): string {
     wrap(contextWords(verdict.contextUsed), INDENT),
     wrap(languageWords(verdict), INDENT),
   ];
+  const asked = upstreamWords(verdict);
+  if (asked !== undefined) lines.push(wrap(harmless(asked), INDENT));
   if (verdict.listEntry !== undefined) {
     lines.push(wrap(`list entry: ${harmless(verdict.listEntry)}`, INDENT));
   }
@@ -148,6 +150,18 @@ export function renderVerdict(verdict: VerdictAnswer, text: string): string {
   const whose = policy.source === "default" ? "the default policy" : `policy ${policy.version}`;
   lines.push(style("dim", wrap(`by ${whose}, ${model}; ${id}`, INDENT)));
   return `${lines.join("\n")}\n`;
+}
+
+/** What became of asking a language model; undefined: it was not to be asked. */
+export function upstreamWords({ upstream, degraded, reason }: VerdictAnswer): string | undefined {
+  if (upstream === undefined) return undefined;
+  const { outcome, detail, model, waitMs } = upstream;
+  const took = `${Math.round(waitMs)} ms`;
+  if (outcome === "answered") return `${model} was asked, ${took}: ${reason}`;
+  if (outcome === "cached") return `${model} was asked before: ${reason}`;
+  const why = detail === undefined || detail === "" ? "" : `: ${detail}`;
+  const stands = degraded ? "; the verdict is the embedded one" : "";
+  return `${model} did not answer, ${took}, ${outcome}${why}${stands}`;
 }
 
 const SCORES_PER_LINE = 3;

@@ -15,6 +15,10 @@ export type StandInOptions = {
   readonly apiKey?: string;
   /** The only model there is; undefined: any. */
   readonly model?: string;
+  /** Undefined: any that is free. */
+  readonly port?: number;
+  /** Requests are kept in `seen`, which one that runs for long has no room for. */
+  readonly keepsSeen?: boolean;
 };
 
 /** A request as it came. */
@@ -31,11 +35,14 @@ const HUGE_CHUNK = Buffer.alloc(64 * 1024, 0x20);
 const DRIP_MS = 1_000;
 const RETRY_AFTER_MS = 20;
 const CHARACTERS_A_TOKEN = 4;
+/** Prompts whose attempts are counted; beyond, all begin anew. */
+const ATTEMPTS_MAX = 65_536;
 
 export class StandInUpstream {
   /** What the next requests meet instead of what is drawn, in order. */
   readonly script: (Fault | "ok")[] = [];
   readonly seen: Seen[] = [];
+  requestCount = 0;
   /** Requests that are open now, and the most there were. */
   openCount = 0;
   openCountMax = 0;
@@ -54,7 +61,7 @@ export class StandInUpstream {
 
   static async start(options: StandInOptions = {}): Promise<StandInUpstream> {
     const upstream = new StandInUpstream(options);
-    upstream.#server.listen(0, "127.0.0.1");
+    upstream.#server.listen(options.port ?? 0, "127.0.0.1");
     await once(upstream.#server, "listening");
     return upstream;
   }
@@ -96,7 +103,8 @@ export class StandInUpstream {
     if (model !== undefined && body.model !== model)
       return sendError(response, 404, "No such model.");
     const fate = this.#fateOf(text);
-    this.seen.push({ fault: fate.fault, body });
+    this.requestCount += 1;
+    if (this.#options.keepsSeen ?? true) this.seen.push({ fault: fate.fault, body });
     this.#later(fate.delayMs, () => this.#answer(fate, body, response));
   }
 
@@ -106,6 +114,7 @@ export class StandInUpstream {
       return { fault: scripted === "ok" ? undefined : scripted, delayMs: 0 };
     }
     const attempt = this.#attempts.get(text) ?? 0;
+    if (this.#attempts.size >= ATTEMPTS_MAX) this.#attempts.clear();
     if (Object.keys(this.plan.faults).length > 0) this.#attempts.set(text, attempt + 1);
     return fateOf(this.plan, this.#options.seed ?? 1, text, attempt);
   }
@@ -113,7 +122,7 @@ export class StandInUpstream {
   #answer({ fault }: Fate, body: ChatBody, response: ServerResponse): void {
     if (response.destroyed) return;
     const prompt = body.messages.at(-1)?.content ?? "";
-    const name = body.response_format?.json_schema?.name ?? "text";
+    const name = body.response_format?.json_schema?.name ?? nameOf(body);
     switch (fault) {
       case "rateLimited":
         response.setHeader("retry-after-ms", RETRY_AFTER_MS);
@@ -181,6 +190,13 @@ export class StandInUpstream {
     }, delayMs);
     this.#timers.add(timer);
   }
+}
+
+/** Of a request without a schema: the system message says what an answer looks like. */
+function nameOf({ messages }: ChatBody): string {
+  const system = messages[0]?.content ?? "";
+  if (system.includes('"sentences"')) return "tldr";
+  return system.includes('"summary"') ? "rolling" : "moderation";
 }
 
 /** Undefined: the client went away. */

@@ -50,6 +50,7 @@ const COMMANDS = [
   "summary",
   "moderate",
   "reviews",
+  "stand-in",
   "doctor",
   "bench",
   "config",
