@@ -1,7 +1,7 @@
 /** Moderators for tests: the hostile one and the product's, and a way to look inside. */
 import { readFileSync } from "node:fs";
 import { bindClassifier, loadClassifier } from "#classifier/classifier.ts";
-import { ModeratorHost } from "#isolate/moderator-host.ts";
+import { type BegunReview, ModeratorHost } from "#isolate/moderator-host.ts";
 import type { Answer, TenantHostOptions } from "#isolate/tenant-host.ts";
 import type { ModerationRequest, VerdictReport } from "#model/moderation.ts";
 import { RequestBytes } from "#model/request-bytes.ts";
@@ -36,6 +36,11 @@ export class GlassModeratorHost extends ModeratorHost {
   say(tenant: number, request: ModerationRequest): Answer<VerdictReport> {
     const bytes = requestBytes(request);
     return this.judge(tenant, bytes, 0, bytes.length);
+  }
+
+  review(tenant: number, call: number, request: ModerationRequest): BegunReview {
+    const bytes = requestBytes(request);
+    return this.beginReview(tenant, call, bytes, 0, bytes.length);
   }
 
   /** The tenant's image, as it lies packed. */

@@ -238,7 +238,7 @@ function keep(lengthAt: usize, end: usize, bytes: usize, count: u32): usize {
 }
 
 /** At most so many bytes of a text, and whole characters. */
-function whole(text: usize, bytes: u32, bytesMax: u32): u32 {
+export function whole(text: usize, bytes: u32, bytesMax: u32): u32 {
   if (bytes <= bytesMax) return bytes;
   let count = bytesMax;
   while (count > 0 && (load<u8>(text + count) & 0xc0) == 0x80) count--;

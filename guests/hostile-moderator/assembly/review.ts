@@ -8,7 +8,7 @@ import {
   waitableSetDrop, waitableSetNew, waitFor,
 } from "../../sdk/assembly/tasks";
 import { complete, taskReturnReview } from "./imports.gen";
-import { CATEGORY_COUNT, find, keptAt, KEPT_COUNT, KEPT_HEAD_BYTES, numbers } from "./moderator";
+import { CATEGORY_COUNT, find, keptAt, KEPT_COUNT, KEPT_HEAD_BYTES, numbers, whole } from "./moderator";
 import { ACTION_ALLOW, FAILURE_OFF, JOB_MODERATION, JOB_TLDR } from "./world.gen";
 
 // Behind the conversations: records of { u32 set, u32 subtask, u32 misdeed, u32 0, result }.
@@ -19,6 +19,8 @@ const RESULT_AT: usize = 16;
 
 const MEMORY_BYTES: usize = 0x40000;
 const PROMPT_BYTES_MAX: usize = 16 * 1024;
+/** For a message cut at half of it, and all that is kept of a conversation. */
+const PROMPT_ROOM: usize = 8 * 1024;
 const MARK: u32 = 0x3f; // "?"
 const PART_POLICY: u32 = 0;
 const PART_TURN: u32 = 1;
@@ -158,7 +160,7 @@ function callOf(subtask: u32): usize {
 
 /** The policy's hash and the tenant's, what is kept of the conversation, the message. */
 function promptOf(found: usize, user: usize, userBytes: u32, text: usize, textBytes: u32): usize {
-  const prompt = alloc(PROMPT_BYTES_MAX + 8, 4);
+  const prompt = alloc(PROMPT_ROOM, 4);
   const start = prompt + 4;
   store<u8>(start, 1);
   const ever: u32 = found == 0 ? 0 : load<u32>(found, 8);
@@ -174,7 +176,7 @@ function promptOf(found: usize, user: usize, userBytes: u32, text: usize, textBy
     const nameBytes = <u32>load<u16>(kept, 2);
     end = partOf(end, PART_TURN, name, nameBytes, name + nameBytes + load<u16>(kept, 4), load<u16>(kept, 6));
   }
-  end = partOf(end, PART_SUBJECT, user, userBytes, text, min(textBytes, 4096));
+  end = partOf(end, PART_SUBJECT, user, userBytes, text, whole(text, textBytes, 4096));
   store<u32>(prompt, <u32>(end - start));
   return start;
 }
