@@ -400,7 +400,8 @@ function addDoctor(program: Command, setExitCode: (code: number) => void): void 
     .command("doctor")
     .summary("check this machine and installation")
     .description(
-      "Checks runtime, limits, ports, disk and component; says how to fix what is wrong.",
+      "Checks runtime, limits, ports, disk, component and language model, which it asks; says " +
+        "how to fix what is wrong.",
     )
     .option("--json", "one JSON object")
     .addHelpText("after", example("nexuscore doctor"))

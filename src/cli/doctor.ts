@@ -10,6 +10,7 @@ import { createServer } from "node:net";
 import { availableMemory, execArgv, versions } from "node:process";
 import { dirname, resolve } from "node:path";
 import { Client } from "./client.ts";
+import { checkLanguageModels } from "./doctor-llm.ts";
 import { formatBytes, style } from "./terminal.ts";
 import { urlHost } from "./url.ts";
 
@@ -41,6 +42,7 @@ export async function examine(config: Config): Promise<Check[]> {
     await checkKernelStage(config),
     await checkDataDir(config.dataDir),
     await checkComponent(),
+    ...(await checkLanguageModels(config, process.env)),
   ];
 }
 

@@ -50,7 +50,8 @@ const WORDS: readonly Words[] = [
 const AGREES = /^\W*(exactly|agreed?|yes|true|same|well said|do it|right)\b/i;
 const IN_JEST = /(\b(lol|lmao|haha\w*|jk|just kidding)\b|[:;]-?[)Dp]|😂|😄|😉)/iu;
 const CLEAN = 0.1;
-const JEST = 0.4;
+/** By what a jest is less; a score that is divided by it stays a round number. */
+const JEST = 2.5;
 
 const QUOTE_CHARACTERS_MAX = 100;
 const SENTENCE_CHARACTERS_MAX = 240;
@@ -82,7 +83,7 @@ function judge(parts: readonly QuotedPart[]): object {
   const isJest = IN_JEST.test(message);
   for (const words of found) {
     for (const [category, score] of Object.entries(words.scores) as [Category, number][]) {
-      scores[category] = Math.max(scores[category], isJest ? score * JEST : score);
+      scores[category] = Math.max(scores[category], isJest ? score / JEST : score);
     }
   }
   const before = parts.filter(({ heading }) => heading.startsWith("earlier message"));

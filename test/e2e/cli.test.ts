@@ -151,6 +151,7 @@ test("cli: doctor --json", async () => {
       "kernel stage",
       "data folder",
       "component",
+      "language model",
     ],
   );
   for (const { name, status, detail, fix } of checks) {

@@ -1,0 +1,187 @@
+/**
+ * What `nexuscore doctor` finds out about upstream language models: each job asks a question of its
+ * own, on the road that its calls take later, so what works here works there.
+ */
+import { ConfigError } from "#config/config-error.ts";
+import type { Config } from "#config/options.ts";
+import type { LlmThread } from "#engine/llm-thread.ts";
+import type { EndedCall } from "#llm/protocol.ts";
+import type { LlmSettings, UpstreamSettings } from "#llm/settings.ts";
+import type { ConsultationFailure, Job } from "#model/consultation.ts";
+import { type PromptPart, writePromptParts } from "#model/prompt-parts.ts";
+import type { Check } from "./doctor.ts";
+import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
+
+/** A server may load its model first. */
+const FIRST_MS_MAX = 60_000;
+/** What a verdict waits for by default, and less than what a TL;DR may take. */
+const ANSWER_MS_MAX = 5_000;
+const MODELS_MS_MAX = 5_000;
+const MODELS_LISTED_MAX = 8;
+const TENANT = "doctor";
+
+const TEXTS = ["does anybody know when the release is?", "the second link fixed my build, thanks"];
+
+const QUESTIONS: Readonly<Record<Job, (text: string) => PromptPart[]>> = {
+  moderation: (text) => [{ kind: "subject", name: "ada", text }],
+  tldr: (text) => [
+    { kind: "fact", name: "all", text: "3 messages by 2 people in the last 60 seconds" },
+    { kind: "fact", name: "somebody said", text },
+  ],
+  rolling: (text) => [
+    { kind: "summary", name: "", text: "ada asked when the release is." },
+    { kind: "delta", name: "bo", text },
+  ],
+};
+
+export async function checkLanguageModels(
+  config: Config,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Check[]> {
+  const name = "language model";
+  let settings: LlmSettings | undefined;
+  try {
+    settings = llmSettingsOf(config, environment);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { message: detail } = error;
+    return [{ name, status: "fail", detail, fix: "Give the key as docs/llm.md says." }];
+  }
+  if (settings === undefined) {
+    return [{ name, status: "ok", detail: "off: verdicts and TL;DRs are the embedded ones" }];
+  }
+  const { startLlm } = await import("#engine/llm-thread.ts");
+  const thread = await startLlm(unbounded(settings), 1);
+  try {
+    const checks: Check[] = [];
+    for (const [job, upstream] of Object.entries(settings.jobs) as [Job, UpstreamSettings][]) {
+      checks.push(await checkJob(thread, job, upstream));
+    }
+    return [...checks, ...openChecks(settings)];
+  } finally {
+    await thread.stop();
+  }
+}
+
+/** Two questions here are no tenant's, and the second one's answer must not be the first one's. */
+function unbounded(settings: LlmSettings): LlmSettings {
+  const budget = {
+    callsPerMinute: Number.POSITIVE_INFINITY,
+    tokensPerMinute: Number.POSITIVE_INFINITY,
+    microsPerDay: Number.POSITIVE_INFINITY,
+  };
+  return { ...settings, budget, cacheMsMax: 0 };
+}
+
+function openChecks(settings: LlmSettings): Check[] {
+  return llmWarnings(settings).map((detail) => {
+    const fix = "Use an address with https://, or a server on this machine.";
+    return { name: "language model", status: "warn", detail, fix };
+  });
+}
+
+async function checkJob(thread: LlmThread, job: Job, upstream: UpstreamSettings): Promise<Check> {
+  const name = `model: ${job}`;
+  const where = `${upstream.model} at ${new URL(upstream.baseUrl).origin}`;
+  const first = await ask(thread, job, TEXTS[0]!);
+  if ("failure" in first.end) {
+    const { failure, detail } = first.end;
+    const fix = await fixOf(failure, detail, upstream);
+    return { name, status: "fail", detail: `${where}: ${failure}, ${detail}`, fix };
+  }
+  // The first answer may have waited for the model to be loaded.
+  const second = await ask(thread, job, TEXTS[1]!);
+  const tookMs = Math.round("failure" in second.end ? first.waitMs : second.waitMs);
+  const detail = `${where} answers in ${tookMs} ms, in the form that is asked for`;
+  if (tookMs <= ANSWER_MS_MAX) return { name, status: "ok", detail };
+  const fix =
+    `A verdict waits for ${ANSWER_MS_MAX} ms: take a smaller model or a faster server, or raise ` +
+    "consult.waitMsMax in the policies.";
+  return { name, status: "warn", detail, fix };
+}
+
+function ask(thread: LlmThread, job: Job, text: string): Promise<EndedCall> {
+  return thread.ask({
+    tenant: TENANT,
+    job,
+    prompt: writePromptParts(QUESTIONS[job](text)),
+    policyVersion: 0,
+    waitMsMax: FIRST_MS_MAX,
+  });
+}
+
+async function fixOf(
+  failure: ConsultationFailure,
+  detail: string,
+  upstream: UpstreamSettings,
+): Promise<string> {
+  switch (failure) {
+    case "unavailable":
+      return unavailableFix(detail, upstream);
+    case "refused":
+      return refusedFix(detail, upstream);
+    case "malformed":
+      return (
+        "The server or the model does not keep to the form: try --llm-structured-output object " +
+        "or none, or a larger model; docs/llm.md has what each server takes."
+      );
+    case "rateLimited":
+      return "The server takes no more requests now: see its limits, or try again later.";
+    case "timedOut":
+      return `It took more than ${FIRST_MS_MAX} ms: take a smaller model or a faster server.`;
+    default:
+      return "Try again; docs/llm.md explains each reason.";
+  }
+}
+
+function unavailableFix(detail: string, { baseUrl }: UpstreamSettings): string {
+  if (/ECONNREFUSED/.test(detail)) {
+    return `Nobody listens there: start the server, or correct NEXUSCORE_LLM_BASE_URL (${baseUrl}).`;
+  }
+  if (/ENOTFOUND|EAI_AGAIN/.test(detail)) {
+    return `There is no such host: correct NEXUSCORE_LLM_BASE_URL (${baseUrl}).`;
+  }
+  if (/CERT|TLS|SSL/.test(detail)) {
+    return "Its certificate is not trusted here: set NODE_EXTRA_CA_CERTS if it is your own.";
+  }
+  return "See the log of the server: it is there, and fails.";
+}
+
+async function refusedFix(detail: string, upstream: UpstreamSettings): Promise<string> {
+  if (/\b(401|403)\b/.test(detail)) {
+    return upstream.apiKey === undefined
+      ? "It wants a key: set NEXUSCORE_LLM_API_KEY."
+      : "It does not take the key: see NEXUSCORE_LLM_API_KEY, and what the key may do.";
+  }
+  if (/\b404\b/.test(detail)) {
+    const models = await modelsOf(upstream);
+    if (models === undefined) {
+      return `It has no /chat/completions under ${upstream.baseUrl}: does the address end in /v1?`;
+    }
+    const list = models.slice(0, MODELS_LISTED_MAX).join(", ");
+    return `It has no such model; set NEXUSCORE_LLM_MODEL to one of: ${list}.`;
+  }
+  if (/\b(400|422)\b/.test(detail)) {
+    return (
+      "It does not take a field of the request: try --llm-structured-output object, or leave " +
+      'fields out with --llm-extra, such as {"temperature": null}; see docs/llm.md.'
+    );
+  }
+  return "See docs/llm.md.";
+}
+
+/** Undefined: it does not list them. */
+async function modelsOf({ baseUrl, apiKey }: UpstreamSettings): Promise<string[] | undefined> {
+  try {
+    const response = await fetch(`${baseUrl}/models`, {
+      headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+      redirect: "error",
+      signal: AbortSignal.timeout(MODELS_MS_MAX),
+    });
+    const { data } = (await response.json()) as { data?: readonly { id?: unknown }[] };
+    const ids = data?.map(({ id }) => String(id));
+    return ids === undefined || ids.length === 0 ? undefined : ids;
+  } catch {
+    return undefined;
+  }
+}
