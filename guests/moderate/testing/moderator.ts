@@ -4,11 +4,17 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GuestMemory, compileLiftResult } from "#isolate/canonical-abi.ts";
-import { ReviewTurn } from "#isolate/review-turn.ts";
+import { EVENT_SUBTASK, ReviewTurn, SUBTASK_RETURNED } from "#isolate/review-turn.ts";
+import {
+  CONSULTATION_FAILURES,
+  type ConsultationFailure,
+  type Opinion,
+} from "#model/consultation.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, VerdictReport } from "#model/moderation.ts";
 import { policyBytes } from "#model/policy-bytes.ts";
 import type { Policy } from "#model/policy.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
+import { type PromptPart, readPromptParts } from "#model/prompt-parts.ts";
 import { RequestBytes } from "#model/request-bytes.ts";
 import { loadWorld } from "../../../scripts/generate.ts";
 import { checkStatics, GUESTS, guestOptions } from "../../../scripts/guests.ts";
@@ -24,6 +30,8 @@ type Core = {
   cabi_realloc(oldPtr: number, oldSize: number, align: number, newSize: number): number;
   configure(ptr: number, len: number): void;
   judge(ptr: number, len: number): number;
+  review(ptr: number, len: number): number;
+  reviewCallback(event: number, waitable: number, state: number): number;
   post_judge(result: number): void;
   conversation(ptr: number, len: number): number;
   post_conversation(result: number): void;
@@ -95,16 +103,25 @@ export const NO_WEIGHTS: ClassifierFunctions = {
   parameter: () => 0,
 };
 
+/** What a review asks; or undefined, and it has ended with the opinion. */
+export type Begun = {
+  readonly prompt: Buffer | undefined;
+  readonly opinion: Opinion | undefined;
+};
+
 /** One tenant. Every call checks that the low pages are the component's own again. */
 export class Moderator {
   readonly core: Core;
   readonly #memory: GuestMemory;
   readonly #base: Uint8Array;
   readonly #requests = new RequestBytes();
+  readonly #turn = new ReviewTurn();
+  /** Where each call that waits wants its answer. */
+  readonly #results = new Map<number, number>();
 
   constructor(module: WebAssembly.Module, classifier: ClassifierFunctions = NO_WEIGHTS) {
-    const { imports } = new ReviewTurn();
-    const instance = new WebAssembly.Instance(module, { [CLASSIFIER]: classifier, ...imports });
+    const imports = { [CLASSIFIER]: classifier, ...this.#turn.imports };
+    const instance = new WebAssembly.Instance(module, imports);
     this.core = instance.exports as unknown as Core;
     this.#memory = new GuestMemory(this.core.memory);
     this.#base = this.bytes.slice();
@@ -144,6 +161,55 @@ export class Moderator {
     this.core.post_judge(result);
     this.#check();
     return report;
+  }
+
+  /** Begins the review of what was judged last; `call`: a number that no open one has. */
+  beginReview(call: number, request: ModerationRequest): Begun {
+    return this.beginReviewBytes(call, this.encode(request));
+  }
+
+  beginReviewBytes(call: number, bytes: Uint8Array): Begun {
+    const turn = this.#turn;
+    turn.begin(this.#memory, call, false);
+    try {
+      turn.check(this.core.review(this.#put(bytes), bytes.byteLength));
+    } finally {
+      turn.close();
+    }
+    this.#check();
+    const { prompt, promptBytes, resultAt, opinion } = turn;
+    if (promptBytes < 0) return { prompt: undefined, opinion };
+    this.#results.set(call, resultAt);
+    return { prompt: Buffer.from(prompt.subarray(0, promptBytes)), opinion };
+  }
+
+  /** Tells the review how its call ended. */
+  endReview(call: number, end: Uint8Array | ConsultationFailure): Opinion {
+    const turn = this.#turn;
+    const resultAt = this.#results.get(call)!;
+    turn.answer(this.#memory, call, false);
+    try {
+      if (typeof end === "string") {
+        ReviewTurn.writeFailure(this.#memory, resultAt, CONSULTATION_FAILURES.indexOf(end));
+      } else {
+        ReviewTurn.writeAnswer(this.#memory, resultAt, this.#put(end), end.byteLength);
+      }
+      turn.check(this.core.reviewCallback(EVENT_SUBTASK, turn.subtask, SUBTASK_RETURNED));
+    } finally {
+      turn.close();
+    }
+    this.#check();
+    this.#results.delete(call);
+    return turn.opinion!;
+  }
+
+  /** Judges a message and begins its review: what the upstream is told of it. */
+  ask(call: number, request: ModerationRequest): readonly PromptPart[] {
+    const { consult } = this.judge(request);
+    if (!consult) throw new Error(`nobody is asked about ${JSON.stringify(request.text)}`);
+    const parts = readPromptParts(this.beginReview(call, request).prompt ?? Buffer.alloc(0));
+    if (parts === undefined) throw new Error("what is asked is no parts");
+    return parts;
   }
 
   conversation(id: string): readonly Turn[] {
