@@ -23,6 +23,19 @@ export type Prices = {
   readonly completionMicros: number;
 };
 
+/** What a call takes of its tenant's budgets. */
+export type Cost = { readonly calls: number; readonly tokens: number; readonly micros: number };
+
+/** Of so many tokens. */
+export function costOf(usage: TokenUsage, prices: Prices, calls: number): Cost {
+  const { promptTokens, completionTokens, cachedTokens } = usage;
+  const micros =
+    (promptTokens - cachedTokens) * prices.promptMicros +
+    cachedTokens * prices.cachedMicros +
+    completionTokens * prices.completionMicros;
+  return { calls, tokens: promptTokens + completionTokens, micros };
+}
+
 export type BudgetName = "calls" | "tokens" | "money";
 const NAMES: readonly BudgetName[] = ["calls", "tokens", "money"];
 
@@ -35,21 +48,17 @@ export class Budgets {
   readonly #default: readonly number[];
   /** By number of the tenant; of those with budgets of their own. */
   readonly #own = new Map<number, readonly number[]>();
-  readonly #prices: Prices;
   // By tenant * BUCKET_COUNT + bucket. What was taken: 0 is a bucket that is full.
   readonly #taken: Float64Array;
   /** By tenant: when `#taken` was true; 0: never. */
   readonly #asOfMs: Float64Array;
-  /** What a reservation takes of each bucket; there is one at a time. */
+  /** What a call takes of each bucket; there is one at a time. */
   readonly #wanted = [0, 0, 0];
+  /** Whose money changed since `takeSpenders`. */
+  #spenders = new Set<number>();
 
-  constructor(options: {
-    readonly tenantCountMax: number;
-    readonly limits: BudgetLimits;
-    readonly prices: Prices;
-  }) {
+  constructor(options: { readonly tenantCountMax: number; readonly limits: BudgetLimits }) {
     this.#default = listOf(options.limits);
-    this.#prices = options.prices;
     this.#taken = new Float64Array(options.tenantCountMax * BUCKET_COUNT);
     this.#asOfMs = new Float64Array(options.tenantCountMax);
   }
@@ -64,13 +73,10 @@ export class Budgets {
    * Takes what a call is estimated to need; undefined. Or takes nothing, and names the budget that
    * has too little left.
    */
-  reserve(tenant: number, estimate: TokenUsage, nowMs: number): BudgetName | undefined {
+  reserve(tenant: number, estimate: Cost, nowMs: number): BudgetName | undefined {
     this.#refill(tenant, nowMs);
     const limits = this.#limitsOf(tenant);
-    const wanted = this.#wanted;
-    wanted[0] = 1;
-    wanted[1] = tokensOf(estimate);
-    wanted[2] = this.micros(estimate);
+    const wanted = this.#wantedBy(estimate);
     const at = tenant * BUCKET_COUNT;
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
       // A call that costs nothing does not need money, but a budget of 0 is a no.
@@ -82,31 +88,84 @@ export class Budgets {
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
       this.#taken[at + bucket]! += wanted[bucket]!;
     }
+    if (estimate.micros !== 0) this.#spenders.add(tenant);
     return undefined;
   }
 
   /** What was reserved is given back, and what was used is taken. */
-  settle(tenant: number, estimate: TokenUsage, used: TokenUsage, nowMs: number): void {
+  settle(tenant: number, estimate: Cost, used: Cost, nowMs: number): void {
     this.#refill(tenant, nowMs);
     const at = tenant * BUCKET_COUNT;
-    this.#add(at + 1, tokensOf(used) - tokensOf(estimate));
-    this.#add(at + 2, this.micros(used) - this.micros(estimate));
+    this.#add(at + 1, used.tokens - estimate.tokens);
+    this.#add(at + 2, used.micros - estimate.micros);
+    if (used.micros !== estimate.micros) this.#spenders.add(tenant);
   }
 
   /** A call that was reserved and never sent. */
-  cancel(tenant: number, estimate: TokenUsage, nowMs: number): void {
+  cancel(tenant: number, estimate: Cost, nowMs: number): void {
     this.#refill(tenant, nowMs);
     const at = tenant * BUCKET_COUNT;
-    this.#add(at, -1);
-    this.#add(at + 1, -tokensOf(estimate));
-    this.#add(at + 2, -this.micros(estimate));
+    this.#add(at, -estimate.calls);
+    this.#add(at + 1, -estimate.tokens);
+    this.#add(at + 2, -estimate.micros);
+    if (estimate.micros !== 0) this.#spenders.add(tenant);
+  }
+
+  limitsOf(tenant: number | undefined): BudgetLimits {
+    const list = tenant === undefined ? this.#default : this.#limitsOf(tenant);
+    const [callsPerMinute, tokensPerMinute, microsPerDay] = list;
+    return {
+      callsPerMinute: callsPerMinute!,
+      tokensPerMinute: tokensPerMinute!,
+      microsPerDay: microsPerDay!,
+    };
+  }
+
+  /** What is left of each, in the order of BudgetLimits; Infinity: no bound. */
+  left(tenant: number, nowMs: number): readonly [number, number, number] {
+    this.#refill(tenant, nowMs);
+    const limits = this.#limitsOf(tenant);
+    const of = (bucket: number): number =>
+      Math.max(limits[bucket]! - this.#taken[tenant * BUCKET_COUNT + bucket]!, 0);
+    return [of(0), of(1), of(2)];
+  }
+
+  /** Whose money changed since this was asked last. */
+  takeSpenders(): readonly number[] {
+    const spenders = [...this.#spenders];
+    this.#spenders.clear();
+    return spenders;
+  }
+
+  /** Millionths that are taken of the day's. */
+  spentMicros(tenant: number, nowMs: number): number {
+    this.#refill(tenant, nowMs);
+    return this.#taken[tenant * BUCKET_COUNT + 2]!;
+  }
+
+  /** The day's money as it was at another time, before a restart as a rule. */
+  setSpent(tenant: number, spentMicros: number, atMs: number, nowMs: number): void {
+    this.#refill(tenant, nowMs);
+    const bucket = tenant * BUCKET_COUNT + 2;
+    this.#taken[bucket] = 0;
+    const passedMs = Math.max(nowMs - atMs, 0);
+    const leaked = passedMs === 0 ? 0 : (this.#limitsOf(tenant)[2]! * passedMs) / DAY_MS;
+    this.#add(bucket, spentMicros - leaked);
+  }
+
+  /** Its number is another tenant's from now on. */
+  forget(tenant: number): void {
+    this.#own.delete(tenant);
+    this.#spenders.delete(tenant);
+    this.#taken.fill(0, tenant * BUCKET_COUNT, (tenant + 1) * BUCKET_COUNT);
+    this.#asOfMs[tenant] = 0;
   }
 
   /** Milliseconds until a call of that estimate is within the tenant's budgets; Infinity: never. */
-  waitMs(tenant: number, estimate: TokenUsage, nowMs: number): number {
+  waitMs(tenant: number, estimate: Cost, nowMs: number): number {
     this.#refill(tenant, nowMs);
     const limits = this.#limitsOf(tenant);
-    const wanted = [1, tokensOf(estimate), this.micros(estimate)];
+    const wanted = this.#wantedBy(estimate);
     let waitMs = 0;
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
       const limit = limits[bucket]!;
@@ -119,14 +178,12 @@ export class Budgets {
     return waitMs;
   }
 
-  /** What so many tokens cost. */
-  micros({ promptTokens, completionTokens, cachedTokens }: TokenUsage): number {
-    const { promptMicros, cachedMicros, completionMicros } = this.#prices;
-    return (
-      (promptTokens - cachedTokens) * promptMicros +
-      cachedTokens * cachedMicros +
-      completionTokens * completionMicros
-    );
+  #wantedBy({ calls, tokens, micros }: Cost): readonly number[] {
+    const wanted = this.#wanted;
+    wanted[0] = calls;
+    wanted[1] = tokens;
+    wanted[2] = micros;
+    return wanted;
   }
 
   #limitsOf(tenant: number): readonly number[] {
@@ -155,8 +212,4 @@ export class Budgets {
 
 function listOf(limits: BudgetLimits): readonly number[] {
   return [limits.callsPerMinute, limits.tokensPerMinute, limits.microsPerDay];
-}
-
-function tokensOf({ promptTokens, completionTokens }: TokenUsage): number {
-  return promptTokens + completionTokens;
 }

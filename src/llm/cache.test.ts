@@ -1,32 +1,45 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { AnswerCache, answerKey, normalText, type AnswerKeyParts } from "./cache.ts";
+import { type PromptPart, writePromptParts } from "#model/prompt-parts.ts";
+import { AnswerCache, answerKey, normalText } from "./cache.ts";
 
-const PARTS: AnswerKeyParts = {
-  tenant: "acme",
-  job: "moderation",
-  model: "small-1",
+type Question = {
+  readonly tenant: number;
+  readonly job: number;
+  readonly policyVersion: number;
+  readonly context: readonly string[];
+  readonly text: string;
+};
+const QUESTION: Question = {
+  tenant: 1,
+  job: 0,
   policyVersion: 3,
-  promptVersion: 1,
-  context: ["ann: hello", "bob: hi"],
+  context: ["hello", "hi"],
   text: "Shut up",
 };
 const ANSWER = Buffer.alloc(100, 7);
 
+function keyOf(change: Partial<Question>): string {
+  const { context, text, ...of } = { ...QUESTION, ...change };
+  const parts: PromptPart[] = context.map((said) => ({ kind: "turn", name: "ann", text: said }));
+  parts.push({ kind: "subject", name: "bob", text });
+  return answerKey({ ...of, prompt: writePromptParts(parts), parts });
+}
+
 test("a key changes with everything the answer follows from", () => {
-  const changes: Partial<AnswerKeyParts>[] = [
-    { tenant: "acme2" },
-    { job: "tldr" },
-    { model: "small-2" },
+  const changes: Partial<Question>[] = [
+    {},
+    { tenant: 2 },
+    { job: 1 },
     { policyVersion: 4 },
-    { promptVersion: 2 },
-    { context: ["ann: hello"] },
-    { context: ["ann: hello", "bob: h", "i"] },
-    { context: ["ann: hellob", "ob: hi"] },
+    { context: ["hello"] },
+    { context: ["hello", "h", "i"] },
+    { context: ["helloh", "i"] },
+    { context: ["hello ", "hi"] },
     { text: "SHUT UP" },
     { text: "Shut up!" },
   ];
-  const keys = [PARTS, ...changes.map((change) => ({ ...PARTS, ...change }))].map(answerKey);
+  const keys = changes.map(keyOf);
   assert.equal(new Set(keys).size, keys.length);
 });
 
@@ -37,7 +50,7 @@ test("a key does not change with what nobody sees", () => {
     "Sh\u200but\u00adup".replace("up", " up"),
     "Shut\nup",
   ]) {
-    assert.equal(answerKey({ ...PARTS, text }), answerKey(PARTS), JSON.stringify(text));
+    assert.equal(keyOf({ text }), keyOf({}), JSON.stringify(text));
   }
   assert.equal(normalText("👨\u200d👩"), "👨\u200d👩", "what joins pictures is seen");
 });

@@ -1,9 +1,12 @@
 /**
  * Answers that the upstream gave before: the same question need not be asked twice.
  *
- * The key is a hash of all that the answer follows from: tenant, job, model, version of the policy
- * and of the prompt, the text in normal form, and what was said before. Tenants share nothing: an
- * answer that comes at once would tell one of them what another has asked. Errors are never kept.
+ * The key is of all that the answer follows from: tenant, job, version of the policy, and a hash of
+ * the parts of the prompt, which are what was said before and the text, this one in normal form.
+ * (Model and wording of the prompt are the same for as long as the process runs.) Tenants share
+ * nothing: an answer that comes at once would tell one of them what another has asked. Errors are
+ * never kept. The hash is one that nobody can find a second text for: who could would have a text
+ * judged as another one was.
  *
  * The oldest used leaves first, when there are too many bytes in all or too many answers of one
  * tenant; so a tenant that floods pushes out its own. The order of use is that of a Map's
@@ -15,17 +18,15 @@ import {
   ANSWER_CACHE_MS_MAX,
   ANSWERS_OF_TENANT_MAX,
 } from "#model/limits.ts";
+import { type PromptPart, writePromptParts } from "#model/prompt-parts.ts";
 
 export type AnswerKeyParts = {
-  readonly tenant: string;
-  readonly job: string;
-  readonly model: string;
+  readonly tenant: number;
+  readonly job: number;
   readonly policyVersion: number;
-  /** Of the prompt's and the schema's wording. */
-  readonly promptVersion: number;
-  /** What was said before, as it goes into the prompt. */
-  readonly context: readonly string[];
-  readonly text: string;
+  /** The bytes and what they say: one question is not read twice. */
+  readonly prompt: Uint8Array;
+  readonly parts: readonly PromptPart[];
 };
 
 export type AnswerCacheOptions = {
@@ -34,11 +35,10 @@ export type AnswerCacheOptions = {
   readonly ageMsMax?: number;
 };
 
-type Entry = { readonly answer: Buffer; readonly untilMs: number };
+type Entry = { readonly answer: Uint8Array; readonly untilMs: number };
 
 /** Bytes that an entry takes beside its answer: key, two Map places, Buffer; measured at 400. */
 const ENTRY_BYTES = 400;
-const KEY_BYTES = 16;
 
 export class AnswerCache {
   readonly #bytesMax: number;
@@ -60,7 +60,7 @@ export class AnswerCache {
     return this.#bytes;
   }
 
-  find(tenant: string, key: string, nowMs: number): Buffer | undefined {
+  find(tenant: string, key: string, nowMs: number): Uint8Array | undefined {
     const answers = this.#tenants.get(tenant);
     const entry = answers?.get(key);
     if (answers === undefined || entry === undefined || entry.untilMs <= nowMs) {
@@ -75,7 +75,7 @@ export class AnswerCache {
     return entry.answer;
   }
 
-  add(tenant: string, key: string, answer: Buffer, nowMs: number): void {
+  add(tenant: string, key: string, answer: Uint8Array, nowMs: number): void {
     const answers = this.#tenants.get(tenant) ?? new Map<string, Entry>();
     const before = answers.get(key);
     if (before !== undefined) this.#remove(tenant, answers, key, before);
@@ -114,14 +114,23 @@ export class AnswerCache {
   }
 }
 
-/** Lengths stand before the texts, so that no two questions read the same. */
-export function answerKey(parts: AnswerKeyParts): string {
-  const { tenant, job, model, policyVersion, promptVersion, context, text } = parts;
-  const own = [tenant, job, model, `${policyVersion}`, `${promptVersion}`, normalText(text)];
-  let all = "";
-  for (const each of own) all += `${each.length}:${each}`;
-  for (const each of context) all += `${each.length}:${each}`;
-  return hash("sha256", all, "buffer").toString("base64url", 0, KEY_BYTES);
+/** Lengths stand before the texts in the bytes, so that no two questions read the same. */
+export function answerKey(question: AnswerKeyParts): string {
+  const { tenant, job, policyVersion, prompt, parts } = question;
+  return `${tenant} ${job} ${policyVersion} ${hash("sha256", normal(prompt, parts), "latin1")}`;
+}
+
+/** The prompt with its subject in normal form, which it is in as a rule. */
+function normal(prompt: Uint8Array, parts: readonly PromptPart[]): Uint8Array {
+  const at = parts.findLastIndex(isSubject);
+  if (at === -1) return prompt;
+  const part = parts[at]!;
+  const text = normalText(part.text);
+  return text === part.text ? prompt : writePromptParts(parts.with(at, { ...part, text }));
+}
+
+function isSubject({ kind }: PromptPart): boolean {
+  return kind === "subject";
 }
 
 /**
@@ -138,6 +147,6 @@ export function normalText(text: string): string {
     .trim();
 }
 
-function bytesOf(answer: Buffer): number {
+function bytesOf(answer: Uint8Array): number {
   return ENTRY_BYTES + answer.length;
 }

@@ -1,8 +1,8 @@
 /**
  * When calls are due, without a timer each: a wheel of DEADLINE_STEP_MS a spoke. A call hangs on
  * the spoke of its time as part of a list through two arrays, so setting and clearing cost a few
- * stores and nothing is allocated. A deadline farther away than one turn of the wheel hangs on its spoke
- * and is passed over until its turn. It is found up to one step late, never early.
+ * stores and nothing is allocated. A deadline farther away than one turn of the wheel hangs on its
+ * spoke and is passed over until its turn. It is found up to one step late, never early.
  */
 import assert from "node:assert/strict";
 

@@ -50,22 +50,30 @@ export function fence(
   questions: readonly (readonly PromptPart[])[],
   draw: () => string,
 ): FencedPrompt {
-  const cleaned = questions.map((parts) => parts.map(cleanPart));
+  const cleaned = questions.map(cleanParts);
   const key = keyFor(cleaned, draw);
-  const lines: string[] = [];
+  const mark = `${FENCE_MARK}${key} `;
+  const start = key.slice(0, ID_CHARACTERS);
   const cases: Case[] = [];
-  for (const [index, parts] of cleaned.entries()) {
-    const id = `${key.slice(0, ID_CHARACTERS)}-${index + 1}`;
+  let text = "";
+  for (let index = 0; index < cleaned.length; index++) {
+    const parts = cleaned[index]!;
+    const id = `${start}-${index + 1}`;
     cases.push({ id, parts });
-    lines.push(`${FENCE_MARK}${key} case ${id}`);
+    text += `${index === 0 ? "" : "\n"}${mark}case ${id}\n`;
     for (const part of parts) {
-      lines.push(`${FENCE_MARK}${key} ${HEADINGS[part.kind]}`);
-      if (part.name !== "") lines.push(`${DATA_MARK}(${part.name})`);
-      for (const line of part.text.split("\n")) lines.push(DATA_MARK + line);
+      text += `${mark}${HEADINGS[part.kind]}\n`;
+      if (part.name !== "") text += `${DATA_MARK}(${part.name})\n`;
+      text += `${DATA_MARK}${marked(part.text)}\n`;
     }
-    lines.push(`${FENCE_MARK}${key} end of case ${id}`);
+    text += `${mark}end of case ${id}`;
   }
-  return { text: lines.join("\n"), cases };
+  return { text, cases };
+}
+
+/** Each line but the first begins with the mark. */
+function marked(text: string): string {
+  return text.includes("\n") ? text.replaceAll("\n", `\n${DATA_MARK}`) : text;
 }
 
 /** What it says of the fence; the job's own instructions come before it. */
@@ -91,18 +99,30 @@ export function cleanText(text: string): string {
     .replaceAll(/\[(?=\s?\/?[A-Z_]{3,}\s?\])/g, "[ ");
 }
 
-function cleanPart({ kind, name, text }: PromptPart): PromptPart {
-  return { kind, name: cleanText(name).replaceAll("\n", " "), text: cleanText(text) };
+function cleanParts(parts: readonly PromptPart[]): readonly PromptPart[] {
+  return parts.map(cleanPart);
+}
+
+function cleanPart(part: PromptPart): PromptPart {
+  const name = cleanText(part.name);
+  const text = cleanText(part.text);
+  const isClean = text === part.text && name === part.name && !name.includes("\n");
+  return isClean ? part : { kind: part.kind, name: name.replaceAll("\n", " "), text };
 }
 
 /** A key that none of the texts has; the first is one, unless somebody read our mind. */
 function keyFor(questions: readonly (readonly PromptPart[])[], draw: () => string): string {
   for (;;) {
     const key = draw();
-    const start = key.slice(0, ID_CHARACTERS);
-    const isUsed = questions.some((parts) =>
-      parts.some(({ name, text }) => name.includes(start) || text.includes(start)),
-    );
-    if (!isUsed) return key;
+    if (!isSaid(questions, key.slice(0, ID_CHARACTERS))) return key;
   }
+}
+
+function isSaid(questions: readonly (readonly PromptPart[])[], start: string): boolean {
+  for (const parts of questions) {
+    for (const { name, text } of parts) {
+      if (name.includes(start) || text.includes(start)) return true;
+    }
+  }
+  return false;
 }

@@ -1,499 +1,429 @@
 /**
  * All calls to one upstream: who asks when, what is asked together, and how each call ends.
  *
- * A call goes down the ladder: answered before (cache.ts)? within the tenant's budgets (budget.ts)?
- * room to wait (queue.ts)? Then it waits for its turn, is sent with others of its tenant and job if
- * there are any (an exchange), perhaps again (ladder.ts), and its answer is read (fence.ts,
- * structured-output.ts). At every step it may end instead, with the reason; then the embedded
- * answer stands. Each call ends once: by its answer, a failure, its deadline or a cancel.
+ * A call goes down the ladder: answered before (cache.ts)? asked already and not answered yet? Then
+ * it waits for that answer, too. Within the tenant's budgets (budget.ts)? Room to wait (queue.ts)?
+ * Then its question waits for its turn, is sent with others of its tenant and job if there are any
+ * (exchanges.ts), and its answer is handed to all that ask it. At every step a call may end
+ * instead, with the reason; then the embedded answer stands. Each call ends once: by its answer, a
+ * failure, its deadline or a cancel.
  *
- * It never waits: `ask` and `tick` return at once, and what comes back comes to `deliver`. A call
- * that waits is one record and its bytes; no promise, no timer. While the breaker is open nothing
- * is sent and every call ends at once; a try that goes well closes it.
+ * It never waits: `ask` and `tick` return at once. A call that waits is a record and its bytes; no
+ * promise, no timer.
  */
 import assert from "node:assert/strict";
 import {
-  BrokenCircuitError,
-  circuitBreaker,
-  CircuitState,
-  handleAll,
-  SamplingBreaker,
-} from "cockatiel";
-import {
   type ConsultationFailure,
   type Job,
-  JOBS,
+  judgementBytes,
   NO_USAGE,
   type TokenUsage,
 } from "#model/consultation.ts";
-import { PROMPTS_BYTES_MAX, UPSTREAM_BATCH_MAX } from "#model/limits.ts";
+import { UPSTREAM_BATCH_MAX } from "#model/limits.ts";
+import { CATEGORIES } from "#model/moderation.ts";
 import { type PromptPart, readPromptParts } from "#model/prompt-parts.ts";
-import type { Budgets } from "./budget.ts";
+import type { Breaker } from "./breaker.ts";
+import { type Budgets, type Cost, costOf } from "./budget.ts";
 import { type AnswerCache, answerKey } from "./cache.ts";
-import { Deadlines } from "./deadlines.ts";
-import { type Case, fence } from "./fence.ts";
-import { GatewayStats } from "./gateway-stats.ts";
-import { afterFailure, RetryBudget } from "./ladder.ts";
-import { numberBeyond } from "./number-check.ts";
-import { ANSWER_TOKENS, fixedPrompt, PROMPT_VERSION, systemPrompt } from "./prompts.ts";
+import { type Call, Exchange, Question } from "./call.ts";
+import { DEADLINE_STEP_MS, Deadlines } from "./deadlines.ts";
+import { type Answers, Exchanges } from "./exchanges.ts";
+import { fence } from "./fence.ts";
+import type { CallTraces, Outcome } from "./gateway-stats.ts";
+import type { JobRules } from "./job-rules.ts";
 import { FairQueue, NO_TICKET, QUEUE_FULL, TENANT_QUEUE_FULL } from "./queue.ts";
-import { type AnswerOf, readAnswers } from "./structured-output.ts";
-import type { Upstream, UpstreamAnswer, UpstreamFailure } from "./upstream.ts";
-
-export type Call = {
-  /** The caller's own number of it; it comes back with the end. */
-  readonly request: number;
-  readonly tenant: number;
-  readonly tenantName: string;
-  readonly job: Job;
-  /** model/prompt-parts.ts; they are the gateway's from now on. */
-  readonly prompt: Uint8Array;
-  readonly policyVersion: number;
-  readonly deadlineMs: number;
-};
-
-export type CallEnd =
-  /** JSON of the job's answer. */
-  | { readonly answer: Buffer; readonly isCached: boolean }
-  | { readonly failure: ConsultationFailure; readonly detail: string };
+import type { AnswerOf } from "./structured-output.ts";
+import type { TenantUsage } from "./tenant-usage.ts";
+import type { Upstream } from "./upstream.ts";
 
 export type GatewayOptions = {
-  readonly upstream: Pick<Upstream, "model" | "send">;
+  readonly upstream: Pick<Upstream, "send">;
+  /** By job; undefined: none of it comes here. */
+  readonly rules: readonly (JobRules | undefined)[];
+  readonly breaker: Breaker;
   readonly budgets: Budgets;
-  readonly cache: AnswerCache;
+  /** Undefined: nothing is answered twice, but what is asked twice at once still is. */
+  readonly cache: AnswerCache | undefined;
+  readonly usage: TenantUsage;
+  readonly traces: CallTraces;
+  readonly nameOf: (tenant: number) => string;
+  /** Calls that are open, of all tenants. */
   readonly ticketCountMax: number;
   readonly tenantCountMax: number;
   readonly tenantWaitingMax: number;
   readonly tenantRunningMax: number;
-  /** Exchanges at once; the upstream has as many connections. */
+  readonly promptsBytesMax: number;
+  /** Requests at once; the upstream has as many connections. */
   readonly exchangeCountMax: number;
-  readonly deliver: (request: number, end: CallEnd) => void;
   readonly nowMs: () => number;
   /** In [0, 1). */
   readonly random: () => number;
   /** For fences; see fence.ts. */
   readonly drawKey: () => string;
-  readonly breakerOpenMs?: number;
 };
 
-type Waiting = {
-  readonly call: Omit<Call, "prompt">;
-  readonly promptBytes: number;
-  /** Until they are a part of an exchange's prompt. */
-  parts: readonly PromptPart[];
-  readonly key: string;
-  readonly estimate: TokenUsage;
-  exchange: Exchange | undefined;
-};
-
-/** One request to the upstream, tried and repaired until its calls have ended. */
-type Exchange = {
-  readonly job: Job;
-  readonly tenant: number;
-  /** Calls that wait for it. */
-  readonly tickets: number[];
-  /** All of its calls, in the order of the cases. */
-  readonly asked: readonly number[];
-  readonly cases: readonly Case[];
-  readonly prompt: string;
-  readonly deadlineMs: number;
-  /** Of all tries so far. */
-  used: TokenUsage;
-  tries: number;
-  isRepaired: boolean;
-  sentMs: number;
-  /** While it is at the upstream. */
-  cancel: (() => void) | undefined;
-};
-
-const BREAKER_OPEN_MS = 5_000;
-const FAILURE_COUNTED_MS = 1_000;
-const BREAKER_WINDOW_MS = 10_000;
-const BYTES_A_TOKEN = 3;
-const SYSTEM_TOKENS = Math.ceil(systemPrompt("moderation").length / BYTES_A_TOKEN);
-/** Calls of these jobs go together: their answers are short. */
-const isBatched: Readonly<Record<Job, boolean>> = { moderation: true, tldr: false, rolling: false };
-
+/** A call that asks what is asked already takes no tokens. */
+const JOINED_COST: Cost = { calls: 1, tokens: 0, micros: 0 };
 const NO_PARTS: readonly PromptPart[] = [];
-
-/** What the breaker counts. */
-class Unwell extends Error {
-  readonly answer: UpstreamFailure;
-
-  constructor(answer: UpstreamFailure) {
-    super(answer.detail);
-    this.answer = answer;
-  }
-}
+/** Questions of these jobs go together: their answers are short. */
+const isBatched: Readonly<Record<Job, boolean>> = { moderation: true, tldr: false, rolling: false };
 
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #queue: FairQueue;
+  readonly #exchanges: Exchanges;
   readonly #deadlines: Deadlines;
-  readonly #retries = new RetryBudget();
+  /** By slot, of calls that wait; places of the others. */
+  readonly #calls: (Call | undefined)[] = [];
+  readonly #slots: number[] = [];
   /** By ticket. */
-  readonly #waiting: (Waiting | undefined)[] = [];
-  readonly #tickets = new Map<number, number>();
-  readonly #again: { readonly exchange: Exchange; readonly atMs: number }[] = [];
-  readonly #breaker;
-  /** By tenant: when a failure of its was counted last. */
-  readonly #failedMs: Float64Array;
+  readonly #questions: (Question | undefined)[] = [];
+  /** Questions that may be joined. */
+  readonly #asked = new Map<string, Question>();
+  /** By tenant: calls that joined one and wait. */
+  readonly #joined: Int32Array;
   #isStopped = false;
   #promptBytes = 0;
-  #exchangeCount = 0;
-  /** The upstream wants to be left alone until then. */
-  #pausedUntilMs = 0;
-  readonly stats = new GatewayStats();
+  #step = 0;
+  readonly #due = (slot: number): void => this.#endLate(this.#calls[slot]!);
 
   constructor(options: GatewayOptions) {
-    const { ticketCountMax, breakerOpenMs: halfOpenAfter = BREAKER_OPEN_MS } = options;
     this.#options = options;
     this.#queue = new FairQueue(options);
-    this.#failedMs = new Float64Array(options.tenantCountMax).fill(Number.NEGATIVE_INFINITY);
-    this.#deadlines = new Deadlines(ticketCountMax, options.nowMs());
-    this.#breaker = circuitBreaker(handleAll, {
-      halfOpenAfter,
-      breaker: new SamplingBreaker({
-        threshold: 0.5,
-        duration: BREAKER_WINDOW_MS,
-        minimumRps: 1,
-      }),
+    this.#exchanges = new Exchanges({
+      ...options,
+      countMax: options.exchangeCountMax,
+      answered: (exchange, answers) => this.#answerAll(exchange, answers),
+      failed: (exchange, failure, detail) => this.#failAll(exchange, failure, detail),
+      freed: () => this.#sendNext(options.nowMs()),
     });
+    this.#deadlines = new Deadlines(options.ticketCountMax, options.nowMs());
+    this.#joined = new Int32Array(options.tenantCountMax);
   }
 
-  /** Calls that wait, by job, and calls and exchanges at the upstream. */
-  get depths(): { readonly waiting: readonly number[]; running: number; exchanges: number } {
-    return {
-      waiting: JOBS.map((_, job) => this.#queue.waitingCount(job)),
-      running: this.#queue.runningCount,
-      exchanges: this.#exchangeCount,
-    };
+  /** Requests at the upstream. */
+  get exchangeCount(): number {
+    return this.#exchanges.count;
   }
 
-  /** The call's end comes to `deliver`, perhaps before this returns. */
-  ask(call: Call): void {
-    const parts = readPromptParts(call.prompt);
-    assert(parts !== undefined, "the host checks the parts");
-    const nowMs = this.#options.nowMs();
-    this.stats.of(call.job).calls += 1;
+  waitingCount(job: number): number {
+    return this.#queue.waitingCount(job);
+  }
+
+  runningCount(job: number): number {
+    return this.#queue.runningOfJob(job);
+  }
+
+  runningMaxOf(tenant: number): number {
+    return this.#queue.runningMaxOf(tenant);
+  }
+
+  setRunningMax(tenant: number, runningMax: number | undefined): void {
+    this.#queue.setRunningMax(tenant, runningMax);
+  }
+
+  /** Hot. The call's end comes to its owner, perhaps before this returns. */
+  ask(call: Call, prompt: Uint8Array, policyVersion: number): void {
+    const { budgets, cache, nameOf } = this.#options;
+    const { tenant, job, arrivedMs } = call;
+    this.#rulesOf(job).stats.calls += 1;
     if (this.#isStopped) return this.#refuse(call, "interrupted", "The server stops.");
-    const key = this.#keyOf(call, parts);
-    const cached = this.#options.cache.find(call.tenantName, key, nowMs);
-    if (cached !== undefined) {
-      this.stats.of(call.job).cached += 1;
-      return this.#options.deliver(call.request, { answer: cached, isCached: true });
-    }
-    const estimate = estimateOf(call);
-    const spent = this.#options.budgets.reserve(call.tenant, estimate, nowMs);
-    if (spent !== undefined) {
-      return this.#refuse(call, "overBudget", `The budget of ${spent} is spent.`);
-    }
-    const ticket = this.#push(call, estimate, nowMs);
+    const parts = readPromptParts(prompt);
+    if (parts === undefined) return this.#refuse(call, "malformed", "The prompt has no parts.");
+    const key = answerKey({ tenant, job, policyVersion, prompt, parts });
+    const cached = cache?.find(nameOf(tenant), key, arrivedMs);
+    if (cached !== undefined) return this.#deliver(call, cached, "cached", arrivedMs);
+    const asked = this.#asked.get(key);
+    if (asked !== undefined) return this.#join(call, asked);
+    const cost = this.#estimate(call);
+    const spent = budgets.reserve(tenant, cost, arrivedMs);
+    if (spent !== undefined) return this.#refuse(call, "overBudget", spentDetail(spent));
+    const ticket = this.#push(call, cost.tokens);
     if (ticket < 0) {
-      this.#options.budgets.cancel(call.tenant, estimate, nowMs);
+      budgets.cancel(tenant, cost, arrivedMs);
       const whose = ticket === TENANT_QUEUE_FULL ? "of this tenant" : "in all";
       return this.#refuse(call, "queueFull", `Too many calls wait ${whose}.`);
     }
-    const { prompt, ...own } = call;
-    const promptBytes = prompt.length;
-    this.#waiting[ticket] = { call: own, promptBytes, parts, key, estimate, exchange: undefined };
-    this.#tickets.set(call.request, ticket);
-    this.#promptBytes += promptBytes;
-    this.#deadlines.set(ticket, call.deadlineMs);
+    const question = new Question(call, key, cost, parts);
+    question.ticket = ticket;
+    this.#questions[ticket] = question;
+    this.#asked.set(key, question);
+    this.#promptBytes += call.promptBytes;
+    this.#wait(call, question);
   }
 
   /** Nobody waits for the call any more. It has its end, unless it had one. */
-  cancel(request: number): void {
-    const ticket = this.#tickets.get(request);
-    if (ticket !== undefined) this.#end(ticket, "cancelled", "The call was cancelled.");
+  cancel(call: Call): void {
+    if (waits(call)) this.#fail(call, "cancelled", "The call was cancelled.");
   }
 
   /** Sends what may be sent, and ends what is over. To be called after `ask`s, and every 8 ms. */
   tick(): void {
     const nowMs = this.#options.nowMs();
-    this.#deadlines.advance(nowMs, (ticket) => {
-      const waited = this.#waiting[ticket]!.exchange === undefined;
-      this.#end(ticket, "timedOut", waited ? "Its turn did not come." : "No answer in time.");
-    });
-    if (nowMs < this.#pausedUntilMs) return;
-    this.#sendAgain(nowMs);
-    while (this.#exchangeCount < this.#options.exchangeCountMax) {
-      const ticket = this.#queue.next();
-      if (ticket === NO_TICKET) return;
-      this.#send(this.#exchangeOf(ticket, nowMs));
+    const step = Math.floor(nowMs / DEADLINE_STEP_MS);
+    if (step !== this.#step) {
+      this.#step = step;
+      this.#deadlines.advance(nowMs, this.#due);
+      this.#exchanges.tick(nowMs);
     }
+    this.#sendNext(nowMs);
   }
 
   /** Everything that waits ends as `interrupted`, and so does what comes. */
   stop(): void {
     this.#isStopped = true;
-    // A call that ends leaves the map, which an iteration of it allows.
-    for (const ticket of this.#tickets.values()) {
-      this.#end(ticket, "interrupted", "The server stops.");
+    for (const call of this.#calls) {
+      if (call !== undefined && waits(call)) {
+        this.#fail(call, "interrupted", "The server stops.");
+      }
     }
   }
 
-  #push(call: Call, estimate: TokenUsage, nowMs: number): number {
-    if (this.#promptBytes + call.prompt.length > PROMPTS_BYTES_MAX) return QUEUE_FULL;
-    const tokens = estimate.promptTokens + estimate.completionTokens;
-    return this.#queue.push(call.tenant, JOBS.indexOf(call.job), tokens, nowMs);
+  #rulesOf(job: number): JobRules {
+    const rules = this.#options.rules[job];
+    assert(rules !== undefined, "the job comes here");
+    return rules;
   }
 
-  #keyOf({ tenantName, job, policyVersion }: Call, parts: readonly PromptPart[]): string {
-    const subject = parts.findLast(({ kind }) => kind === "subject");
-    return answerKey({
-      tenant: tenantName,
-      job,
-      model: this.#options.upstream.model,
-      policyVersion,
-      promptVersion: PROMPT_VERSION,
-      text: subject?.text ?? "",
-      context: parts.flatMap((part) =>
-        part === subject ? [part.kind, part.name] : [part.kind, part.name, part.text],
-      ),
-    });
+  #estimate({ job, promptBytes }: Call): Cost {
+    const rules = this.#rulesOf(job);
+    const promptTokens = rules.promptTokens(promptBytes);
+    const usage = { promptTokens, completionTokens: rules.answerTokens, cachedTokens: 0 };
+    return costOf(usage, rules.prices, 1);
   }
 
-  /** A call whose turn it is, and those of its tenant and job that go with it. */
+  #push({ tenant, job, promptBytes, arrivedMs }: Call, tokens: number): number {
+    const isFull = this.#promptBytes + promptBytes > this.#options.promptsBytesMax;
+    if (isFull || this.#slotCount >= this.#options.ticketCountMax) return QUEUE_FULL;
+    return this.#queue.push(tenant, job, tokens, arrivedMs);
+  }
+
+  get #slotCount(): number {
+    return this.#calls.length - this.#slots.length;
+  }
+
+  #join(call: Call, question: Question): void {
+    const { tenant, arrivedMs } = call;
+    const spent = this.#options.budgets.reserve(tenant, JOINED_COST, arrivedMs);
+    if (spent !== undefined) return this.#refuse(call, "overBudget", spentDetail(spent));
+    const isFull = this.#slotCount >= this.#options.ticketCountMax;
+    if (isFull || this.#joined[tenant]! >= this.#options.tenantWaitingMax) {
+      this.#options.budgets.cancel(tenant, JOINED_COST, arrivedMs);
+      return this.#refuse(call, "queueFull", "Too many calls wait for the same answer.");
+    }
+    this.#rulesOf(call.job).stats.joined += 1;
+    this.#joined[tenant]! += 1;
+    call.next = question.calls;
+    question.calls = call;
+    if (call.deadlineMs > question.deadlineMs) question.deadlineMs = call.deadlineMs;
+    this.#wait(call, question);
+  }
+
+  #wait(call: Call, question: Question): void {
+    const slot = this.#slots.pop() ?? this.#calls.length;
+    this.#calls[slot] = call;
+    call.slot = slot;
+    call.question = question;
+    this.#deadlines.set(slot, call.deadlineMs);
+  }
+
+  #sendNext(nowMs: number): void {
+    while (this.#exchanges.hasRoom(nowMs)) {
+      const ticket = this.#queue.next();
+      if (ticket === NO_TICKET) return;
+      this.#exchanges.start(this.#exchangeOf(ticket, nowMs), nowMs);
+    }
+  }
+
+  /** A question whose turn it is, and those of its tenant and job that go with it. */
   #exchangeOf(first: number, nowMs: number): Exchange {
-    const { job } = this.#waiting[first]!.call;
-    const tickets = [first];
-    const countMax = isBatched[job] ? UPSTREAM_BATCH_MAX : 1;
-    while (tickets.length < countMax) {
+    const questions = [this.#questions[first]!];
+    const rules = this.#rulesOf(questions[0]!.job);
+    const countMax = isBatched[rules.job] ? UPSTREAM_BATCH_MAX : 1;
+    while (questions.length < countMax) {
       const ticket = this.#queue.nextLike(first);
       if (ticket === NO_TICKET) break;
-      tickets.push(ticket);
+      questions.push(this.#questions[ticket]!);
     }
-    const waiting = tickets.map((ticket) => this.#waiting[ticket]!);
-    const { text, cases } = fence(
-      waiting.map(({ parts }) => parts),
-      this.#options.drawKey,
-    );
-    const deadlineMs = Math.max(...waiting.map(({ call }) => call.deadlineMs));
-    const exchange: Exchange = {
-      job,
-      tenant: this.#queue.tenantOf(first),
-      tickets,
-      asked: tickets.slice(),
-      // Only numbers are looked up in them, which a judgement has none of.
-      cases: job === "moderation" ? cases.map(({ id }) => ({ id, parts: NO_PARTS })) : cases,
-      prompt: text,
-      deadlineMs,
-      used: NO_USAGE,
-      tries: 0,
-      isRepaired: false,
-      sentMs: nowMs,
-      cancel: undefined,
-    };
-    for (const ticket of tickets) {
-      const each = this.#waiting[ticket]!;
-      each.exchange = exchange;
-      each.parts = NO_PARTS;
-      this.stats.of(job).waits.add(nowMs - this.#queue.sinceMs(ticket));
+    const { text, cases } = fence(questions.map(partsOf), this.#options.drawKey);
+    // Only numbers are looked up in them, which a judgement has none of.
+    const kept = rules.job === "moderation" ? cases.map(withoutParts) : cases;
+    const exchange = new Exchange(questions, { text, cases: kept }, NO_USAGE, nowMs);
+    for (let place = 0; place < questions.length; place++) {
+      const question = questions[place]!;
+      question.exchange = exchange;
+      question.place = place;
+      question.parts = NO_PARTS;
+      rules.stats.waits.add(nowMs - this.#queue.sinceMs(question.ticket));
     }
-    this.#retries.save();
     return exchange;
   }
 
-  #send(exchange: Exchange, problem?: string): void {
-    exchange.tries += 1;
-    exchange.sentMs = this.#options.nowMs();
-    this.#exchangeCount += 1;
-    void this.#sendGuarded(exchange, problem).then((answer) => {
-      exchange.cancel = undefined;
-      this.#exchangeCount -= 1;
-      // All of its calls may have ended meanwhile.
-      if (exchange.tickets.length > 0) this.#take(exchange, answer);
-      this.tick();
+  #answerAll(exchange: Exchange, answers: Answers): void {
+    for (let place = 0; place < exchange.questions.length; place++) {
+      // Who is told of one end may have cancelled another.
+      const question = exchange.questions[place];
+      if (question === undefined) continue;
+      const answer = bytesOf(this.#rulesOf(exchange.job).job, answers, exchange.cases[place]!.id);
+      const name = this.#options.nameOf(question.tenant);
+      const nowMs = this.#options.nowMs();
+      this.#options.cache?.add(name, question.key, answer, nowMs);
+      this.#leave(question);
+      for (let call = question.calls; call !== undefined; call = call.next) {
+        this.#deliver(call, answer, "answered", nowMs);
+      }
+    }
+  }
+
+  #failAll(exchange: Exchange, failure: ConsultationFailure, detail: string): void {
+    for (let place = 0; place < exchange.questions.length; place++) {
+      const question = exchange.questions[place];
+      if (question === undefined) continue;
+      this.#leave(question);
+      for (let call = question.calls; call !== undefined; call = call.next) {
+        this.#deliverFailure(call, failure, detail);
+      }
+    }
+  }
+
+  #endLate(call: Call): void {
+    const hasWaited = call.question!.exchange === undefined;
+    this.#fail(call, "timedOut", hasWaited ? "Its turn did not come." : "No answer in time.");
+  }
+
+  /** One call ends, for a reason of its own; others may still wait for the same answer. */
+  #fail(call: Call, failure: ConsultationFailure, detail: string): void {
+    const question = call.question!;
+    if (question.calls === call && call.next === undefined) {
+      const isLate = failure === "timedOut";
+      const { exchange } = question;
+      this.#leave(question);
+      if (exchange?.openCount === 0) this.#exchanges.abandon(exchange, isLate);
+    } else {
+      unlink(question, call);
+      this.#joined[call.tenant]! -= 1;
+    }
+    this.#deliverFailure(call, failure, detail);
+  }
+
+  /** The question is over; its calls are to be told. */
+  #leave(question: Question): void {
+    const { tenant, exchange } = question;
+    question.isOver = true;
+    this.#settle(question);
+    this.#questions[question.ticket] = undefined;
+    this.#asked.delete(question.key);
+    this.#promptBytes -= question.promptBytes;
+    this.#queue.end(question.ticket);
+    for (let call = question.calls!.next; call !== undefined; call = call.next) {
+      this.#joined[tenant]! -= 1;
+    }
+    if (exchange === undefined) return;
+    exchange.questions[question.place] = undefined;
+    exchange.openCount -= 1;
+  }
+
+  #settle({ tenant, job, cost, exchange }: Question): void {
+    const { budgets, nowMs } = this.#options;
+    if (exchange === undefined || exchange.tries === 0) {
+      return budgets.cancel(tenant, cost, nowMs());
+    }
+    // What is at the upstream may be used, and nobody will tell: the estimate stands.
+    if (!exchange.isUsageKnown || exchange.attempts.length > 0) return;
+    const used = shareOf(exchange.used, exchange.questions.length);
+    budgets.settle(tenant, cost, costOf(used, this.#rulesOf(job).prices, 1), nowMs());
+  }
+
+  #deliver(call: Call, answer: Uint8Array, outcome: "answered" | "cached", nowMs: number): void {
+    this.#count(call, outcome, undefined, nowMs);
+    call.owner.deliver(call, { answer, isCached: outcome === "cached" }, nowMs);
+  }
+
+  #deliverFailure(call: Call, failure: ConsultationFailure, detail: string): void {
+    const nowMs = this.#options.nowMs();
+    this.#count(call, failure, detail, nowMs);
+    call.owner.deliver(call, { failure, detail }, nowMs);
+  }
+
+  /** Before it waited for anything. */
+  #refuse(call: Call, failure: ConsultationFailure, detail: string): void {
+    this.#deliverFailure(call, failure, detail);
+  }
+
+  #count(call: Call, outcome: Outcome, detail: string | undefined, endedMs: number): void {
+    const { tenant, job, arrivedMs, promptBytes } = call;
+    const { usage, traces, nameOf } = this.#options;
+    const exchange = call.question?.exchange;
+    if (call.slot !== -1) {
+      this.#deadlines.clear(call.slot);
+      this.#calls[call.slot] = undefined;
+      this.#slots.push(call.slot);
+      call.slot = -1;
+    }
+    call.question = undefined;
+    this.#rulesOf(job).stats.count(outcome);
+    usage.count(tenant, job, outcome);
+    const used = exchange?.used ?? NO_USAGE;
+    const tokens = used.promptTokens + used.completionTokens;
+    traces.add({
+      tenant: nameOf(tenant),
+      job,
+      arrivedMs,
+      sentMs: exchange?.firstMs,
+      endedMs,
+      tries: exchange?.tries ?? 0,
+      promptBytes,
+      tokens: exchange === undefined ? 0 : Math.ceil(tokens / exchange.cases.length),
+      outcome,
+      detail,
     });
   }
+}
 
-  /**
-   * The breaker is everybody's, so no tenant has more than one failure a second counted: whose
-   * calls fail because of what they ask cannot shut the upstream for the others.
-   */
-  async #sendGuarded(exchange: Exchange, problem: string | undefined): Promise<UpstreamAnswer> {
-    const { tenant } = exchange;
-    const isOpen = this.#breaker.state !== CircuitState.Closed;
-    const counts = exchange.sentMs - this.#failedMs[tenant]! >= FAILURE_COUNTED_MS;
-    try {
-      if (!isOpen && !counts) return await this.#sendOnce(exchange, problem);
-      return await this.#breaker.execute(() => this.#sendOnce(exchange, problem));
-    } catch (error) {
-      if (error instanceof Unwell && counts) this.#failedMs[tenant] = this.#options.nowMs();
-      if (error instanceof Unwell) return error.answer;
-      if (!(error instanceof BrokenCircuitError)) throw error;
-      return unavailable("The upstream failed too often and is left alone for a while.");
-    }
-  }
-
-  #sendOnce(exchange: Exchange, problem: string | undefined): Promise<UpstreamAnswer> {
-    const { job, cases, prompt } = exchange;
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
-    const cancel = this.#options.upstream.send(
-      {
-        fixed: fixedPrompt(job),
-        user: problem === undefined ? prompt : `${prompt}\n\n${problem}`,
-        tokensMax: ANSWER_TOKENS[job] * cases.length,
-      },
-      (answer) => {
-        const isUnwell = answer.kind === "failed" && answer.opensBreaker;
-        if (isUnwell) reject(new Unwell(answer));
-        else resolve(answer);
-      },
+function bytesOf(job: Job, answers: Answers, id: string): Uint8Array {
+  const answer = answers.get(id)!;
+  if (job === "moderation") {
+    const { scores, reason } = answer as AnswerOf["moderation"];
+    return judgementBytes(
+      CATEGORIES.map((category) => scores[category]),
+      reason,
     );
-    exchange.cancel = () => {
-      cancel();
-      // None of its calls waits any more. That it took too long is the upstream's doing.
-      const isLate = this.#options.nowMs() >= exchange.deadlineMs;
-      const end = unavailable("cancelled");
-      if (isLate) reject(new Unwell(end));
-      else resolve(end);
-    };
-    return promise;
   }
+  return Buffer.from(JSON.stringify({ ...answer, id: undefined }));
+}
 
-  #take(exchange: Exchange, answer: UpstreamAnswer): void {
-    const { job } = exchange;
-    const { nowMs } = this.#options;
-    this.stats.of(job).upstream.add(nowMs() - exchange.sentMs);
-    this.stats.of(job).add(answer.usage);
-    exchange.used = sumOf(exchange.used, answer.usage);
-    if (answer.kind === "failed") return this.#retryOrEnd(exchange, answer);
-    const ids = exchange.cases.map(({ id }) => id);
-    const reading = readAnswers(job, answer.content, ids);
-    const problem =
-      "problem" in reading ? reading.problem : problemOf(job, reading.answers, exchange.cases);
-    if (problem === undefined && "answers" in reading) {
-      const share = shareOf(exchange.used, exchange.asked.length);
-      for (const ticket of exchange.tickets.slice()) {
-        if (this.#waiting[ticket]?.exchange !== exchange) continue;
-        const { id } = exchange.cases[exchange.asked.indexOf(ticket)]!;
-        this.#answer(ticket, Buffer.from(JSON.stringify(reading.answers.get(id))), share);
-      }
-      return;
-    }
-    this.stats.of(job).malformed += 1;
-    if (!exchange.isRepaired) {
-      exchange.isRepaired = true;
-      return this.#send(exchange, problem);
-    }
-    this.#endAll(exchange, "malformed", problem!);
-  }
+/** If not, it has its end, or will be told it with the others of its question. */
+function waits({ question }: Call): boolean {
+  return question !== undefined && !question.isOver;
+}
 
-  #retryOrEnd(exchange: Exchange, failed: UpstreamFailure): void {
-    const { nowMs, random } = this.#options;
-    if (failed.failure === "rateLimited" && failed.retryAfterMs !== undefined) {
-      this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs() + failed.retryAfterMs);
-    }
-    const tries = { count: exchange.tries, deadlineMs: exchange.deadlineMs };
-    const next = afterFailure(failed, tries, this.#retries, nowMs(), random);
-    if (next.step === "again") this.#again.push({ exchange, atMs: next.atMs });
-    else this.#endAll(exchange, next.failure, next.detail);
-  }
-
-  #sendAgain(nowMs: number): void {
-    for (let index = this.#again.length - 1; index >= 0; index--) {
-      const { exchange, atMs } = this.#again[index]!;
-      if (exchange.tickets.length > 0 && atMs > nowMs) continue;
-      this.#again.splice(index, 1);
-      if (exchange.tickets.length > 0) this.#send(exchange);
-    }
-  }
-
-  #answer(ticket: number, answer: Buffer, used: TokenUsage): void {
-    const { call, key } = this.#waiting[ticket]!;
-    const nowMs = this.#options.nowMs();
-    this.#options.cache.add(call.tenantName, key, answer, nowMs);
-    this.stats.of(call.job).answered += 1;
-    this.#leave(ticket, used);
-    this.#options.deliver(call.request, { answer, isCached: false });
-  }
-
-  #endAll(exchange: Exchange, failure: ConsultationFailure, detail: string): void {
-    for (const ticket of exchange.tickets.slice()) {
-      // Who is told of one end may have cancelled another, and its ticket be somebody else's.
-      if (this.#waiting[ticket]?.exchange === exchange) this.#end(ticket, failure, detail);
-    }
-  }
-
-  #end(ticket: number, failure: ConsultationFailure, detail: string): void {
-    const { call, exchange } = this.#waiting[ticket]!;
-    // What was sent may have been used, and nobody will tell: the estimate stands.
-    this.#leave(ticket, exchange === undefined ? undefined : "unknown");
-    this.#refuse(call, failure, detail);
-  }
-
-  #leave(ticket: number, used: TokenUsage | "unknown" | undefined): void {
-    const { call, promptBytes, estimate, exchange } = this.#waiting[ticket]!;
-    const { budgets, nowMs } = this.#options;
-    if (used === undefined) budgets.cancel(call.tenant, estimate, nowMs());
-    else if (used !== "unknown") budgets.settle(call.tenant, estimate, used, nowMs());
-    this.#waiting[ticket] = undefined;
-    this.#tickets.delete(call.request);
-    this.#promptBytes -= promptBytes;
-    this.#deadlines.clear(ticket);
-    this.#queue.end(ticket);
-    if (exchange === undefined) return;
-    exchange.tickets.splice(exchange.tickets.indexOf(ticket), 1);
-    if (exchange.tickets.length === 0) exchange.cancel?.();
-  }
-
-  #refuse(call: Pick<Call, "request" | "job">, failure: ConsultationFailure, detail: string): void {
-    this.stats.of(call.job).failures[failure] += 1;
-    this.#options.deliver(call.request, { failure, detail });
+/** Others wait for the same, so it has a next or a previous one. */
+function unlink(question: Question, call: Call): void {
+  if (question.calls === call) question.calls = call.next;
+  else {
+    let previous = question.calls!;
+    while (previous.next !== call) previous = previous.next!;
+    previous.next = call.next;
   }
 }
 
-/** What the schema does not say of an answer: its numbers are the record's. */
-function problemOf<J extends Job>(
-  job: J,
-  answers: ReadonlyMap<string, AnswerOf[J]>,
-  cases: readonly Case[],
-): string | undefined {
-  if (job === "moderation") return undefined;
-  for (const { id, parts } of cases) {
-    const answer = answers.get(id) as AnswerOf["tldr"] | AnswerOf["rolling"];
-    const text = "summary" in answer ? answer.summary : answer.sentences.join(" ");
-    const said = numberBeyond(
-      text,
-      parts.map((part) => `${part.name} ${part.text}`),
-    );
-    if (said !== undefined) return "A number of the answer is not in the record. Say none such.";
-  }
-  return undefined;
+function spentDetail(budget: string): string {
+  return `The budget of ${budget} is spent.`;
 }
 
-function estimateOf({ job, prompt }: Call): TokenUsage {
-  const promptTokens = SYSTEM_TOKENS + Math.ceil(prompt.length / BYTES_A_TOKEN);
-  return { promptTokens, completionTokens: ANSWER_TOKENS[job], cachedTokens: 0 };
+function partsOf({ parts }: Question): readonly PromptPart[] {
+  return parts;
 }
 
-/** Of an exchange's tokens, what one of its calls has to bear. */
-function shareOf(usage: TokenUsage, callCount: number): TokenUsage {
+function withoutParts({ id }: { readonly id: string }): { id: string; parts: typeof NO_PARTS } {
+  return { id, parts: NO_PARTS };
+}
+
+/** Of an exchange's tokens, what one of its questions has to bear. */
+function shareOf(usage: TokenUsage, questionCount: number): TokenUsage {
   return {
-    promptTokens: Math.ceil(usage.promptTokens / callCount),
-    completionTokens: Math.ceil(usage.completionTokens / callCount),
-    cachedTokens: Math.floor(usage.cachedTokens / callCount),
-  };
-}
-
-function sumOf(left: TokenUsage, right: TokenUsage): TokenUsage {
-  return {
-    promptTokens: left.promptTokens + right.promptTokens,
-    completionTokens: left.completionTokens + right.completionTokens,
-    cachedTokens: left.cachedTokens + right.cachedTokens,
-  };
-}
-
-function unavailable(detail: string): UpstreamFailure {
-  return {
-    kind: "failed",
-    failure: "unavailable",
-    mayRetry: false,
-    opensBreaker: true,
-    retryAfterMs: undefined,
-    detail,
-    usage: NO_USAGE,
+    promptTokens: Math.ceil(usage.promptTokens / questionCount),
+    completionTokens: Math.ceil(usage.completionTokens / questionCount),
+    cachedTokens: Math.floor(usage.cachedTokens / questionCount),
   };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { NO_USAGE } from "#model/consultation.ts";
 import { afterFailure, RetryBudget, TRIES_MAX } from "./ladder.ts";
-import type { UpstreamFailure } from "./upstream.ts";
+import type { UpstreamFailure } from "./completion.ts";
 
 const DOWN: UpstreamFailure = {
   kind: "failed",
@@ -38,7 +38,7 @@ test("a failure that stays, and one without time left, is an end with its reason
 });
 
 test("with an upstream that is down, tries beyond the first are a tenth of the calls", () => {
-  const budget = new RetryBudget(0.1, 10);
+  const budget = new RetryBudget({ share: 0.1, savedMax: 10 });
   let again = 0;
   for (let call = 0; call < 1_000; call++) {
     budget.save();

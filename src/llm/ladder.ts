@@ -8,7 +8,7 @@
  */
 import type { ConsultationFailure } from "#model/consultation.ts";
 import { RETRY_AFTER_MS_MAX } from "#model/limits.ts";
-import type { UpstreamFailure } from "./upstream.ts";
+import type { UpstreamFailure } from "./completion.ts";
 
 export const TRIES_MAX = 3;
 const WAIT_MS_FIRST = 100;
@@ -46,16 +46,17 @@ export function afterFailure(
   return budget.take() ? { step: "again", atMs } : end;
 }
 
-/** A tenth of a try is saved with each call, up to `savedMax`. */
+/** A share of a try is saved with each call, up to `savedMax`. */
 export class RetryBudget {
   readonly #share: number;
   readonly #savedMax: number;
   #saved: number;
 
-  constructor(share = 0.1, savedMax = 100) {
-    this.#share = share;
-    this.#savedMax = savedMax;
-    this.#saved = savedMax;
+  /** `saved`: at the start; all that there may be, if nothing is said. */
+  constructor(options: { share?: number; savedMax?: number; saved?: number } = {}) {
+    this.#share = options.share ?? 0.1;
+    this.#savedMax = options.savedMax ?? 100;
+    this.#saved = options.saved ?? this.#savedMax;
   }
 
   /** A call was sent for the first time. */

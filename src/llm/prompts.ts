@@ -2,11 +2,6 @@
 import type { Job } from "#model/consultation.ts";
 import { CATEGORIES } from "#model/moderation.ts";
 import { FENCE_INSTRUCTIONS } from "./fence.ts";
-import { responseFormat } from "./structured-output.ts";
-import { fixedPart } from "./upstream.ts";
-
-/** Rises with every change of a wording or a schema: cached answers are of one version. */
-export const PROMPT_VERSION = 1;
 
 const TASKS: Readonly<Record<Job, string>> = {
   moderation: [
@@ -27,8 +22,10 @@ const TASKS: Readonly<Record<Job, string>> = {
   ].join("\n"),
 };
 
+/** In full: not every server shows the model the schema. */
+const SCORES = CATEGORIES.map((category) => `"${category}":<score>`).join(",");
 const ANSWERS: Readonly<Record<Job, string>> = {
-  moderation: '{"answers":[{"id":"<id>","scores":{...},"reason":"<sentence>"}]}',
+  moderation: `{"answers":[{"id":"<id>","scores":{${SCORES}},"reason":"<sentence>"}]}`,
   tldr: '{"answers":[{"id":"<id>","sentences":["<sentence>"]}]}',
   rolling: '{"answers":[{"id":"<id>","summary":"<summary>"}]}',
 };
@@ -48,17 +45,6 @@ const SYSTEMS = {
 
 export function systemPrompt(job: Job): string {
   return SYSTEMS[job];
-}
-
-const FIXED = {
-  moderation: fixedPart(SYSTEMS.moderation, responseFormat("moderation")),
-  tldr: fixedPart(SYSTEMS.tldr, responseFormat("tldr")),
-  rolling: fixedPart(SYSTEMS.rolling, responseFormat("rolling")),
-} as const;
-
-/** Of every request of the job. */
-export function fixedPrompt(job: Job): string {
-  return FIXED[job];
 }
 
 function systemOf(job: Job): string {

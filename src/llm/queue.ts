@@ -29,7 +29,7 @@ export type FairQueueOptions = {
   readonly tenantCountMax: number;
   /** Calls of one tenant that wait. */
   readonly tenantWaitingMax: number;
-  /** Calls of one tenant at the upstream. */
+  /** Calls of one tenant at the upstream, unless `setRunningMax` says otherwise. */
   readonly tenantRunningMax: number;
   /** Tokens of a turn. */
   readonly quantum?: number;
@@ -71,6 +71,7 @@ export class FairQueue {
   // By tenant.
   readonly #waiting: Int32Array;
   readonly #running: Int32Array;
+  readonly #runningMaxes: Int32Array;
   // By job.
   /** The line whose turn it is. */
   readonly #turns = new Int32Array(JOB_COUNT).fill(NONE);
@@ -78,6 +79,7 @@ export class FairQueue {
   readonly #hasQuantum = new Uint8Array(JOB_COUNT);
   readonly #passedOver = new Int32Array(JOB_COUNT);
   readonly #waitingOfJob = new Int32Array(JOB_COUNT);
+  readonly #runningOfJob = new Int32Array(JOB_COUNT);
   #runningCount = 0;
 
   constructor(options: FairQueueOptions) {
@@ -101,6 +103,25 @@ export class FairQueue {
     this.#ringPrevious = new Int32Array(lineCount).fill(NONE);
     this.#waiting = new Int32Array(tenantCountMax);
     this.#running = new Int32Array(tenantCountMax);
+    this.#runningMaxes = new Int32Array(tenantCountMax).fill(options.tenantRunningMax);
+  }
+
+  /** Undefined: the default again. What runs goes on. */
+  setRunningMax(tenant: number, runningMax: number | undefined): void {
+    const before = this.#mayRun(tenant);
+    this.#runningMaxes[tenant] = runningMax ?? this.#options.tenantRunningMax;
+    if (before === this.#mayRun(tenant)) return;
+    if (before) this.#leaveRings(tenant);
+    else this.#enterRings(tenant);
+  }
+
+  runningMaxOf(tenant: number): number {
+    return this.#runningMaxes[tenant]!;
+  }
+
+  /** Calls of the job at the upstream. */
+  runningOfJob(job: number): number {
+    return this.#runningOfJob[job]!;
   }
 
   get runningCount(): number {
@@ -199,7 +220,8 @@ export class FairQueue {
     else {
       this.#running[tenant]! -= 1;
       this.#runningCount -= 1;
-      if (this.#running[tenant] === this.#options.tenantRunningMax - 1) this.#enterRings(tenant);
+      this.#runningOfJob[this.#jobs[ticket]!]! -= 1;
+      if (this.#running[tenant] === this.#runningMaxes[tenant]! - 1) this.#enterRings(tenant);
     }
     this.#states[ticket] = FREE;
     this.#nexts[ticket] = this.#freeHead;
@@ -218,7 +240,7 @@ export class FairQueue {
   }
 
   #mayRun(tenant: number): boolean {
-    return this.#running[tenant]! < this.#options.tenantRunningMax;
+    return this.#running[tenant]! < this.#runningMaxes[tenant]!;
   }
 
   /** The first job that has a tenant in its ring, unless a later one was passed over too often. */
@@ -247,6 +269,7 @@ export class FairQueue {
     this.#states[ticket] = RUNNING;
     this.#running[tenant]! += 1;
     this.#runningCount += 1;
+    this.#runningOfJob[line % JOB_COUNT]! += 1;
     if (!this.#mayRun(tenant)) this.#leaveRings(tenant);
   }
 

@@ -8,12 +8,15 @@ import { type Static, type TSchema, Type } from "typebox";
 import { Compile } from "typebox/compile";
 import type { Job } from "#model/consultation.ts";
 import { eachCategory } from "#model/moderation.ts";
+import type { StructuredOutput } from "./settings.ts";
 
 const REASON_CHARACTERS_MAX = 300;
 const SENTENCE_CHARACTERS_MAX = 240;
 const SENTENCES_MAX = 3;
 const SUMMARY_CHARACTERS_MAX = 1_200;
 const CASE_ID_CHARACTERS_MAX = 16;
+
+const FENCE = "```";
 
 const closed = { additionalProperties: false } as const;
 const id = Type.String({ maxLength: CASE_ID_CHARACTERS_MAX });
@@ -71,8 +74,10 @@ const VALIDATORS = {
   rolling: Compile(SCHEMAS.rolling),
 } as const;
 
-/** `response_format` of a request. */
-export function responseFormat(job: Job): object {
+/** `response_format` of a request; undefined: it has none. */
+export function responseFormat(job: Job, kind: StructuredOutput): object | undefined {
+  if (kind === "none") return undefined;
+  if (kind === "object") return { type: "json_object" };
   return { type: "json_schema", json_schema: { name: job, strict: true, schema: SCHEMAS[job] } };
 }
 
@@ -81,15 +86,19 @@ export type Reading<J extends Job> =
   | { readonly answers: ReadonlyMap<string, AnswerOf[J]> }
   | { readonly problem: string };
 
-/** `ids`: the cases that were asked. The answers are theirs, one each. */
+/**
+ * `ids`: the cases that were asked. The answers are theirs, one each. A server that knows nothing
+ * of structured output (`none`) may put the JSON in a fenced block of code, with nothing around it.
+ */
 export function readAnswers<J extends Job>(
   job: J,
   content: string,
   ids: readonly string[],
+  kind: StructuredOutput = "schema",
 ): Reading<J> {
   let value: unknown;
   try {
-    value = JSON.parse(content);
+    value = JSON.parse(kind === "none" ? unfenced(content) : content);
   } catch {
     return { problem: "The answer is not JSON. Answer with one JSON object and nothing else." };
   }
@@ -104,6 +113,16 @@ export function readAnswers<J extends Job>(
   const missing = ids.find((each) => !answers.has(each));
   if (missing !== undefined) return { problem: `The case ${missing} has no answer.` };
   return { answers };
+}
+
+function unfenced(content: string): string {
+  const text = content.trim();
+  const from = text.indexOf("\n");
+  if (!text.endsWith(FENCE) || from === -1) return content;
+  const opening = text.slice(0, from).trim();
+  return opening === FENCE || opening === `${FENCE}json`
+    ? text.slice(from, -FENCE.length)
+    : content;
 }
 
 /** The first error, by its place in the schema. */

@@ -6,31 +6,27 @@ import type { ConsultationFailure } from "#model/consultation.ts";
 import { type Fault } from "#stand-in/faults.ts";
 import { StandInUpstream } from "#stand-in/stand-in-upstream.ts";
 import { fence } from "./fence.ts";
-import { readAnswers, responseFormat } from "./structured-output.ts";
-import {
-  type ChatRequest,
-  fixedPart,
-  retryAfterMs,
-  Upstream,
-  type UpstreamAnswer,
-} from "./upstream.ts";
+import { retryAfterMs, type UpstreamAnswer } from "./completion.ts";
+import { requestForm } from "./request-form.ts";
+import { readAnswers } from "./structured-output.ts";
+import { type ChatRequest, Upstream } from "./upstream.ts";
 
 const PROMPT = fence(
   [[{ kind: "subject", name: "ann", text: "you idiot" }]],
   () => "a91f44c02be7d8365f10",
 );
 const REQUEST: ChatRequest = {
-  fixed: fixedPart("Judge.", responseFormat("moderation")),
+  form: requestForm("moderation", { model: "small-1", structuredOutput: "schema" }),
   user: PROMPT.text,
   tokensMax: 200,
 };
 
-function ask(upstream: Upstream): Promise<UpstreamAnswer> {
-  return new Promise((resolve) => upstream.send(REQUEST, resolve));
+function ask(upstream: Upstream, request = REQUEST): Promise<UpstreamAnswer> {
+  return new Promise((resolve) => void upstream.send(request, resolve));
 }
 
 async function withUpstream(
-  options: { apiKey?: string; model?: string; serverKey?: string },
+  options: { apiKey?: string; serverKey?: string },
   run: (upstream: Upstream, standIn: StandInUpstream) => Promise<void>,
 ): Promise<void> {
   const { apiKey, serverKey } = options;
@@ -40,7 +36,6 @@ async function withUpstream(
   });
   const upstream = new Upstream({
     baseUrl: standIn.baseUrl,
-    model: options.model ?? "small-1",
     apiKey,
     connectionsMax: 2,
   });
@@ -99,10 +94,10 @@ for (const fault of ["stalled", "dripping"] as const) {
   test(`who cancels frees the connection: ${fault}`, async () => {
     await withUpstream({}, async (upstream, standIn) => {
       standIn.script.push(fault, fault);
-      const cancels = [0, 1].map(() => upstream.send(REQUEST, () => assert.fail("was cancelled")));
+      const sendings = [0, 1].map(() => upstream.send(REQUEST, () => assert.fail("was cancelled")));
       while (standIn.seen.length < 2) await new Promise(setImmediate);
       const third = ask(upstream);
-      for (const cancel of cancels) cancel();
+      for (const sending of sendings) sending.cancel();
       assert.equal((await third).kind, "content");
       assert.equal(standIn.openCountMax, 2);
     });
@@ -111,8 +106,8 @@ for (const fault of ["stalled", "dripping"] as const) {
 
 test("a call that is cancelled before it is sent is not sent", async () => {
   await withUpstream({}, async (upstream, standIn) => {
-    const cancel = upstream.send(REQUEST, () => assert.fail("was cancelled"));
-    cancel();
+    const sending = upstream.send(REQUEST, () => assert.fail("was cancelled"));
+    sending.cancel();
     assert.equal((await ask(upstream)).kind, "content");
     assert.ok(standIn.seen.length <= 2);
   });
@@ -125,8 +120,9 @@ test("the wrong key and an unknown model are told as what they are", async () =>
     assert.match(answer.detail, /401/);
     assert.ok(!answer.detail.includes("wrong"));
   });
-  await withUpstream({ model: "none" }, async (upstream) => {
-    const answer = await ask(upstream);
+  const form = requestForm("moderation", { model: "none", structuredOutput: "schema" });
+  await withUpstream({}, async (upstream) => {
+    const answer = await ask(upstream, { ...REQUEST, form });
     assert.ok(answer.kind === "failed" && answer.failure === "refused");
   });
 });
@@ -138,7 +134,6 @@ test("nobody there, or nobody who speaks HTTP, is unavailable", async () => {
   const { port } = server.address() as { port: number };
   const upstream = new Upstream({
     baseUrl: `http://127.0.0.1:${port}/v1/`,
-    model: "m",
     connectionsMax: 1,
   });
   const spoken = await ask(upstream);

@@ -146,15 +146,15 @@ export class StandInUpstream {
       case "halfClosed":
       case "huge":
       case "dripping":
-        return this.#sendBadly(fault, completion(prompt, answerTo(name, prompt)), response);
+        return this.#sendBadly(fault, completion(body, answerTo(name, prompt)), response);
       case "wrongSchema":
-        return send(response, body, prompt, '{"answers":[{"verdict":"fine"}]}');
+        return send(response, body, '{"answers":[{"verdict":"fine"}]}');
       case "otherId":
-        return send(response, body, prompt, answerTo(name, prompt).replaceAll('"id":"', '"id":"x'));
+        return send(response, body, answerTo(name, prompt).replaceAll('"id":"', '"id":"x'));
       case "gullible":
-        return send(response, body, prompt, dictated(prompt));
+        return send(response, body, dictated(prompt));
       default:
-        return send(response, body, prompt, answerTo(name, prompt));
+        return send(response, body, answerTo(name, prompt));
     }
   }
 
@@ -210,8 +210,8 @@ async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   }
 }
 
-function send(response: ServerResponse, body: ChatBody, prompt: string, content: string): void {
-  if (body.stream !== true) return sendJson(response, 200, completion(prompt, content));
+function send(response: ServerResponse, body: ChatBody, content: string): void {
+  if (body.stream !== true) return sendJson(response, 200, completion(body, content));
   response.writeHead(200, { "content-type": "text/event-stream" });
   const event = (data: object): void => {
     response.write(`data: ${JSON.stringify({ object: "chat.completion.chunk", ...data })}\n\n`);
@@ -220,22 +220,23 @@ function send(response: ServerResponse, body: ChatBody, prompt: string, content:
     event({ choices: [{ index: 0, delta: { content: piece } }] });
   }
   event({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
-  event({ choices: [], usage: usageOf(prompt, content) });
+  event({ choices: [], usage: usageOf(body, content) });
   response.end("data: [DONE]\n\n");
 }
 
-function completion(prompt: string, content: string): object {
+function completion(body: ChatBody, content: string): object {
   const message = { role: "assistant", content };
   return {
     id: "chatcmpl-1",
     object: "chat.completion",
     choices: [{ index: 0, message, finish_reason: "stop" }],
-    usage: usageOf(prompt, content),
+    usage: usageOf(body, content),
   };
 }
 
-function usageOf(prompt: string, content: string): object {
-  const promptTokens = Math.ceil(prompt.length / CHARACTERS_A_TOKEN);
+function usageOf({ messages }: ChatBody, content: string): object {
+  const characters = messages.reduce((sum, message) => sum + message.content.length, 0);
+  const promptTokens = Math.ceil(characters / CHARACTERS_A_TOKEN);
   const completionTokens = Math.ceil(content.length / CHARACTERS_A_TOKEN);
   return {
     prompt_tokens: promptTokens,
