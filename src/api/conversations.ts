@@ -14,7 +14,11 @@ import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import { CSV_TYPE, wantsCsv } from "./csv.ts";
 import { FORMAT_PROPERTY, TURN_PROBLEMS } from "./summaries.ts";
 import { conversationsCsv } from "./summary-csv.ts";
-import { CONVERSATION_EXAMPLE, CONVERSATION_LIST_EXAMPLE } from "./summary-examples.ts";
+import {
+  CONVERSATION_EXAMPLE,
+  CONVERSATION_LIST_EXAMPLE,
+  REFINED_EXAMPLE,
+} from "./summary-examples.ts";
 
 const LIST_QUERY = {
   type: "object",
@@ -123,7 +127,10 @@ function registerOne(
             content: {
               "application/json": {
                 schema: { $ref: "Conversation#" },
-                example: CONVERSATION_EXAMPLE,
+                examples: {
+                  extractive: { value: CONVERSATION_EXAMPLE },
+                  refined: { value: REFINED_EXAMPLE },
+                },
               },
             },
           },

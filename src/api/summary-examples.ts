@@ -119,6 +119,18 @@ export const CONVERSATION_EXAMPLE: ConversationAnswer = {
   text: TEXT,
 };
 
+/** Where a language model refines summaries. */
+export const REFINED_EXAMPLE: ConversationAnswer = {
+  ...CONVERSATION_EXAMPLE,
+  refined: {
+    text: "ada cannot log in; cyd says that it is broken since the deploy. Nobody knows why yet.",
+    revision: 6,
+    upToMs: END_MS - 44_000,
+    generatedBy: "qwen3-8b",
+    degraded: false,
+  },
+};
+
 export const MERGE_EXAMPLE: MergeAnswer = {
   window: { name: "60s", startMs: END_MS - 60_000, endMs: END_MS },
   tenantCount: 2,

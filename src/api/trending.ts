@@ -68,7 +68,14 @@ export function trendingRoutes(engine: EngineDoor, retellings?: Retellings): Fas
             200: {
               description: "The window as it stands",
               content: {
-                "application/json": { schema: { $ref: "Trending#" }, example: EXAMPLE },
+                "application/json": {
+                  schema: { $ref: "Trending#" },
+                  examples: {
+                    extractive: { value: EXAMPLE },
+                    retold: { value: RETOLD_EXAMPLE },
+                    degraded: { value: DEGRADED_EXAMPLE },
+                  },
+                },
               },
             },
             ...problemResponses(
@@ -144,4 +151,21 @@ export const EXAMPLE = {
     generatedBy: "extractive",
     degraded: false,
   },
+};
+
+/** A language model wrote it. */
+export const RETOLD_EXAMPLE = {
+  ...EXAMPLE,
+  tldr: {
+    text: "The boss fight has begun: 27 people speak of it, 42 times so far.",
+    sentences: [{ text: "The boss fight has begun: 27 people speak of it, 42 times so far." }],
+    generatedBy: "qwen3-8b",
+    degraded: false,
+  },
+};
+
+/** It should have. */
+export const DEGRADED_EXAMPLE = {
+  ...EXAMPLE,
+  tldr: { ...EXAMPLE.tldr, degraded: true, reason: "timedOut" },
 };
