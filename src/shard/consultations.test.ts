@@ -9,6 +9,7 @@ import { policyBytes } from "#model/policy-bytes.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import { VerdictIds } from "#model/verdict-id.ts";
 import { Random } from "#std/random.ts";
+import { writeBatch } from "#testing/batch.ts";
 import { FakeGateway, textsOfCall } from "#testing/fake-gateway.ts";
 import { GlassModeratorHost, moderatorComponent, requestBytes } from "#testing/moderating.ts";
 import { SEED } from "#testing/seed.ts";
@@ -340,4 +341,32 @@ test("a shard that stops tells who waits, once", (t) => {
   );
   assert.equal(moderation.openReviewCount, 0);
   assert.deepEqual(moderation.takeReviews(), []);
+});
+
+test("nobody is asked about events that count for nothing; their moderator waits no more", (t) => {
+  const { host, gateway, moderation, end, counts } = newShard(t);
+  const texts = ["?!! one", "?!! that came before", "quiet", "?!! three"];
+  const batch = writeBatch(texts.map((text, n) => ({ id: `${n}`, user: "ann", text })));
+  moderation.judgeEvents(0, "t0", batch, 0, NOW_MS);
+  assert.ok(moderation.tellEvent(0), "its review is open");
+  moderation.tellEvent(2);
+  assert.ok(moderation.tellEvent(3));
+  end();
+  assert.deepEqual(
+    gateway.look().map((call) => textsOfCall(call).at(-1)),
+    ["?!! one", "?!! three"],
+  );
+  assert.deepEqual(
+    moderation.takeEvents().map(({ messageId }) => messageId),
+    ["0", "2", "3"],
+  );
+  for (const { request } of gateway.asked) gateway.answer(request, 0.5, "");
+  assert.equal(end().length, 2);
+  assert.deepEqual(counts(), [2, 2, 0]);
+  assert.equal(host.strikeCount(0), 0, "its moderator was told, and took it");
+  moderation.judgeEvents(0, "t0", batch, 0, NOW_MS);
+  moderation.judgeEvents(1, "t1", batch, 0, NOW_MS);
+  assert.deepEqual(end(), [], "a batch whose turn failed is told to nobody");
+  assert.deepEqual(gateway.look(), []);
+  assert.deepEqual(counts(), [2, 2, 0]);
 });
