@@ -1,7 +1,7 @@
 /** A client of a running server: what replay, tap, summary, moderate, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
 import type { NotReviewedPage, ReviewPage, ReviewStats } from "#model/review.ts";
-import type { SummaryAnswer } from "#model/summary-answer.ts";
+import type { ConversationAnswer, SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import type { VerdictAnswer, VerdictsAnswer } from "#model/verdict-answer.ts";
@@ -66,8 +66,10 @@ export class Client {
     return (await this.#ask(tenant, "", {})) as TenantStatus;
   }
 
-  async trending(tenant: string, limit: number): Promise<TrendingAnswer> {
-    return (await this.#ask(tenant, `/trending?limit=${limit}`, {})) as TrendingAnswer;
+  /** `tldrWaitMs`: how long a TL;DR that is being written may be waited for. */
+  async trending(tenant: string, limit: number, tldrWaitMs = 0): Promise<TrendingAnswer> {
+    const query = `limit=${limit}&tldrWaitMs=${tldrWaitMs}`;
+    return (await this.#ask(tenant, `/trending?${query}`, {})) as TrendingAnswer;
   }
 
   async reviews(tenant: string, query: ReviewsQuery): Promise<ReviewPage> {
@@ -88,6 +90,11 @@ export class Client {
 
   async summary(tenant: string, query: SummaryQuery): Promise<SummaryAnswer> {
     return (await this.#ask(tenant, `/summary?${searchOf(query)}`, {})) as SummaryAnswer;
+  }
+
+  async conversation(tenant: string, id: string): Promise<ConversationAnswer> {
+    const path = `/conversations/${encodeURIComponent(id)}/summary`;
+    return (await this.#ask(tenant, path, {})) as ConversationAnswer;
   }
 
   async summaryCsv(tenant: string, query: SummaryQuery): Promise<string> {

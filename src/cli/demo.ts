@@ -15,13 +15,15 @@ import { llmWords } from "./llm-settings.ts";
 import { renderLine, upstreamWords } from "./moderate.ts";
 import { startOrExplain, untilStopped } from "./serve.ts";
 import { STAND_IN_MODEL, startStandIn } from "./stand-in.ts";
-import { cut, COLUMNS, goOnWithoutReaders, print, style } from "./terminal.ts";
+import { goOnWithoutReaders, harmless, print, style, wrap } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
 const TALK_MS = 250;
 const SHOW_MS = 4_000;
 /** Talk of the past that is sent at once, so that the windows are full when somebody looks. */
 const BACKLOG_MS = WINDOW_MS - 2_000;
+/** How long what is shown waits for the words of a language model, where there is one. */
+const TLDR_WAIT_MS = 2_000;
 /** With a language model: how often one is asked about a message, and what it is like. */
 const REVIEW_MS = 7_000;
 const STAND_IN = { port: 0, latencyMs: 400, faultRate: 0.03 } as const;
@@ -71,7 +73,7 @@ export async function demo(config: Config, { seed, standsIn }: DemoOptions): Pro
   let turn = 0;
   const show = async (): Promise<void> => {
     const tenant = tenants[turn++ % tenants.length] ?? "";
-    const answer = await client.trending(tenant, 10);
+    const answer = await client.trending(tenant, 10, TLDR_WAIT_MS);
     if (answer.tldr.text === shown.get(tenant)) return;
     shown.set(tenant, answer.tldr.text);
     print(
@@ -129,7 +131,7 @@ async function reviewer(client: Client, tenants: readonly string[]): Promise<() 
     const verdict = await client.moderate(tenant, { conversation, user: "trent", text });
     const why = upstreamWords(verdict) ?? "it was not asked";
     print(
-      `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", cut(`  ${why}`, COLUMNS))}`,
+      `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", wrap(harmless(why), "  "))}`,
     );
   };
 }

@@ -137,7 +137,7 @@ function tellSoFar(parts: readonly QuotedPart[]): string {
 /** By whole words: half a number is another one. */
 function cut(text: string): string {
   const line = text.replaceAll("\n", " ");
-  if (line.length <= QUOTE_CHARACTERS_MAX) return line.endsWith(".") ? line : `${line}.`;
+  if (line.length <= QUOTE_CHARACTERS_MAX) return /[.!?…”]$/.test(line) ? line : `${line}.`;
   return `${line.slice(0, QUOTE_CHARACTERS_MAX).replace(/\s\S*$/, "")} …`;
 }
 
