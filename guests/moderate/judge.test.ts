@@ -505,7 +505,6 @@ test("a policy whose lengths do not add up traps, and the one before stays", () 
     [16, 2],
     [116, 200],
     [117, 3],
-    [18, 1],
     [20, 3],
     [12, 1],
   ] as const) {
