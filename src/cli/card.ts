@@ -4,6 +4,7 @@
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import type { TrendItem } from "#model/trending.ts";
 import { COLUMNS, cut, formatCount, harmless, pad, style, widthOf, wrap } from "./terminal.ts";
+import { tellerLine } from "./teller.ts";
 
 const TERM_COLUMNS = 30;
 const ITEMS_MAX = 6;
@@ -21,6 +22,8 @@ export function renderCard(answer: TrendingAnswer, options: CardOptions): string
   const rule = "─".repeat(Math.max(2, COLUMNS - widthOf(head) - widthOf(size)));
   const lines = [style("bold", head) + style("dim", rule + size)];
   for (const { text } of answer.tldr.sentences) lines.push(wrap(harmless(text), "  "));
+  const teller = tellerLine(answer.tldr, "  ");
+  if (teller !== undefined) lines.push(teller);
   const shown = answer.items.filter((item) => item.trending).slice(0, itemsMax);
   const rest = shown.length > 0 ? shown : answer.items.slice(0, Math.min(3, itemsMax));
   for (const item of rest) lines.push(itemLine(item));

@@ -26,6 +26,7 @@ import {
   portOf,
 } from "./arguments.ts";
 import { AnswerError } from "./client.ts";
+import { LLM_HELP, REPLAY_HELP, STAND_IN_HELP, VALUE_WORDS } from "./help-texts.ts";
 import {
   CliError,
   COLUMNS,
@@ -170,19 +171,6 @@ type ReplayFlags = ConfigFlags & {
   keep?: boolean;
 };
 
-const REPLAY_HELP = `
-Formats, told apart by name and content:
-  IRC    [HH:MM] <nick> text, [HH:MM]  * nick action; the date from the file's
-         name
-  JSONL  one object a line: text, user, tsMs (also ts, time, date; ms, s or
-         ISO 8601), tenant or channel, conversation, id
-  CSV    a header with the same names
-
-Each channel becomes a tenant: --tenant, else the record's tenant or channel,
-else the name of the file, or of its folder where a file is named after a date.
-The log's own time moves the window. Feeds the server at the configured address
-if one runs, else one of its own for the time of the replay.`;
-
 function addReplay(program: Command): void {
   const minute = 60_000;
   const command = program
@@ -246,9 +234,13 @@ function addTap(program: Command): void {
   withConfig(command, ["httpHost", "httpPort"]);
 }
 
+const ONE_CONVERSATION = new Option("--conversation <id>", "one conversation, not a window");
+ONE_CONVERSATION.conflicts(["window", "limit", "csv"]);
+
 type SummaryFlags = ConfigFlags & {
   url?: string;
   window?: string;
+  conversation?: string;
   limit?: number;
   json?: boolean;
   csv?: boolean;
@@ -263,17 +255,32 @@ function addSummary(program: Command): void {
     .description("Shows counts, rates, people, metrics, terms and the text of a window.")
     .option("--url <url>", "of the server, if not the configured one", parseUrl)
     .option("--window <name>", `one of ${windows} (default: 60s)`, parseWindow)
+    .addOption(ONE_CONVERSATION)
     .option("--limit <number>", "terms at most (default: 10)", integerFrom(1))
     .addOption(new Option("--json", "one JSON object").conflicts("csv"))
     .option("--csv", "one row a number")
     .addHelpText(
       "after",
-      example("nexuscore summary acme", "nexuscore summary acme --window 1h --csv"),
+      example(
+        "nexuscore summary acme",
+        "nexuscore summary acme --window 1h --csv",
+        "nexuscore summary acme --conversation general",
+      ),
     )
     .action(async (tenant: string, options: SummaryFlags) => {
-      const { summary } = await import("./summary.ts");
-      const { window = "60s", limit = SUMMARY_LIMIT_DEFAULT, json, csv } = options;
+      const {
+        window = "60s",
+        limit = SUMMARY_LIMIT_DEFAULT,
+        conversation: id,
+        json,
+        csv,
+      } = options;
       const url = options.url ?? (await addressOf(configOf(options)));
+      if (id !== undefined) {
+        const { conversation } = await import("./conversation.ts");
+        return conversation({ url, tenant, id, isJson: json === true });
+      }
+      const { summary } = await import("./summary.ts");
       const format = csv === true ? "csv" : json === true ? "json" : "text";
       await summary({ url, tenant, window, limit, format });
     });
@@ -386,9 +393,6 @@ function addStandIn(program: Command): void {
       await standIn({ port, latencyMs, faultRate, seed, apiKey });
     });
 }
-
-const STAND_IN_HELP = `
-It takes any key, or only that of NEXUSCORE_STAND_IN_API_KEY, if it is set.`;
 
 async function addressOf({ config }: LoadedConfig): Promise<string> {
   const { urlHost } = await import("./url.ts");
@@ -511,23 +515,6 @@ function withConfig(command: Command, names: readonly OptionName[]): Command {
   if (names.includes("llmBaseUrl")) command.addHelpText("after", LLM_HELP);
   return command;
 }
-
-const VALUE_WORDS = {
-  integer: "number",
-  decimal: "number",
-  bound: "number",
-  bytes: "bytes",
-  text: "text",
-  choice: "name",
-  list: "names",
-  url: "url",
-  object: "json",
-} as const;
-
-const LLM_HELP = `
-What names an upstream may differ by job: --llm-tldr-model, --llm-rolling-model
-and so on; nexuscore config print --default lists them all. The key is never a
-flag: set NEXUSCORE_LLM_API_KEY, or name a file with --llm-api-key-file.`;
 
 function shownValue(kind: string, value: number | string): string {
   if (value === "") return "none";

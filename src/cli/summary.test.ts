@@ -1,7 +1,12 @@
-import { SUMMARY_EXAMPLE } from "#api/summary-examples.ts";
+import { CONVERSATION_EXAMPLE, REFINED_EXAMPLE, SUMMARY_EXAMPLE } from "#api/summary-examples.ts";
+import { DEGRADED_EXAMPLE, EXAMPLE, RETOLD_EXAMPLE } from "#api/trending.ts";
+import { CONSULTATION_FAILURES } from "#model/consultation.ts";
 import type { MetricAnswer, SummaryAnswer } from "#model/summary-answer.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TrendingAnswer } from "#model/trending-answer.ts";
+import { renderCard } from "./card.ts";
+import { renderConversation } from "./conversation.ts";
 import { renderSummary } from "./summary.ts";
 import { COLUMNS, widthOf } from "./terminal.ts";
 
@@ -60,4 +65,47 @@ test("summary: nothing is said twice, and no count that may as well be any other
   assert.match(text, /terms: known 60–341, once 1 open questions/);
   assert.equal(text.split("is the login page down for anyone else?").length, 2, text);
   assert.match(text, /cyd: “broken since the deploy”/);
+});
+
+test("conversation: what was said, and what a language model made of it", () => {
+  const text = renderConversation(REFINED_EXAMPLE);
+  assert.match(text, /^acme · support\/4711 ─+ 31 events, 4 people\n/);
+  assert.match(text, /\n {2}cyd: “broken since the deploy”\n/);
+  assert.match(text, /\n {2}in short, up to 2026-11-20 18:00:16\n {4}ada cannot log in; cyd says/);
+  assert.match(text, /\n {4}\(told by qwen3-8b\)\n/);
+  assert.match(text, /open questions\n {4}2026-11-20 18:00:12 ada: “is the login/);
+  assert.match(text, /people: ada 14, cyd 9\n$/);
+  assert.doesNotMatch(renderConversation(CONVERSATION_EXAMPLE), /in short|told by/);
+});
+
+test("conversation: no line is too long, and no text of others reaches the terminal raw", () => {
+  const long = `\u001B[31m${"long ".repeat(60)}${"x".repeat(200)}`;
+  const refined = { text: long, revision: 1, upToMs: 0, generatedBy: long };
+  const reason = "timedOut";
+  for (const answer of [
+    { ...REFINED_EXAMPLE, id: long, refined: { ...refined, degraded: true, reason } },
+    { ...REFINED_EXAMPLE, id: long, refined: { degraded: true, reason } },
+  ] as const) {
+    const text = renderConversation(answer);
+    for (const line of text.split("\n")) assert.ok(widthOf(line) <= COLUMNS, line);
+    // oxlint-disable-next-line no-control-regex
+    assert.doesNotMatch(text.replaceAll("\n", ""), /[\u0000-\u001F]/);
+    assert.match(text.replaceAll(/\s+/g, " "), /did not answer in time\)/);
+  }
+});
+
+test("card: who told it, and why nobody did", () => {
+  const card = (answer: object): string =>
+    renderCard({ ...EXAMPLE, ...answer } as TrendingAnswer, { time: "18:01:00" });
+  assert.doesNotMatch(card(EXAMPLE), /told by|quoted/);
+  assert.match(card(RETOLD_EXAMPLE), /42 times so far\.\n {2}\(told by qwen3-8b\)\n/);
+  assert.match(
+    card(DEGRADED_EXAMPLE),
+    /\n {2}\(quoted; the language model did not answer in time\)\n/,
+  );
+  for (const reason of CONSULTATION_FAILURES) {
+    const text = card({ tldr: { ...DEGRADED_EXAMPLE.tldr, reason } });
+    assert.match(text, /\(quoted; [a-z' ]+\)\n/, reason);
+    for (const line of text.split("\n")) assert.ok(widthOf(line) <= COLUMNS, line);
+  }
 });

@@ -56,8 +56,8 @@ export function renderSummary(answer: SummaryAnswer): string {
   for (const [name, metric] of Object.entries(answer.metrics)) lines.push(metricOf(name, metric));
   const terms = answer.topTerms.filter(isKnownWell);
   if (terms.length > 0) lines.push(termsOf(terms));
-  lines.push(...listOf("open questions", text.openQuestions));
-  lines.push(...listOf("decisions", text.decisions));
+  lines.push(...linesOf("open questions", text.openQuestions));
+  lines.push(...linesOf("decisions", text.decisions));
   if (late.count > 0) {
     const events = `${formatCount(late.count)} ${late.count === 1 ? "event" : "events"}`;
     lines.push(`${INDENT}late: ${events} since the start, by up to ${span(late.lateByMsMax)}`);
@@ -66,7 +66,7 @@ export function renderSummary(answer: SummaryAnswer): string {
 }
 
 /** What was said, without what the lists of open questions and of decisions say below it. */
-function storyOf({ text, lines, openQuestions, decisions }: TextAnswer): string {
+export function storyOf({ text, lines, openQuestions, decisions }: TextAnswer): string {
   if (lines.length === 0) return text;
   const keyOf = (line: LineAnswer): string => `${line.tsMs} ${line.user} ${line.text}`;
   const listed = new Set([...openQuestions, ...decisions].map(keyOf));
@@ -81,8 +81,8 @@ function headOf(answer: SummaryAnswer): string {
   const { name, startMs, endMs } = answer.window;
   const range =
     name === "all"
-      ? `since ${time(startMs)}`
-      : `${SPANS[name]}, to ${time(Math.min(asOfMs, endMs))}`;
+      ? `since ${timeOf(startMs)}`
+      : `${SPANS[name]}, to ${timeOf(Math.min(asOfMs, endMs))}`;
   const head = `${tenant} · ${range} `;
   const about = userCountError > 0 ? "~" : "";
   const error = userCountError > 0 ? ` ±${short(100 * userCountError)} %` : "";
@@ -146,10 +146,10 @@ function termsOf(terms: readonly TermAnswer[]): string {
   return wrap(`terms: ${words.join(", ")}`, INDENT);
 }
 
-function listOf(title: string, lines: readonly LineAnswer[]): string[] {
+export function linesOf(title: string, lines: readonly LineAnswer[]): string[] {
   if (lines.length === 0) return [];
   const said = lines.map(({ user, tsMs, text }) =>
-    wrap(harmless(`${time(tsMs)} ${user ?? "somebody"}: “${text}”`), INDENT + INDENT),
+    wrap(harmless(`${timeOf(tsMs)} ${user ?? "somebody"}: “${text}”`), INDENT + INDENT),
   );
   return [`${INDENT}${title}`, ...said];
 }
@@ -167,6 +167,6 @@ function span(ms: number): string {
   return ms < 7_200_000 ? `${short(ms / 60_000)} min` : `${short(ms / 3_600_000)} h`;
 }
 
-function time(ms: number): string {
+export function timeOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
 }
