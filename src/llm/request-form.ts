@@ -39,11 +39,12 @@ export function requestForm(
   }
   const tokensField = TOKENS_FIELDS.findLast((name) => name in extra) ?? "max_tokens";
   const tokens = extra[tokensField];
+  const bound = typeof tokens === "number" ? `${tokens}` : "";
   const system = JSON.stringify({ role: "system", content: systemPrompt(job) });
   return {
     before: `${JSON.stringify(fields).slice(0, -1)},"${tokensField}":`,
-    isCounted: typeof tokens !== "number",
-    after: `${typeof tokens === "number" ? tokens : ""},"messages":[${system},{"role":"user","content":`,
+    isCounted: bound === "",
+    after: `${bound},"messages":[${system},{"role":"user","content":`,
   };
 }
 

@@ -74,11 +74,28 @@ const VALIDATORS = {
   rolling: Compile(SCHEMAS.rolling),
 } as const;
 
+/**
+ * As they are sent: without the lengths of texts, which some hosted servers refuse in a strict
+ * schema, and which others make a grammar of that is slow or too large. They are checked here.
+ */
+const SENT = {
+  moderation: withoutLengths(SCHEMAS.moderation),
+  tldr: withoutLengths(SCHEMAS.tldr),
+  rolling: withoutLengths(SCHEMAS.rolling),
+} as const;
+
+function withoutLengths(schema: TSchema): object {
+  const text = JSON.stringify(schema, (name, value: unknown) => {
+    return name === "minLength" || name === "maxLength" ? undefined : value;
+  });
+  return JSON.parse(text) as object;
+}
+
 /** `response_format` of a request; undefined: it has none. */
 export function responseFormat(job: Job, kind: StructuredOutput): object | undefined {
   if (kind === "none") return undefined;
   if (kind === "object") return { type: "json_object" };
-  return { type: "json_schema", json_schema: { name: job, strict: true, schema: SCHEMAS[job] } };
+  return { type: "json_schema", json_schema: { name: job, strict: true, schema: SENT[job] } };
 }
 
 /** `problem`: what is wrong with it, for the upstream and for the log. */
