@@ -145,7 +145,7 @@ test("a stop ends what waits, and the thread", async (context) => {
   await assert.rejects(llm.stats(), { code: "NEXUSCORE_LLM_DOWN" });
 });
 
-test("a thread that dies is started again, with its limits; what waited is told", async (context) => {
+test("a thread that dies is started again with its limits; who waits is told", async (context) => {
   const { llm, standIn } = await stage(context);
   context.mock.method(process, "emitWarning", () => undefined);
   llm.putLimits("frugal", { budget: { ...OPEN, callsPerMinute: 0 } });
@@ -195,16 +195,16 @@ test("a thread that keeps dying stays down, and says so", async (context) => {
 });
 
 test("the day's money is told, and is what a next thread begins with", async (context) => {
-  const { llm } = await stage(context, { llm: { budget: { ...OPEN, microsPerDay: 1e9 } } });
+  const { llm } = await stage(context, { llm: { budget: { ...OPEN, microsPerDay: 1e6 } } });
   await llm.ask(callOf("a"));
   const [spent] = await llm.spending();
   assert.equal(spent!.tenant, "acme");
   assert.ok(spent!.spentMicros > 0);
   assert.deepEqual(await llm.spending(), []);
-  const { llm: next } = await stage(context, { llm: { budget: { ...OPEN, microsPerDay: 1e9 } } });
+  const { llm: next } = await stage(context, { llm: { budget: { ...OPEN, microsPerDay: 1e6 } } });
   next.putLimits("acme", { spent: spent! });
   const { left } = await next.usage("acme");
-  assert.ok(left.micros! < 1e9 && left.micros! > 1e9 - spent!.spentMicros - 1);
+  assert.ok(left.micros! < 1e6 && left.micros! > 1e6 - spent!.spentMicros - 1);
 });
 
 type Bad = {
