@@ -85,4 +85,15 @@ test("the schema says the same to the upstream", () => {
   const format = JSON.stringify(responseFormat("moderation", "schema"));
   for (const category of CATEGORIES) assert.ok(format.includes(`"${category}"`));
   assert.ok(format.includes('"additionalProperties":false'));
+  assert.ok(format.includes('"maximum":1'));
+  for (const job of JOBS) {
+    const sent = JSON.stringify(responseFormat(job, "schema"));
+    assert.ok(
+      !/"(min|max)Length"/.test(sent),
+      "lengths are checked here: some servers refuse them",
+    );
+  }
+  const long = { id: "c-1", summary: "x".repeat(1_201) };
+  const reading = readAnswers("rolling", JSON.stringify({ answers: [long] }), ["c-1"]);
+  assert.match("problem" in reading ? reading.problem : "", /"maxLength" fails/);
 });
