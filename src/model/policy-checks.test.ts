@@ -196,7 +196,7 @@ test("policy: what a moderator never meets is told, and what it meets without it
   assert.match(signs?.message ?? "", /^"c\+\+" is met as "c", which /);
 });
 
-test("policy: when the upstream is asked, over the default; guidance is trimmed, of many lines", () => {
+test("policy: when the upstream is asked, over the default; guidance has lines", () => {
   const consult = { mode: "all", weight: 0.75, guidance: " Be kind.\r\nNo spoilers.\t\n" };
   const { policy, warnings } = checkPolicy({ consult });
   assert.deepEqual(policy.consult, {
