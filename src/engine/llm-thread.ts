@@ -65,6 +65,7 @@ export class LlmThread {
   #request = 0;
   #worker: Worker | undefined;
   #restart: NodeJS.Timeout | undefined;
+  #hasStarted = false;
   #isStopping = false;
   /** No thread follows. */
   #isDown = false;
@@ -169,18 +170,24 @@ export class LlmThread {
   #take(message: GatewayMessage): void {
     if (message.type === "ends") {
       for (const ended of message.ends) this.#endAsk(ended);
-    } else if (message.type === "ready") this.#startedWith.resolve();
+    } else if (message.type === "ready") this.#ready();
     else if (message.type === "stats") this.#answer(message.request, message.stats);
     else if (message.type === "usage") this.#answer(message.request, message.usage);
     else if (message.type === "spending") this.#answer(message.request, message.spending);
   }
 
+  #ready(): void {
+    this.#hasStarted = true;
+    this.#startedWith.resolve();
+  }
+
   #warn(error: unknown): void {
+    // Who starts it is told.
+    if (!this.#hasStarted) return this.#startedWith.reject(error);
     process.emitWarning(error instanceof Error ? error : String(error), {
       code: "NEXUSCORE_LLM_FAILED",
       detail: "the gateway to the language model failed; its calls are interrupted",
     });
-    this.#startedWith.reject(error);
   }
 
   #die(code: number): void {
@@ -192,7 +199,7 @@ export class LlmThread {
     for (const { reject } of this.#questions.values()) reject(down());
     this.#questions.clear();
     if (this.#isStopping) return this.#end();
-    if (this.restartCount === RESTART_COUNT_MAX) this.#isDown = true;
+    if (!this.#hasStarted || this.restartCount === RESTART_COUNT_MAX) this.#isDown = true;
     else {
       const waitMs = RESTART_MS_FIRST * 2 ** this.restartCount;
       this.restartCount += 1;
