@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { JOBS } from "#model/consultation.ts";
 import { CATEGORIES, eachCategory } from "#model/moderation.ts";
 import { INJECTIONS } from "#testing/injections.ts";
 import { readAnswers, responseFormat } from "./structured-output.ts";
