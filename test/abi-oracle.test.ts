@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { transpile } from "@bytecodealliance/jco";
 import { IsolateHost } from "#isolate/host.ts";
 import type { Answer } from "#isolate/tenant-host.ts";
+import { CONSULTATION_FAILURES, judgementBytes, type Opinion } from "#model/consultation.ts";
 import {
   SPANS,
   type ConversationItem,
@@ -15,6 +16,7 @@ import {
   type SummaryReport,
 } from "#model/summary.ts";
 import type { Category, ModeratorUsage, Relation, Turn, VerdictReport } from "#model/moderation.ts";
+import { CATEGORIES, type ModerationRequest } from "#model/moderation.ts";
 import { policyBytes } from "#model/policy-bytes.ts";
 import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import type { TrendingReport } from "#model/trending.ts";
@@ -51,6 +53,7 @@ type Summarize = {
 type Moderate = {
   configure(policy: Uint8Array): void;
   judge(request: Uint8Array): VerdictReport;
+  review(request: Uint8Array): Promise<Opinion>;
   conversation(id: string): Turn[];
   forget(id: string): boolean;
   usage(): ModeratorUsage;
@@ -58,9 +61,18 @@ type Moderate = {
 };
 
 type Exports = { summarize: Summarize; moderate: Moderate };
-type Instantiate = (compile: (path: string) => WebAssembly.Module, imports: object) => Exports;
+type Instantiate = (
+  compile: (path: string) => WebAssembly.Module,
+  imports: object,
+  instantiateCore: (module: WebAssembly.Module, imports?: CoreImports) => WebAssembly.Instance,
+) => Exports;
+type CoreImports = Readonly<Record<string, Readonly<Record<string, Function>>>>;
 
-async function openOracle(name: string, component: Uint8Array): Promise<Exports> {
+async function openOracle(
+  name: string,
+  component: Uint8Array,
+  upstream = new Upstream(),
+): Promise<Exports> {
   const output = resolve(ROOT, "build/abi-oracle", name);
   const { files } = await transpile(component, { name: "guest", instantiation: "sync" });
   const cores = new Map<string, Uint8Array>();
@@ -74,7 +86,13 @@ async function openOracle(name: string, component: Uint8Array): Promise<Exports>
     instantiate: Instantiate;
   };
   const compile = (path: string) => new WebAssembly.Module(Uint8Array.from(cores.get(path)!));
-  return instantiate(compile, { "nexuscore:tenant/classifier": CLASSIFIER });
+  const imports = {
+    "nexuscore:tenant/classifier": CLASSIFIER,
+    "nexuscore:tenant/llm": { complete: upstream.complete },
+  };
+  return instantiate(compile, imports, (module, core) => {
+    return new WebAssembly.Instance(module, upstream.watch(core));
+  });
 }
 
 for (const name of ["hostile", "summarize"]) {
@@ -151,10 +169,14 @@ for (const name of ["hostile-moderator", "moderate"] as const) {
 async function judge(name: "hostile-moderator" | "moderate"): Promise<void> {
   const random = new Random(SEED);
   const component = moderatorComponent(name);
-  const { moderate: oracle } = await openOracle(name, component);
+  const upstream = new Upstream();
+  const { moderate: oracle } = await openOracle(name, component, upstream);
   const host = new GlassModeratorHost({ slotCount: 1, tenantCountMax: 2 });
+  const reviews = new Reviews(host, oracle, upstream, random);
   const number = host.admit(component);
-  const policy = policyBytes(POLICY_RECORD_DEFAULT)!;
+  const { policy: byDefault } = POLICY_RECORD_DEFAULT;
+  const consulting = { ...byDefault, consult: { ...byDefault.consult, mode: "all" } } as const;
+  const policy = policyBytes({ ...POLICY_RECORD_DEFAULT, policy: consulting })!;
   for (const tenant of [0, 1]) assert.equal(host.open(tenant, number, policy), "ok");
   oracle.configure(policy);
   for (let call = 0; call < MODERATOR_CALLS; call++) {
@@ -162,12 +184,18 @@ async function judge(name: "hostile-moderator" | "moderate"): Promise<void> {
     if (random.chance(1, 10)) host.say(1, { text: "the other takes the only slot" });
     const id = IDS[random.below(IDS.length)]!;
     const nowMs = 1_700_000_000_000 + 1_000 * call;
+    if (random.chance(1, 3)) {
+      await reviews.step(call + 1, requestBytes(messageOf(random, nowMs)), label);
+      continue;
+    }
     const [answer, expected] = random.chance(5, 6)
       ? judgeBoth(host, oracle, random, nowMs)
       : askBoth(host, oracle, [random.below(4), id, nowMs]);
     assert.equal(answer.outcome, "ok", label);
     assert.deepEqual(answer.report, expected, label);
   }
+  await reviews.endAll();
+  assert.ok(reviews.endedCount > 100, `${reviews.endedCount} reviews`);
 }
 
 function judgeBoth(
@@ -176,9 +204,14 @@ function judgeBoth(
   random: Random,
   tsMs: number,
 ): [Answer<unknown>, unknown] {
+  const bytes = requestBytes(messageOf(random, tsMs));
+  return [host.judge(0, bytes, 0, bytes.length), verdictOfOracle(oracle.judge(bytes))];
+}
+
+function messageOf(random: Random, tsMs: number): ModerationRequest {
   const pick = (texts: readonly string[]): string => texts[random.below(texts.length)]!;
   const maybe = (texts: readonly string[]) => (random.chance(1, 2) ? pick(texts) : undefined);
-  const request = {
+  return {
     id: maybe(["1", "2", "3"]),
     conversation: maybe(IDS),
     user: maybe(["ann", "bob", "\u{1f389}"]),
@@ -188,9 +221,127 @@ function judgeBoth(
     doNotStore: random.chance(1, 8),
     tsMs,
   };
-  const bytes = requestBytes(request);
-  return [host.judge(0, bytes, 0, bytes.length), verdictOfOracle(oracle.judge(bytes))];
 }
+
+/** Who is asked by jco's host code: it answers when it is told to. */
+class Upstream {
+  #asked: Asked | undefined;
+  #next = Promise.withResolvers<Asked>();
+
+  readonly complete = (job: string, prompt: Uint8Array): Promise<Uint8Array> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    // The bytes may be the guest's own.
+    this.#asked = { job, prompt: Buffer.from(prompt), resolve, reject };
+    return promise;
+  };
+
+  /**
+   * jco's host code holds the guest's stack for a while after it has asked; nobody may call it
+   * then. Its turn is over when the call is in a waitable set.
+   */
+  watch(core: CoreImports = {}): CoreImports {
+    const root = core["$root"];
+    const join = root?.["[waitable-join]"];
+    if (root === undefined || join === undefined) return core;
+    const watched = (waitable: number, set: number): void => {
+      join(waitable, set);
+      if (set !== 0) this.#next.resolve(this.#asked!);
+    };
+    return { ...core, $root: { ...root, "[waitable-join]": watched } };
+  }
+
+  /** What the next task asks, once it waits. */
+  next(): Promise<Asked> {
+    this.#next = Promise.withResolvers();
+    return this.#next.promise;
+  }
+}
+
+type Asked = {
+  readonly job: string;
+  readonly prompt: Buffer;
+  readonly resolve: (answer: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+};
+
+type OpenReview = {
+  readonly call: number;
+  readonly resultAt: number;
+  readonly asked: Asked;
+  readonly opinion: Promise<Opinion>;
+};
+
+/** Reviews that wait in both hosts. */
+class Reviews {
+  endedCount = 0;
+  readonly #open: OpenReview[] = [];
+  readonly #host: GlassModeratorHost;
+  readonly #oracle: Moderate;
+  readonly #upstream: Upstream;
+  readonly #random: Random;
+
+  constructor(host: GlassModeratorHost, oracle: Moderate, upstream: Upstream, random: Random) {
+    this.#host = host;
+    this.#oracle = oracle;
+    this.#upstream = upstream;
+    this.#random = random;
+  }
+
+  /** Begins one or ends one. */
+  async step(call: number, request: Buffer, label: string): Promise<void> {
+    if (this.#open.length < OPEN_MAX && this.#random.chance(1, 2)) {
+      return this.#begin(call, request, label);
+    }
+    const [review] = this.#open.splice(this.#random.below(this.#open.length), 1);
+    if (review !== undefined) await this.#end(review, label);
+  }
+
+  /** jco's host code looks again and again whether there is an answer. */
+  async endAll(): Promise<void> {
+    for (const review of this.#open.splice(0)) await this.#end(review, "at the end");
+  }
+
+  async #begin(call: number, request: Buffer, label: string): Promise<void> {
+    const verdict = this.#host.judge(0, request, 0, request.length);
+    assert.deepEqual(verdict.report, verdictOfOracle(this.#oracle.judge(request)), label);
+    const begun = this.#host.beginReview(0, call, request, 0, request.length);
+    assert.equal(begun.outcome, "ok", label);
+    const next = this.#upstream.next();
+    const opinion = this.#oracle.review(request);
+    const first = await Promise.race([opinion, next]);
+    if ("action" in first) {
+      assert.deepEqual(begun.opinion, opinionOfOracle(first), label);
+      return;
+    }
+    assert.ok(begun.asked !== undefined, label);
+    assert.equal(begun.asked.job, first.job, label);
+    assert.equal(begun.asked.prompt.toString("hex"), first.prompt.toString("hex"), label);
+    this.#open.push({ call, resultAt: begun.asked.resultAt, asked: first, opinion });
+  }
+
+  async #end({ call, resultAt, asked, opinion }: OpenReview, label: string): Promise<void> {
+    const random = this.#random;
+    const failure = random.chance(1, 3) ? random.below(CONSULTATION_FAILURES.length) : undefined;
+    const scores = CATEGORIES.map(() => Math.fround(random.unit()));
+    const answer = judgementBytes(scores, SAID[random.below(SAID.length)]!.slice(0, 300));
+    if (failure === undefined) asked.resolve(answer);
+    else {
+      const kebab = CONSULTATION_FAILURES[failure]!.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+      asked.reject(Object.assign(new Error(kebab), { payload: kebab }));
+    }
+    const bytes = failure === undefined ? answer : undefined;
+    const ended = this.#host.endReview(0, call, resultAt, failure, bytes);
+    assert.equal(ended.outcome, "ok", label);
+    assert.deepEqual(ended.opinion, opinionOfOracle(await opinion), label);
+    this.endedCount += 1;
+  }
+}
+
+function opinionOfOracle(opinion: Opinion): Opinion {
+  return { ...opinion, scores: [...opinion.scores] };
+}
+
+const OPEN_MAX = 6;
 
 function askBoth(
   host: GlassModeratorHost,
