@@ -65,8 +65,9 @@ export const OPENAI_SCHEMA = {
   description: `For OpenAI's clients, by their base URL alone. The tenant is that of the header
 \`x-nexuscore-tenant\`, else of \`OpenAI-Project\`, else \`default\`. Up to ${MODERATE_COUNT_MAX}
 texts; images are refused. Beyond the original, \`conversation\`, \`user\` and \`context\` are read,
-and each result has \`nexuscore\` with action and reason. Other fields are ignored. Errors are in
-OpenAI's form. See docs/migrate-from-openai.md.`,
+and each result has \`nexuscore\` with action and reason, and with \`degraded\` where an upstream
+was to judge the text and did not. Other fields are ignored. Errors are in OpenAI's form. See
+docs/migrate-from-openai.md.`,
   body: {
     type: "object",
     required: ["input"],

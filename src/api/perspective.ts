@@ -12,7 +12,7 @@ import { isTenantId, requireTenantId } from "#model/tenant.ts";
 import { shownScore } from "#model/verdict-answer.ts";
 import type { Log } from "#observe/log.ts";
 import { createHash } from "node:crypto";
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { bodyOf, parseJson, takeBytes } from "./json-body.ts";
 import { answerAsPerspective, perspectiveProblem } from "./perspective-errors.ts";
 import {
@@ -37,6 +37,8 @@ import { ANALYZE_SCHEMA, SUGGEST_SCHEMA } from "./perspective-schemas.ts";
 const TENANT_DEFAULT = "default";
 /** Hex digits that keep two communities apart whose names look alike as tenants. */
 const HASH_DIGITS = 12;
+/** Set where an upstream was to judge the comment, and did not; says why not. */
+const DEGRADED_HEADER = "nexuscore-degraded";
 
 type Score = { readonly value: number; readonly type: "PROBABILITY" };
 
@@ -87,8 +89,14 @@ function registerAnalyze(
     const [outcome] = await engine.moderate(tenant, [asked.request]);
     if (outcome === undefined) throw new Problem("internal", "The engine gave no verdict.");
     if ("problem" in outcome) throw new Problem(outcome.problem.code, outcome.problem.detail);
+    tellDegraded(reply, outcome.verdict);
     return reply.header("cache-control", "no-store").send(answerOf(asked, outcome.verdict));
   });
+}
+
+/** In a header: their form has no place for it. */
+function tellDegraded(reply: FastifyReply, { degraded, upstream }: Verdict): void {
+  if (degraded) reply.header(DEGRADED_HEADER, upstream?.outcome ?? "unavailable");
 }
 
 function registerSuggest(

@@ -18,6 +18,7 @@ import {
   TS_MS_MAX,
   USER_BYTES_MAX,
 } from "./limits.ts";
+import { CONSULTATION_FAILURES } from "./consultation.ts";
 import { CATEGORIES, eachCategory } from "./moderation.ts";
 import { NOT_REPLAYED } from "./policy-dry-run.ts";
 import { POLICY_WARNINGS } from "./policy-warnings.ts";
@@ -98,6 +99,19 @@ const ContextTurnSchema = Type.Object({
   toxicity: score("As it was judged when it was said"),
 });
 
+/** What is not a failure, and what is. */
+const UPSTREAM_OUTCOMES = ["answered", "cached", ...CONSULTATION_FAILURES] as const;
+
+const UpstreamSchema = Type.Object(
+  {
+    outcome: word(UPSTREAM_OUTCOMES, "answered, cached: the verdict counts it in; else why not"),
+    detail: Type.Optional(Type.String({ description: "More on why not" })),
+    model: Type.String({ description: "Of the upstream" }),
+    waitMs: Type.Number({ description: "How long it was waited for" }),
+  },
+  { description: "What became of asking the upstream; left out where the policy does not ask it" },
+);
+
 export const VerdictSchema = Type.Object(
   {
     id: Type.String({ description: "Stable: feedback, appeals and the audit refer to it" }),
@@ -136,7 +150,10 @@ export const VerdictSchema = Type.Object(
     }),
     model: Type.String({ description: "Name and version of what judged" }),
     asOfMs: epochMs("When"),
-    degraded: Type.Boolean({ description: "Something that would have judged better could not" }),
+    degraded: Type.Boolean({
+      description: "An upstream was to be asked, and its answer is not in the verdict",
+    }),
+    upstream: Type.Optional(UpstreamSchema),
     warnings: Type.Optional(
       Type.Array(
         Type.Object({

@@ -27,7 +27,7 @@ import {
   windowsOf,
   withAlways,
 } from "#model/window.ts";
-import type { ModerationOutcome } from "#model/verdict.ts";
+import { type ModerationOutcome, type ReviewEnd, reviewedVerdict } from "#model/verdict.ts";
 import type { Question } from "#shard/protocol.ts";
 import { FakeMerger } from "./fake-merger.ts";
 import { FakeModerator } from "./fake-moderation.ts";
@@ -77,6 +77,8 @@ export class FakeEngine implements EngineDoor {
   stopped = false;
   /** For tests to set. */
   llm: LlmDoor | undefined;
+  /** What an upstream says of every message, for tests to set; undefined: it is not asked. */
+  reviewEnd: ReviewEnd | undefined;
   /** What was offered, in order. */
   readonly offers: Offer[] = [];
   trendingCalls = 0;
@@ -249,7 +251,10 @@ export class FakeEngine implements EngineDoor {
       if (request.text === this.failingText) {
         return { problem: { code: "guestFailed", detail: `The moderator of ${tenant} failed.` } };
       }
-      const verdict = moderator.judge(tenant, request, this.nowMs);
+      const embedded = moderator.judge(tenant, request, this.nowMs);
+      const { reviewEnd } = this;
+      const verdict =
+        reviewEnd === undefined ? embedded : reviewedVerdict(embedded, reviewEnd, "fake-upstream");
       this.#actions[verdict.action] += 1;
       const leavesTrace = request.doNotStore !== true;
       const isStored = leavesTrace && !moderator.record.policy.doNotStore;
