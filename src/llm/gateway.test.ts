@@ -20,6 +20,14 @@ test("calls of a tenant that wait go together, and each gets its own answer", ()
   assert.equal(bench.ends.has(other), false);
 });
 
+test("long prompts of a tenant go in several requests: a context is not endless", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 6; n++) bench.ask(`${n} ${"word ".repeat(1_200)}`);
+  bench.tick();
+  const cases = bench.sent.map(({ request }) => request.user.match(/^#\w+ case /gm)!.length);
+  assert.deepEqual(cases, [3, 3]);
+});
+
 test("what was asked before is answered at once, to the same tenant and policy alone", () => {
   const bench = new Bench();
   bench.ask("you idiot");

@@ -19,7 +19,7 @@ import {
   NO_USAGE,
   type TokenUsage,
 } from "#model/consultation.ts";
-import { UPSTREAM_BATCH_MAX } from "#model/limits.ts";
+import { UPSTREAM_BATCH_BYTES_MAX, UPSTREAM_BATCH_MAX } from "#model/limits.ts";
 import { CATEGORIES } from "#model/moderation.ts";
 import { type PromptPart, readPromptParts } from "#model/prompt-parts.ts";
 import type { Breaker } from "./breaker.ts";
@@ -240,10 +240,13 @@ export class Gateway {
     const questions = [this.#questions[first]!];
     const rules = this.#rulesOf(questions[0]!.job);
     const countMax = isBatched[rules.job] ? UPSTREAM_BATCH_MAX : 1;
-    while (questions.length < countMax) {
+    let bytes = questions[0]!.promptBytes;
+    while (questions.length < countMax && bytes < UPSTREAM_BATCH_BYTES_MAX) {
       const ticket = this.#queue.nextLike(first);
       if (ticket === NO_TICKET) break;
-      questions.push(this.#questions[ticket]!);
+      const question = this.#questions[ticket]!;
+      questions.push(question);
+      bytes += question.promptBytes;
     }
     const { text, cases } = fence(questions.map(partsOf), this.#options.drawKey);
     // Only numbers are looked up in them, which a judgement has none of.

@@ -170,7 +170,7 @@ export const STORE_PENDING_BYTES_MAX = 64 * 1024 * 1024;
 /** How long what was kept of a review outlives its end, at least: the answer goes out first. */
 export const STORE_ENDED_MS_MIN = 200;
 /** Rows that a crash left, of one transaction at the next start. */
-export const STORE_RECOVERED_MAX = 4_096;
+export const STORE_RECOVERED_MAX = 1_024;
 /** Messages of a tenant that its upstream did not judge, and that are listed; then the newest. */
 export const NOT_REVIEWED_MAX = 100_000;
 /** How often is kept what tenants spent of their money for a language model. */
@@ -238,6 +238,8 @@ export const PROMPTS_BYTES_MAX = 768 * 1024 * 1024;
 export const UPSTREAM_ANSWER_BYTES_MAX = 64 * 1024;
 /** Messages of one tenant that go to the upstream in one request. */
 export const UPSTREAM_BATCH_MAX = 16;
+/** Bytes of their parts from which on no other is taken along: a model's context is not endless. */
+export const UPSTREAM_BATCH_BYTES_MAX = 16 * 1024;
 /** Tokens that the fair queue counts a call as, at most. */
 export const CALL_TOKENS_MAX = 32_768;
 /** Bytes of all answers that the cache keeps. */
