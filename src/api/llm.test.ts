@@ -13,6 +13,7 @@ import { Value } from "typebox/value";
 import { LLM_EXAMPLE, TENANT_LLM_EXAMPLE } from "./llm-examples.ts";
 import { type LlmDefaults, MemoryLlmLimits } from "./llm-limits.ts";
 
+const ORIGIN = "http://127.0.0.1:11434";
 const DEFAULTS: LlmDefaults = {
   budget: { callsPerMinute: 600, tokensPerMinute: 400_000, microsPerDay: Infinity },
   runningMax: 8,
@@ -205,7 +206,7 @@ test("llm: metrics by job and outcome, and no tenant in them", async () => {
   const { body } = await ask("GET", "/metrics");
   for (const line of [
     "nexuscore_llm_up 1",
-    'nexuscore_llm_upstream_info{job="moderation",model="qwen3:8b",origin="http://127.0.0.1:11434"} 1',
+    `nexuscore_llm_upstream_info{job="moderation",model="qwen3:8b",origin="${ORIGIN}"} 1`,
     'nexuscore_llm_running{job="moderation"} 3',
     'nexuscore_llm_calls_total{job="moderation",outcome="answered"} 97',
     'nexuscore_llm_calls_total{job="moderation",outcome="timedOut"} 2',

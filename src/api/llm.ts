@@ -46,8 +46,8 @@ function registerStats(server: FastifyInstance, { engine, defaults }: LlmParts):
         tags,
         operationId: "llm",
         summary: "How the upstream language models are doing",
-        description: `Counted since the gateway's thread began. Nothing here holds a word of a prompt
-or an answer.`,
+        description: `Counted since the gateway's thread began. Nothing here has a word of a prompt
+or of an answer.`,
         response: {
           200: {
             description: "By job, with the newest calls",

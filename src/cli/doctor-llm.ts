@@ -136,7 +136,7 @@ async function fixOf(
 
 function unavailableFix(detail: string, { baseUrl }: UpstreamSettings): string {
   if (/ECONNREFUSED/.test(detail)) {
-    return `Nobody listens there: start the server, or correct NEXUSCORE_LLM_BASE_URL (${baseUrl}).`;
+    return `Nobody listens there: start it, or correct NEXUSCORE_LLM_BASE_URL (${baseUrl}).`;
   }
   if (/ENOTFOUND|EAI_AGAIN/.test(detail)) {
     return `There is no such host: correct NEXUSCORE_LLM_BASE_URL (${baseUrl}).`;

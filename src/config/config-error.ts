@@ -1,4 +1,4 @@
-/** What is wrong with the configuration; `code` is stable, the message says where and how to mend it. */
+/** What is wrong with the options; `code` is stable, the message says where and what is right. */
 export type ConfigErrorCode =
   | "configFileUnreadable"
   | "configSyntax"

@@ -176,7 +176,7 @@ export function ofJob<Option extends UpstreamOption>(
   return option.replace("llm", `llm${word}`) as OfJob<Option, JobWord>;
 }
 
-/** The name of a variable or a flag, for a job; `NEXUSCORE_LLM_MODEL`: `NEXUSCORE_LLM_TLDR_MODEL`. */
+/** Of a variable or a flag: NEXUSCORE_LLM_MODEL of `tldr` is NEXUSCORE_LLM_TLDR_MODEL. */
 export function nameOfJob(name: string, job: Job): string {
   return name
     .replace(/^NEXUSCORE_LLM_/, `NEXUSCORE_LLM_${job.toUpperCase()}_`)

@@ -113,8 +113,8 @@ export function parseFile(path: string, text: string): FileEntry[] {
 
 function unknownOption(name: string, place: string): ConfigError {
   if (/^llm\w*Key$/.test(name)) {
-    const message = `${place}: a key is not kept in this file; set ${KEY_VARIABLE}, or ${name}File.`;
-    return new ConfigError("configUnknown", message);
+    const way = `set ${KEY_VARIABLE}, or ${name}File`;
+    return new ConfigError("configUnknown", `${place}: a key is not kept in this file; ${way}.`);
   }
   const known = OPTION_NAMES.join(", ");
   return new ConfigError("configUnknown", `${place}: ${name} is no option; known: ${known}.`);
