@@ -2,8 +2,12 @@
 // hold together, and every call leaves the low pages as they were (Moderator checks that).
 import assert from "node:assert/strict";
 import test from "node:test";
+import { judgementBytes } from "#model/consultation.ts";
+import { PROMPT_BYTES_MAX } from "#model/limits.ts";
 import type { ModerationRequest, VerdictReport } from "#model/moderation.ts";
 import { CATEGORIES } from "#model/moderation.ts";
+import { POLICY_DEFAULT } from "#model/policy-default.ts";
+import { readPromptParts } from "#model/prompt-parts.ts";
 import { Random } from "#std/random.ts";
 import { loadClassifier } from "./testing/classifier.ts";
 import { compileModerator, Moderator } from "./testing/moderator.ts";
@@ -138,6 +142,48 @@ test("whatever is said in whatever conversation, verdicts hold together and repe
   assert.ok(Buffer.from(left.image).equals(right.image));
 });
 
+test("whatever is said and answered, reviews hold together, and judging goes on as if none were", () => {
+  const random = new Random(SEED);
+  const consult = { ...POLICY_DEFAULT.consult, mode: "all" as const };
+  const [asking, alone] = [open(), open()];
+  asking.configure({ ...LISTS, consult });
+  alone.configure(LISTS);
+  let asked = 0;
+  for (let step = 0; step < 400; step++) {
+    const request: ModerationRequest = {
+      text: randomText(random, 1 + random.below(30)),
+      id: `m${step}`,
+      conversation: `c${random.below(5)}`,
+      user: randomText(random, random.below(3)).slice(0, 30),
+      tsMs: step * 1_000,
+      context: random.chance(1, 8) ? [{ text: randomText(random, 8), user: "u1" }] : undefined,
+    };
+    const verdict = asking.judge(request);
+    const { consult: isAsked, ...report } = verdict;
+    const { consult: _, ...expected } = alone.judge(request);
+    assert.deepEqual(report, expected, `seed ${SEED}, step ${step}`);
+    if (!isAsked) continue;
+    asked += 1;
+    const { prompt } = asking.beginReview(1, request);
+    const parts = readPromptParts(prompt!);
+    assert.equal(parts?.at(-1)?.text, request.text.toWellFormed(), `seed ${SEED}, step ${step}`);
+    // The same scores again: the mean is what was judged, and so is what follows from it.
+    const answer = judgementBytes(verdict.scores, randomText(random, 30));
+    const { scores, severity, flagged, proposedAction } = asking.endReview(1, answer);
+    assert.deepEqual(
+      { scores, severity, flagged, proposedAction },
+      {
+        scores: verdict.scores,
+        severity: verdict.severity,
+        flagged: verdict.flagged,
+        proposedAction: verdict.proposedAction,
+      },
+      `seed ${SEED}, step ${step}`,
+    );
+  }
+  assert.ok(asked > 200, `${asked}`);
+});
+
 test("whatever stands on the lists, verdicts hold together and repeat", () => {
   const random = new Random(SEED);
   const term = (): string =>
@@ -207,6 +253,7 @@ for (const [name, piece] of LONGEST) {
 
 test("the longest request of all, with everything that a verdict may hold, finds room", () => {
   const moderator = open();
+  const consult = { ...POLICY_DEFAULT.consult, mode: "all" as const };
   moderator.configure({ ...LISTS, context: { turnsMax: 32, bytesMax: 16_384, ageMsMax: 1e9 } });
   const text = "you are all idiots, I will kill you an allowed phrase "
     .repeat(300)
@@ -221,7 +268,19 @@ test("the longest request of all, with everything that a verdict may hold, finds
   for (let turn = 0; turn < 3; turn++) {
     const bytes = moderator.encode({ ...request, tsMs: turn });
     assert.ok(bytes.length > REQUEST_BYTES_MAX - 400, `${bytes.length} bytes`);
-    check(moderator.judgeBytes(bytes), text);
+    const verdict = moderator.judgeBytes(bytes);
+    check(verdict, text);
+    // It is far from any doubt, but by its length it has to be asked about as well.
+    moderator.configure({
+      ...LISTS,
+      consult,
+      context: { turnsMax: 32, bytesMax: 16_384, ageMsMax: 1e9 },
+    });
+    moderator.judgeBytes(bytes);
+    const { prompt } = moderator.beginReviewBytes(1, bytes);
+    assert.ok(prompt!.length > PROMPT_BYTES_MAX - 64 && readPromptParts(prompt!) !== undefined);
+    const reason = "👋".repeat(2_000);
+    assert.equal(moderator.endReview(1, judgementBytes(verdict.scores, reason)).applied, true);
   }
   // And with as many remembered turns as are ever read, with the longest of names.
   for (let turn = 0; turn < 70; turn++) {
