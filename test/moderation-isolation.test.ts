@@ -4,9 +4,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import type { ModerationRequest } from "#model/moderation.ts";
+import { CONSULTATION_FAILURES, judgementBytes } from "#model/consultation.ts";
+import { CATEGORIES, type ModerationRequest } from "#model/moderation.ts";
 import { policyBytes } from "#model/policy-bytes.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
+import { readPromptParts } from "#model/prompt-parts.ts";
+import { canaryOf, checkCanaries, withCanary } from "#testing/canaries.ts";
 import { GlassModeratorHost, moderatorComponent } from "#testing/moderating.ts";
 import { SEED } from "#testing/seed.ts";
 
@@ -17,21 +20,19 @@ const NAMES = ["hostile-moderator", "moderate"] as const;
 /** One step of one tenant. Words stand for the tenant's own: see `canaryOf`. */
 type Step = { readonly tenant: number } & (
   | {
-      readonly kind: "say";
+      /** Judged; and the upstream is asked about it. */
+      readonly kind: "say" | "ask";
       readonly request: Omit<ModerationRequest, "tsMs">;
       readonly afterMs: number;
     }
+  /** One that waits is told how its call ended. */
+  | { readonly kind: "answer"; readonly which: number; readonly failure: number | undefined }
   | { readonly kind: "fail"; readonly text: string }
   | { readonly kind: "configure"; readonly policy: number }
   | { readonly kind: "read" | "forget"; readonly conversation: string }
   | { readonly kind: "usage" | "rest" | "close" }
   | { readonly kind: "advance"; readonly afterMs: number }
 );
-
-/** Letters that no other tenant has: of its people, conversations, texts and list entries. */
-function canaryOf(tenant: number): string {
-  return `zq${"abcdefgh"[tenant]}xkvw${"hgfedcba"[tenant]}jq`;
-}
 
 const tenant = fc.nat({ max: TENANTS - 1 });
 const conversation = fc.constantFrom("c1", "c2", "c3");
@@ -48,7 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 20,
     arbitrary: fc.record({
       tenant,
-      kind: fc.constant("say" as const),
+      kind: fc.constantFrom("say" as const, "ask" as const),
       afterMs,
       request: fc.record(
         {
@@ -63,6 +64,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         },
         { requiredKeys: ["text"] },
       ),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      tenant,
+      kind: fc.constant("answer" as const),
+      which: fc.nat(),
+      failure: fc.option(fc.nat({ max: CONSULTATION_FAILURES.length - 1 }), { nil: undefined }),
     }),
   },
   {
@@ -112,6 +122,7 @@ function sentences(): string[] {
 }
 
 function policyOf(number: number, owner: number): Uint8Array {
+  const consult = { ...POLICY_DEFAULT.consult, mode: "all" as const, guidance: canaryOf(owner) };
   const lists = [{ term: canaryOf(owner), action: "flag" as const }, { term: "driver" }];
   const policies = [
     POLICY_DEFAULT,
@@ -123,13 +134,17 @@ function policyOf(number: number, owner: number): Uint8Array {
       context: { turnsMax: 2, bytesMax: 300, ageMsMax: 60_000 },
     },
   ];
-  return policyBytes({ version: number, setAtMs: 0, note: undefined, policy: policies[number]! })!;
+  const policy = { ...policies[number]!, consult };
+  return policyBytes({ version: number, setAtMs: 0, note: undefined, policy })!;
 }
 
 /** Runs the steps of a tenant, one at a time; what it says and what it stands at follow. */
 class Player {
   readonly host: GlassModeratorHost;
   readonly #component: number;
+  /** Reviews that wait, by tenant. */
+  readonly #open: Open[][] = Array.from({ length: TENANTS }, () => []);
+  readonly #callCounts = Array.from({ length: TENANTS }, () => 0);
   readonly #nowMs = Array.from({ length: TENANTS }, () => 1_700_000_000_000);
 
   constructor(component: Uint8Array, slotCount: number) {
@@ -148,7 +163,11 @@ class Player {
     const nowMs = this.#nowMs[tenant]!;
     switch (step.kind) {
       case "say":
-        return host.say(tenant, { ...own(tenant, step.request), tsMs: nowMs });
+        return host.say(tenant, { ...withCanary(tenant, step.request), tsMs: nowMs });
+      case "ask":
+        return this.#ask(tenant, { ...withCanary(tenant, step.request), tsMs: nowMs });
+      case "answer":
+        return this.#answer(tenant, step.which, step.failure);
       case "fail":
         return host.say(tenant, { text: step.text, conversation: "c1", tsMs: nowMs });
       case "configure":
@@ -164,42 +183,40 @@ class Player {
       case "advance":
         return host.advance(tenant, nowMs);
       case "close":
+        this.#open[tenant] = [];
         return host.close(tenant);
     }
   }
-}
 
-/** Every text that a tenant brings has its canary. */
-function own(owner: number, request: Omit<ModerationRequest, "tsMs">): ModerationRequest {
-  const canary = canaryOf(owner);
-  const named = (name: string | undefined) => (name === undefined ? undefined : name + canary);
-  return {
-    ...request,
-    conversation: named(request.conversation),
-    user: named(request.user),
-    text: `${request.text} ${canary}`,
-    context: request.context?.map((turn) => ({
-      user: named(turn.user),
-      text: `${turn.text} ${canary}`,
-    })),
-  };
-}
-
-function checkCanaries(host: GlassModeratorHost): void {
-  for (const { tenant: owner, bytes } of host.memories()) {
+  #ask(tenant: number, request: ModerationRequest): unknown {
+    const { host } = this;
+    const verdict = host.say(tenant, request);
+    // A call's number stands in the tenant's state while it waits, so each tenant has its own.
+    const call = (this.#callCounts[tenant]! += 1);
+    const { outcome, opinion, asked } = host.review(tenant, call, request);
+    if (asked === undefined) return { verdict, outcome, opinion };
+    const { prompt, resultAt } = asked;
+    // The hostile one cuts a long text.
+    assert.ok(prompt.includes(canaryOf(tenant)) || prompt.length > 4096);
     for (let other = 0; other < TENANTS; other++) {
-      if (other !== owner)
-        assert.ok(!bytes.includes(canaryOf(other)), `${other} in the memory of ${owner}`);
+      assert.ok(other === tenant || !prompt.includes(canaryOf(other)), `${other} in a prompt`);
     }
+    this.#open[tenant]!.push({ call, resultAt });
+    return { verdict, outcome, resultAt, parts: readPromptParts(prompt) };
   }
-  for (let owner = 0; owner < TENANTS; owner++) {
-    const image = host.image(owner);
-    for (let other = 0; other < TENANTS; other++) {
-      if (other !== owner)
-        assert.ok(!image.includes(canaryOf(other)), `${other} in the image of ${owner}`);
-    }
+
+  #answer(tenant: number, which: number, failure: number | undefined): unknown {
+    const open = this.#open[tenant]!;
+    if (open.length === 0) return undefined;
+    const [{ call, resultAt }] = open.splice(which % open.length, 1) as [Open];
+    const scores = CATEGORIES.map((_, category) => ((which + category) % 17) / 16);
+    const answer = judgementBytes(scores, `because of ${canaryOf(tenant)}`);
+    const bytes = failure === undefined ? answer : undefined;
+    return this.host.endReview(tenant, call, resultAt, failure, bytes);
   }
 }
+
+type Open = { readonly call: number; readonly resultAt: number };
 
 for (const name of NAMES) {
   for (const slotCount of [1, 2, 16]) {
@@ -210,7 +227,7 @@ for (const name of NAMES) {
           const together = new Player(component, slotCount);
           const answers = steps.map((each) => {
             const answer = structuredClone(together.play(each));
-            checkCanaries(together.host);
+            checkCanaries(together.host, TENANTS);
             return answer;
           });
           assert.equal(together.host.stats.replayFailures, 0);
@@ -233,12 +250,13 @@ for (const name of NAMES) {
 
   test(`${name}: a canary is found where it may be, so it would be found where it may not`, () => {
     const player = new Player(moderatorComponent(name), 2);
-    player.play({
+    const asked = player.play({
       tenant: 0,
-      kind: "say",
+      kind: "ask",
       afterMs: 0,
       request: { conversation: "c1", user: "ann", text: "hello" },
     });
+    assert.ok(JSON.stringify(asked).includes(`"text":"hello ${canaryOf(0)}"`));
     player.host.stateHash(0);
     assert.ok(player.host.image(0).includes(canaryOf(0)));
     const [memory] = player.host.memories();
