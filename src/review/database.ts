@@ -20,6 +20,8 @@ export class StoreError extends Error {
   }
 }
 
+const CACHE_KIB = 8 * 1024;
+const CACHE_MANY_KIB = 64 * 1024;
 /** Of a file that is checked whole when it is opened: about a second. */
 const CHECKED_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -61,6 +63,11 @@ export class Database {
     this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
+  /** In memory: many for a while, where all indexes are written to at many places. */
+  holdPages(how: "few" | "many"): void {
+    this.#database.exec(`PRAGMA cache_size = -${how === "few" ? CACHE_KIB : CACHE_MANY_KIB}`);
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -75,7 +82,8 @@ export class Database {
     // Exclusive: two processes on one queue would each hand out the same items.
     this.execute("PRAGMA locking_mode = EXCLUSIVE");
     this.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    this.execute("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
+    this.execute("PRAGMA temp_store = MEMORY");
+    this.holdPages("few");
     // What is deleted is overwritten: it may be deleted because it must be gone.
     this.execute("PRAGMA secure_delete = ON");
     // The lock is taken with the first write.

@@ -56,6 +56,8 @@ export class ReviewDesk {
   #roundRuns = false;
   #roundAgain = false;
   #closing = false;
+  /** Of what a crash left; undefined: it is done. */
+  #recovery: Promise<void> | undefined;
 
   private constructor(options: DeskOptions, { store, policies, llmLimits }: DeskParts) {
     const { log, targets, turns, nowMs = Date.now, seed = Date.now(), send } = options;
@@ -83,7 +85,7 @@ export class ReviewDesk {
       llmLimits: await LlmLimits.open(store, options.nowMs ?? Date.now),
     };
     const desk = new ReviewDesk(options, parts);
-    await desk.#recover(log);
+    await desk.#beginRecovery(log);
     // What waited when the process ended, and what grew too old meanwhile.
     desk.deliver();
     void desk.sweep();
@@ -124,6 +126,7 @@ export class ReviewDesk {
     name: Name,
     request: RequestOf<Name>,
   ): Promise<AnswerOf<Name>> {
+    if (this.#recovery !== undefined) await this.#recovery;
     if (this.#reading.size > 0) await Promise.all(this.#reading);
     const answer = await this.#store.call(name, request);
     if (TELLING.has(name)) this.deliver();
@@ -183,25 +186,45 @@ export class ReviewDesk {
     await this.#store.close();
   }
 
-  /** Reviews that the process before did not see the end of become verdicts; what fails waits. */
-  async #recover(log: Log): Promise<void> {
+  /**
+   * Reviews that the process before did not see the end of become verdicts. Resolves once it is
+   * known which they are; then others may be kept, and questions wait for the rest.
+   */
+  async #beginRecovery(log: Log): Promise<void> {
     const startMs = performance.now();
-    let total = 0;
+    const { count, isMore } = await this.#recoverSome(log);
+    if (isMore) this.#recovery = this.#recoverRest(log, count, startMs);
+    else this.#recovered(log, count, startMs);
+  }
+
+  async #recoverRest(log: Log, first: number, startMs: number): Promise<void> {
+    let total = first;
+    for (let isMore = true; isMore && !this.#closing;) {
+      const part = await this.#recoverSome(log);
+      total += part.count;
+      ({ isMore } = part);
+    }
+    this.#recovery = undefined;
+    this.#recovered(log, total, startMs);
+  }
+
+  /** What fails waits for the next start. */
+  async #recoverSome(log: Log): Promise<AnswerOf<"recover">> {
     try {
-      for (;;) {
-        const limit = STORE_RECOVERED_MAX;
-        const count = await this.#store.call("recover", { nowMs: this.nowMs(), limit });
-        total += count;
-        if (count < limit) break;
-      }
+      const limit = STORE_RECOVERED_MAX;
+      return await this.#store.call("recover", { nowMs: this.nowMs(), limit });
     } catch (error) {
       const { message: reason } = error as Error;
-      log.error({ reason, count: total }, "reviews that a crash interrupted are not listed yet");
-      return;
+      log.error({ reason }, "reviews that the end of a process interrupted are not listed yet");
+      return { count: 0, isMore: false };
     }
-    if (total === 0) return;
+  }
+
+  #recovered(log: Log, count: number, startMs: number): void {
+    if (count === 0) return;
     const tookMs = Math.round(performance.now() - startMs);
-    log.warn({ count: total, tookMs }, "the process before ended while an upstream was asked");
+    log.warn({ count, tookMs }, "the process before ended while an upstream was asked");
+    this.deliver();
   }
 
   #takeWithContext(entry: Omit<FlaggedEntry, "context">): void {

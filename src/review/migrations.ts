@@ -116,7 +116,7 @@ CREATE INDEX deliveries_webhook ON deliveries (tenant, webhook, state, seq);
 `,
   `
 CREATE TABLE pending_review (
-  seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id TEXT NOT NULL, at_ms REAL NOT NULL,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL, at_ms REAL NOT NULL,
   conversation TEXT, author TEXT, text TEXT, verdict TEXT, UNIQUE (id, tenant)
 );
 CREATE TABLE not_reviewed (

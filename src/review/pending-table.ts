@@ -56,16 +56,23 @@ export class PendingTable {
     this.#database.run("DELETE FROM pending_review WHERE id = ? AND tenant = ?", id, tenant);
   }
 
-  /** The oldest first. */
-  left(limit: number): readonly LeftReview[] {
-    const rows = this.#database.all("SELECT * FROM pending_review ORDER BY seq LIMIT ?", limit);
-    return rows.map((row) => ({
+  /** All rows, tenant by tenant: what is written of each then lies together in every index. */
+  seqs(): readonly number[] {
+    const rows = this.#database.all("SELECT seq FROM pending_review ORDER BY tenant, seq");
+    return rows.map(({ seq }) => Number(seq));
+  }
+
+  /** Undefined: it ended or was erased meanwhile. */
+  get(seq: number): LeftReview | undefined {
+    const row = this.#database.get("SELECT * FROM pending_review WHERE seq = ?", seq);
+    if (row === undefined) return undefined;
+    return {
       tenant: String(row["tenant"]),
       id: String(row["id"]),
       atMs: numberOf(row["at_ms"]) ?? 0,
       text: textOf(row["text"]),
       verdict: row["verdict"] === null ? undefined : jsonOf<Verdict>(row["verdict"]),
-    }));
+    };
   }
 }
 

@@ -41,7 +41,7 @@ import {
   type ReleaseRequest,
   ReviewQueue,
 } from "./queue.ts";
-import { pastOf, type RecentEntry, VerdictTable } from "./verdict-table.ts";
+import { type RecentEntry, VerdictTable } from "./verdict-table.ts";
 
 const INTERRUPTED = "The process ended while the upstream was asked.";
 
@@ -163,6 +163,8 @@ export class ReviewStore {
   readonly llm: LlmTable;
   readonly deletion: Deletion;
   readonly #database: Database;
+  /** Of the recovery that is being made: rows of `pending_review` that it has not come to. */
+  #left: number[] | undefined;
 
   /** Throws a StoreError. */
   constructor(path: string) {
@@ -244,19 +246,30 @@ export class ReviewStore {
 
   /**
    * Of what a crash left behind, so many messages become verdicts that say so, as if their reviews
-   * had ended now; how many they were. None: nothing is left.
+   * had ended now. What is kept after the first call is none of them.
    */
-  recover(limit: number, nowMs: number): number {
-    const left = this.pending.left(limit);
+  recover(limit: number, nowMs: number): { readonly count: number; readonly isMore: boolean } {
+    if (this.#left === undefined) {
+      this.#left = [...this.pending.seqs()];
+      this.#database.holdPages("many");
+    }
+    const seqs = this.#left.splice(0, limit);
     const counts = new Map<string, number>();
-    for (const review of left) {
+    for (const seq of seqs) {
+      const review = this.pending.get(seq);
+      if (review === undefined) continue;
       this.#recoverOne(review, nowMs);
       counts.set(review.tenant, (counts.get(review.tenant) ?? 0) + 1);
     }
     for (const [tenant, count] of counts) {
       this.audit.add({ tenant, atMs: nowMs, action: "reviewsInterrupted", detail: { count } });
     }
-    return left.length;
+    const isMore = this.#left.length > 0;
+    if (!isMore) {
+      this.#left = undefined;
+      this.#database.holdPages("few");
+    }
+    return { count: seqs.length, isMore };
   }
 
   recount(): void {
@@ -282,7 +295,6 @@ export class ReviewStore {
     const verdict = { ...embedded, degraded: true, upstream };
     if (verdict.action === "allow") this.intake.takeNotReviewed({ verdict, text });
     else this.intake.takeFlagged({ verdict, text, context: [] });
-    if (text !== undefined) this.verdicts.addRecent({ tenant, past: pastOf(verdict) });
   }
 
   #runOne({ name, request }: Command): Reply {
