@@ -129,7 +129,7 @@ async function reviewer(client: Client, tenants: readonly string[]): Promise<() 
       await client.moderate(tenant, { conversation, user: "mallory", text: before });
     }
     const verdict = await client.moderate(tenant, { conversation, user: "trent", text });
-    const why = upstreamWords(verdict) ?? "it was not asked";
+    const why = `${upstreamWords(verdict) ?? "no model was asked"}. ${verdict.reason}`;
     print(
       `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", wrap(harmless(why), "  "))}`,
     );

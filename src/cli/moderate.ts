@@ -153,12 +153,12 @@ export function renderVerdict(verdict: VerdictAnswer, text: string): string {
 }
 
 /** What became of asking a language model; undefined: it was not to be asked. */
-export function upstreamWords({ upstream, degraded, reason }: VerdictAnswer): string | undefined {
+export function upstreamWords({ upstream, degraded }: VerdictAnswer): string | undefined {
   if (upstream === undefined) return undefined;
   const { outcome, detail, model, waitMs } = upstream;
   const took = `${Math.round(waitMs)} ms`;
-  if (outcome === "answered") return `${model} was asked, ${took}: ${reason}`;
-  if (outcome === "cached") return `${model} was asked before: ${reason}`;
+  if (outcome === "answered") return `${model} was asked and answered in ${took}`;
+  if (outcome === "cached") return `${model} was asked the same before`;
   const why = detail === undefined || detail === "" ? "" : `: ${detail}`;
   const stands = degraded ? "; the verdict is the embedded one" : "";
   return `${model} did not answer, ${took}, ${outcome}${why}${stands}`;
