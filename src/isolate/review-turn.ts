@@ -206,7 +206,7 @@ export class ReviewTurn {
 
   #newSet(): number {
     this.#turn();
-    if (this.#hasSet || this.#isAnswer) throw new AbiError("A task has one waitable set.");
+    if (this.#hasSet) throw new AbiError("A task has one waitable set.");
     this.#hasSet = true;
     return this.set;
   }

@@ -165,7 +165,8 @@ const BEGINNINGS: Readonly<Record<string, Outcome>> = {
   bn: "brokeContract", // a severity beyond the scale,
   bo: "brokeContract", // scores behind the memory.
   bp: "brokeContract", // It yields.
-  bq: "brokeContract", // It drops the set that its call is in.
+  bq: "brokeContract", // It drops the set that its call is in,
+  br: "brokeContract", // or its call, and ends as if it had not asked.
 };
 
 for (const [misdeed, outcome] of Object.entries(BEGINNINGS)) {
@@ -173,7 +174,8 @@ for (const [misdeed, outcome] of Object.entries(BEGINNINGS)) {
     const host = newHost({ guarded: true, turnMsMax: 20 });
     const quiet = newHost();
     for (const each of [host, quiet]) each.say(0, saying(`?${misdeed}`));
-    const open = askedOf(host.review(0, 7, saying("fair")));
+    // As long as the other: whatever is left of its prompt would do for the other's.
+    const open = askedOf(host.review(0, 7, saying("yes")));
     const before = host.stateHash(0);
     for (let strike = 1; strike <= STRIKE_COUNT_MAX; strike++) {
       const begun = guarded(host, 0, () => host.review(0, 8, saying(`?${misdeed}`)));

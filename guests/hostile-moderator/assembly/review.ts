@@ -74,7 +74,10 @@ function ask(call: usize, prompt: usize, misdeed: u32): u32 {
   else if (misdeed == 0x6233) result += 2; // b3
   else if (misdeed == 0x6234) bytes = PROMPT_BYTES_MAX + 1; // b4
   else if (misdeed == 0x6235) bytes -= 1; // b5
-  else if (misdeed == 0x6236) at = MEMORY_BYTES - 16; // b6
+  else if (misdeed == 0x6236) { // b6, which begins well
+    at = MEMORY_BYTES - 16;
+    memory.copy(at, prompt, 16);
+  }
   else if (misdeed == 0x6237) job = 3; // b7
   else if (misdeed == 0x6269) job = JOB_TLDR; // bi
   const returned = complete(job, at, bytes, result);
@@ -87,6 +90,12 @@ function ask(call: usize, prompt: usize, misdeed: u32): u32 {
   }
   const subtask = subtaskHandle(returned);
   const set = waitableSetNew();
+  if (misdeed == 0x6272) { // br
+    subtaskDrop(subtask);
+    waitableSetDrop(set);
+    handOver(0, 0, 0, 0);
+    return TASK_EXIT;
+  }
   if (misdeed == 0x6267) subtaskDrop(subtask); // bg
   waitableJoin(misdeed == 0x6268 ? 12345 : subtask, set); // bh
   if (misdeed == 0x6239) waitableJoin(subtask, 0); // b9
