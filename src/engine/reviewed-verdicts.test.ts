@@ -214,7 +214,7 @@ test("a store that keeps nothing holds no verdict up, and says so once", async (
   assert.equal(warn.mock.callCount(), 1);
 });
 
-test("events are told at the end of their reviews; until they are kept nobody is answered", async (t) => {
+test("events are told at their reviews' ends; until they are kept nobody is answered", async (t) => {
   const store = Promise.withResolvers<void>();
   const { told, end, events } = newModeration(
     t,

@@ -1,7 +1,7 @@
 /**
  * Verdicts that wait for the end of their review, by id. A shard tells the end; if it dies, or says
- * nothing for too long, the review ends here. Deadlines are kept in coarse buckets, so that a review
- * costs no timer.
+ * nothing for too long, the review ends here. Deadlines are kept in coarse buckets, so that a
+ * review costs no timer.
  */
 import type { ReviewEnd } from "#model/verdict.ts";
 

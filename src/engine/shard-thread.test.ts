@@ -103,7 +103,7 @@ test("a shard that dies loses its reviews; the next has a port of its own", asyn
   assert.equal(ended[0]!.id, next.id);
 });
 
-test("a gateway that began anew: what was open is interrupted, what follows is asked", async (t) => {
+test("a gateway begins anew: what was open is interrupted, what follows is asked", async (t) => {
   const { shard, waiting, gateways, ended, wake } = await start(t);
   const open = await judge(shard, waiting, "?!! open");
   await untilAsked(gateways[0]!);
