@@ -34,10 +34,10 @@ type Move = { readonly tenant: number } & (
   | { readonly kind: "rest" | "release" }
 );
 
-/** Of a shard: moves of its tenants, then what is of all: nobody's time or gateway is its own. */
+/** Of a shard: moves of its tenants, and after them what is of all: nobody's time or gateway is its own. */
 type Step = {
   readonly moves: readonly Move[];
-  readonly then: "nothing" | "later" | "restart";
+  readonly after: "nothing" | "later" | "restart";
 };
 
 const tenant = fc.nat({ max: TENANTS - 1 });
@@ -102,7 +102,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 );
 const step: fc.Arbitrary<Step> = fc.record({
   moves: fc.array(move, { minLength: 1, maxLength: 8 }),
-  then: fc.oneof(
+  after: fc.oneof(
     { weight: 16, arbitrary: fc.constant("nothing" as const) },
     { weight: 1, arbitrary: fc.constantFrom("later" as const, "restart" as const) },
   ),
@@ -152,11 +152,11 @@ class Player {
   }
 
   /** What each tenant sees of the step. */
-  play({ moves, then }: Step): readonly unknown[] {
+  play({ moves, after }: Step): readonly unknown[] {
     const seen: unknown[][] = Array.from({ length: TENANTS }, () => []);
     for (const each of moves) seen[each.tenant]!.push(this.#move(each.tenant, each));
-    if (then === "later") this.#nowMs += LATE_MS;
-    else if (then === "restart") this.#restart();
+    if (after === "later") this.#nowMs += LATE_MS;
+    else if (after === "restart") this.#restart();
     this.#moderation.stepReviews(this.#nowMs);
     for (const call of this.#gateway.look()) {
       const owner = Number(call.tenant.slice(1));
@@ -272,9 +272,9 @@ for (const name of NAMES) {
           assert.equal(together.host.stats.replayFailures, 0);
           for (let owner = 0; owner < TENANTS; owner++) {
             const alone = new Player(component, 1);
-            for (const [index, { moves, then }] of steps.entries()) {
+            for (const [index, { moves, after }] of steps.entries()) {
               const own = moves.filter((each) => each.tenant === owner);
-              const answers = structuredClone(alone.play({ moves: own, then }));
+              const answers = structuredClone(alone.play({ moves: own, after }));
               assert.deepEqual(answers[owner], seen[index]![owner]);
             }
             alone.close();
@@ -295,7 +295,7 @@ for (const name of NAMES) {
   test(`${name}: a canary is found in a prompt of its own, so it would be in another's`, () => {
     const player = new Player(moderatorComponent(name), 2);
     const requests = [{ conversation: "c1", user: "ann", text: "?!! hello" }];
-    const seen = player.play({ moves: [{ kind: "say", tenant: 3, requests }], then: "nothing" });
+    const seen = player.play({ moves: [{ kind: "say", tenant: 3, requests }], after: "nothing" });
     player.close();
     const [, asked] = seen[3] as [unknown, { readonly prompt: string }];
     assert.ok(Buffer.from(asked.prompt, "hex").includes(canaryOf(3)));
