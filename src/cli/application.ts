@@ -217,7 +217,7 @@ async function openApplication(parts: {
   readonly pending: PendingReviews;
 }): Promise<Application> {
   const { engine, stage, config, log, llm, pending } = parts;
-  for (const warning of llm === undefined ? [] : llmWarnings(llm)) log.warn(warning);
+  for (const { what, fix } of llm === undefined ? [] : llmWarnings(llm)) log.warn({ fix }, what);
   const udp = await openUdp(stage, config, log);
   const telemetry = await startTelemetry(udp, config);
   const reviews = await openReviews(engine, config, log);

@@ -57,7 +57,7 @@ export async function checkLanguageModels(
     for (const [job, upstream] of Object.entries(settings.jobs) as [Job, UpstreamSettings][]) {
       checks.push(await checkJob(thread, job, upstream));
     }
-    return [...checks, ...openChecks(settings)];
+    return [...checks, ...warningChecks(settings)];
   } finally {
     await thread.stop();
   }
@@ -73,9 +73,8 @@ function unbounded(settings: LlmSettings): LlmSettings {
   return { ...settings, budget, cacheMsMax: 0 };
 }
 
-function openChecks(settings: LlmSettings): Check[] {
-  return llmWarnings(settings).map((detail) => {
-    const fix = "Use an address with https://, or a server on this machine.";
+function warningChecks(settings: LlmSettings): Check[] {
+  return llmWarnings(settings).map(({ what: detail, fix }) => {
     return { name: "language model", status: "warn", detail, fix };
   });
 }

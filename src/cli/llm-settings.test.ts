@@ -82,6 +82,14 @@ for (const { url, key = "sk-secret", isWarned } of [
     });
     const warnings = llmWarnings(settings!);
     assert.equal(warnings.length, isWarned ? 1 : 0, "one for all jobs");
-    if (isWarned) assert.match(warnings[0]!, /without encryption/);
+    if (isWarned) assert.match(warnings[0]!.what, /can read them/);
   });
 }
+
+test("llm settings: a budget of money without a price bounds nothing, which is told", () => {
+  const budget = { ...ON, NEXUSCORE_LLM_MONEY_PER_DAY: "1" };
+  const [warning] = llmWarnings(settingsOf(budget).settings!);
+  assert.match(warning!.what, /llmMoneyPerDay bounds nothing for moderation, tldr, rolling/);
+  const priced = { ...budget, NEXUSCORE_LLM_PROMPT_PRICE: "0.1" };
+  assert.deepEqual(llmWarnings(settingsOf(priced).settings!), []);
+});

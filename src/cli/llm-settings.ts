@@ -61,16 +61,25 @@ export function llmWords(settings: LlmSettings | undefined, config: Config): str
     .join("; ");
 }
 
-/** What works, and is better otherwise. */
-export function llmWarnings(settings: LlmSettings): string[] {
-  const inTheOpen = Object.values(settings.jobs)
-    .filter(({ apiKey, baseUrl }) => apiKey !== undefined && isOpen(new URL(baseUrl)))
-    .map(({ baseUrl }) => new URL(baseUrl).origin);
-  return [...new Set(inTheOpen)].map(
-    (origin) =>
-      `the key and every prompt go to ${origin} without encryption; ` +
-      "anybody on the way can read them: use https",
-  );
+/** What works, and is hardly meant. */
+export type LlmWarning = { readonly what: string; readonly fix: string };
+
+export function llmWarnings({ jobs, budget }: LlmSettings): LlmWarning[] {
+  const upstreams = Object.entries(jobs);
+  const inTheOpen = upstreams
+    .filter(([, { apiKey, baseUrl }]) => apiKey !== undefined && isOpen(new URL(baseUrl)))
+    .map(([, { baseUrl }]) => new URL(baseUrl).origin);
+  const warnings = [...new Set(inTheOpen)].map((origin) => ({
+    what: `the key and every prompt go to ${origin} where anybody on the way can read them`,
+    fix: "Use an address with https://, or a server on this machine.",
+  }));
+  const free = upstreams
+    .filter(([, { prices }]) => prices.promptMicros === 0 && prices.completionMicros === 0)
+    .map(([job]) => job);
+  if (!Number.isFinite(budget.microsPerDay) || free.length === 0) return warnings;
+  const what = `llmMoneyPerDay bounds nothing for ${free.join(", ")}: there is no price`;
+  const fix = "Set llmPromptPrice and llmCompletionPrice, or bound calls or tokens instead.";
+  return [...warnings, { what, fix }];
 }
 
 /** Over plain HTTP to another machine. */
