@@ -69,7 +69,7 @@ export class Tldrs {
   /** What stands in place of the report's own sentences; undefined: they stand. */
   look(tenant: string, report: TrendingReport, asked: LookOptions): Retelling | undefined {
     if (this.#options.llm.models.tldr === undefined || report.items.length === 0) return undefined;
-    const record = new TrendingRecord(report);
+    const record = new TrendingRecord(report, asked.order);
     const isTold = tellsAll(report, asked);
     const tldr = this.#find(tenant);
     // Nothing has changed but the time: it is of this pane as well.

@@ -86,7 +86,6 @@ test("the record says the answer's numbers, each with what it is of", () => {
       "“login”",
       "at least 12 and at most 15 mentions by about 9 people, usually 3.5; it stands out",
     ),
-    fact("in short", "“boss fight” leads: 42 mentions by 27 people; also “login” (12)."),
     fact("somebody said", "ada: “patch 9 broke it”"),
   ]);
 });
@@ -163,6 +162,28 @@ test("it is shown only while the same leads and what it names is there as it was
   const calm = reportOf([BOSS, { ...LOGIN, trending: false }], { sentences });
   assert.equal(told(said, before, calm), undefined);
   assert.deepEqual(told(["The boss fight."], before, calm), ["The boss fight."]);
+});
+
+test("who leads is the same in a report that is in the order of counts", () => {
+  const quiet = { term: "lol", count: 60, people: 30, trending: false };
+  const before = reportOf([BOSS, LOGIN, quiet]);
+  const items = before.items.toSorted((a, b) => b.count - a.count);
+  assert.equal(items[0]!.term, "lol");
+  const said = ["The boss fight leads, then the login, with 12."];
+  const bound = BoundRetelling.bind(said, new TrendingRecord(before), "small-1");
+  const counted = new TrendingRecord({ ...before, items }, "count");
+  assert.deepEqual(bound?.of(counted)?.sentences, said);
+  assert.equal(bound?.of(new TrendingRecord({ ...before, items })), undefined);
+});
+
+test("a term that has fallen in rank is found where it is", () => {
+  const others = Array.from({ length: 8 }, (_, n) => ({ term: `t${n}`, count: 100, people: 99 }));
+  const before = reportOf([LOGIN, ...others]);
+  const after = reportOf([...others.slice(0, 8), { ...LOGIN, count: 13 }]);
+  const told = new TrendingRecord(after).parts.map(({ name }) => name);
+  assert.ok(!told.includes("“login”"));
+  const bound = BoundRetelling.bind(["12 times."], new TrendingRecord(before), "small-1");
+  assert.deepEqual(bound?.of(new TrendingRecord(after))?.sentences, ["13 times."]);
 });
 
 test("terms and quotations of any size fit in a prompt", () => {

@@ -2,10 +2,11 @@
  * A tenant's window as a language model is told it, and its retelling held against the window as it
  * is when somebody reads it.
  *
- * The record is lines with numbers: one of the whole window, one a term, the statement of the
- * extractive TL;DR, the quotations. A line is its shape (the text, each number left out) and its
- * numbers in their order; what it is about is its id. So "the third number of the line of `boss`"
- * is a place that later records of the tenant have, too, and `mentions of boss` stays that.
+ * The record is lines with numbers: one of the whole window, one a term, the quotations. A line is
+ * its shape (the text, each number left out) and its numbers in their order; what it is about is
+ * its id. So "the first number of the line of `boss`" is a place that later records of the tenant
+ * have, too, and the mentions of `boss` stay that. The extractive TL;DR's own statement is not
+ * told: its numbers are those of the lines, or follow from them.
  *
  * The upstream's sentences are of one record, and windows move on. The rule that keeps them true:
  *   - each number they say is bound to every place of their own record that has this number; one
@@ -14,19 +15,19 @@
  *     one and the same number. If that is another number than it was, the new one is said instead;
  *     it takes its form from the line. A number of words, or in another form, cannot change so
  *   - one of something stays one: grammar depends on it
- *   - the statement has the same shape: the same terms lead, in the same order, in the same manner;
- *     and every term that is named is still listed, and stands out if it did
+ *   - every term that is named is still listed, and stands out if it did; those named are in the
+ *     same order, and who led still leads
  * Else the extractive text stands. Which place a model meant is not known, so all must agree.
  */
 import { TLDR_TERMS_MAX, TERM_BYTES_MAX, RETOLD_TEXT_BYTES_MAX } from "#model/limits.ts";
 import type { PromptPart } from "#model/prompt-parts.ts";
 import { cutToBytes } from "#model/text-bytes.ts";
 import type { Retold } from "#model/trending-answer.ts";
-import type { TrendingReport, TrendItem } from "#model/trending.ts";
+import type { TrendingReport, TrendItem, TrendOrder } from "#model/trending.ts";
 import { quantitiesOf, type Quantity } from "#llm/number-check.ts";
 import { hash } from "node:crypto";
 
-type Fact = { readonly id: string; readonly part: PromptPart };
+type Fact = { readonly id: string; readonly part: PromptPart; readonly isTold: boolean };
 
 type Line = { readonly shape: string; readonly quantities: readonly Quantity[] };
 
@@ -53,30 +54,31 @@ type Sentence = { readonly text: string; readonly slots: readonly Slot[] };
 
 /** Stands for a number in a shape, and for nothing else. */
 const NUMBER_MARK = "\u0000";
-const STATEMENT_BYTES_MAX = 1_024;
 /** Of the extractive TL;DR, whatever component wrote it, and samples of terms beside them. */
 const SENTENCES_MAX = 6;
 const SAMPLES_MAX = 4;
 
 export class TrendingRecord {
   readonly parts: readonly PromptPart[];
+  /** Of the lines that they are; others are there to be looked up. */
+  readonly toldIds: readonly string[];
   readonly windowEndMs: number;
-  /** Whether a term stands out, of those that are listed. */
+  /** What is listed, what leads first, and whether it stands out. */
   readonly terms: ReadonlyMap<string, boolean>;
   readonly #facts: ReadonlyMap<string, PromptPart>;
   /** Those that somebody asked for: a look needs few of them. */
   readonly #lines = new Map<string, Line>();
 
-  constructor(report: TrendingReport) {
-    const facts = factsOf(report);
-    this.parts = facts.map(({ part }) => part);
+  /** `order`: that the report was asked in. */
+  constructor(report: TrendingReport, order: TrendOrder = "trend") {
+    const items = order === "trend" ? report.items : report.items.toSorted(byStanding);
+    const facts = factsOf(report, items);
+    const told = facts.filter(({ isTold }) => isTold);
+    this.parts = told.map(({ part }) => part);
+    this.toldIds = told.map(({ id }) => id);
     this.windowEndMs = report.windowEndMs;
-    this.terms = new Map(report.items.map(({ term, trending }) => [term, trending]));
+    this.terms = new Map(items.map(({ term, trending }) => [term, trending]));
     this.#facts = new Map(facts.map(({ id, part }) => [id, part]));
-  }
-
-  get ids(): Iterable<string> {
-    return this.#facts.keys();
   }
 
   line(id: string): Line | undefined {
@@ -86,13 +88,6 @@ export class TrendingRecord {
     const line = lineOf(`${part.name} ${part.text}`);
     this.#lines.set(id, line);
     return line;
-  }
-
-  /** What the extractive TL;DR states, numbers left out. */
-  get statement(): string {
-    let statement = "";
-    for (const id of this.ids) if (id.startsWith(STATEMENT)) statement += this.line(id)!.shape;
-    return statement;
   }
 
   /** Of all that is told: the same digest, the same question. */
@@ -105,9 +100,10 @@ export class TrendingRecord {
 export class BoundRetelling {
   readonly model: string;
   readonly #sentences: readonly Sentence[];
-  readonly #statement: string;
-  /** The terms that are named, and whether they stood out. */
+  /** The terms that are named, in their order, and whether they stood out. */
   readonly #terms: readonly (readonly [string, boolean])[];
+  /** Whether the first of them led all. */
+  readonly #isLead: boolean;
 
   private constructor(
     record: TrendingRecord,
@@ -117,8 +113,8 @@ export class BoundRetelling {
   ) {
     this.model = model;
     this.#sentences = sentences;
-    this.#statement = record.statement;
     this.#terms = terms;
+    this.#isLead = terms.length > 0 && terms[0]![0] === leadOf(record);
   }
 
   /** Undefined: they say nothing, or a number that the record has not. */
@@ -144,10 +140,7 @@ export class BoundRetelling {
 
   /** In the numbers of the record; undefined: it is not true of that one. */
   of(record: TrendingRecord): Retold | undefined {
-    if (record.statement !== this.#statement) return undefined;
-    for (const [term, standsOut] of this.#terms) {
-      if (record.terms.get(term) !== standsOut) return undefined;
-    }
+    if (!this.#namesTruly(record)) return undefined;
     const sentences: string[] = [];
     const numbers: Quantity["value"][] = [];
     for (const sentence of this.#sentences) {
@@ -158,9 +151,19 @@ export class BoundRetelling {
     return saysOnly(sentences.join(" "), numbers) ? { sentences, model: this.model } : undefined;
   }
 
+  #namesTruly(record: TrendingRecord): boolean {
+    if (this.#isLead && this.#terms[0]![0] !== leadOf(record)) return false;
+    let next = 0;
+    for (const [term, standsOut] of record.terms) {
+      const named = this.#terms[next];
+      if (named?.[0] === term && named[1] === standsOut) next += 1;
+    }
+    return next === this.#terms.length;
+  }
+
   /** About what it takes in memory. */
   get bytes(): number {
-    let bytes = 2 * this.#statement.length + 100;
+    let bytes = 100 * (1 + this.#terms.length);
     for (const { text, slots } of this.#sentences) {
       bytes += 2 * text.length + 100;
       for (const { places } of slots) bytes += 100 + 150 * places.length;
@@ -169,39 +172,42 @@ export class BoundRetelling {
   }
 }
 
-const STATEMENT = "statement ";
+function leadOf({ terms }: TrendingRecord): string | undefined {
+  return terms.keys().next().value;
+}
 
-function factsOf(report: TrendingReport): readonly Fact[] {
-  const { eventCount, userCount, userCountError, items } = report;
+/** As a tenant's component orders by trend. */
+function byStanding(left: TrendItem, right: TrendItem): number {
+  if (left.trending !== right.trending) return left.trending ? -1 : 1;
+  return standing(right) - standing(left);
+}
+
+function standing({ trending, significance, count }: TrendItem): number {
+  return trending ? significance * Math.log(1 + count) : count;
+}
+
+function factsOf(report: TrendingReport, items: readonly TrendItem[]): readonly Fact[] {
+  const { eventCount, userCount, userCountError } = report;
   const sentences = report.sentences.slice(0, SENTENCES_MAX);
   const messages = `${eventCount} ${eventCount === 1 ? "message" : "messages"}`;
   const size = `${messages}${people(userCount, userCountError)} in the last 60 seconds`;
   const facts = [factOf("window", "all", size)];
-  const told = items.slice(0, TLDR_TERMS_MAX);
-  for (const item of told) {
+  for (const [rank, item] of items.entries()) {
     const term = cutToBytes(item.term, TERM_BYTES_MAX);
-    facts.push(factOf(`term ${item.term}`, `“${term}”`, itemText(item)));
+    facts.push(factOf(`term ${item.term}`, `“${term}”`, itemText(item), rank < TLDR_TERMS_MAX));
   }
   const quotes = new Map<string, Fact>();
-  let statements = 0;
-  for (const { text, eventId } of sentences) {
-    if (eventId !== undefined) addQuote(quotes, text);
-    else {
-      statements += 1;
-      const statement = cutToBytes(text, STATEMENT_BYTES_MAX);
-      facts.push(factOf(`${STATEMENT}${statements}`, "in short", statement));
-    }
-  }
+  for (const { text, eventId } of sentences) if (eventId !== undefined) addQuote(quotes, text);
   const quoteCountMax = quotes.size + SAMPLES_MAX;
-  for (const { sample } of told) {
+  for (const { sample } of items.slice(0, TLDR_TERMS_MAX)) {
     const isSaid = sentences.some(({ text }) => text.includes(sample));
     if (sample !== "" && !isSaid && quotes.size < quoteCountMax) addQuote(quotes, sample);
   }
   return [...facts, ...quotes.values()];
 }
 
-function factOf(id: string, name: string, text: string): Fact {
-  return { id, part: { kind: "fact", name, text } };
+function factOf(id: string, name: string, text: string, isTold = true): Fact {
+  return { id, part: { kind: "fact", name, text }, isTold };
 }
 
 /** It is about itself: with other words it is another line. */
@@ -238,7 +244,7 @@ function lineOf(text: string): Line {
 
 function placesByNumber(record: TrendingRecord): ReadonlyMap<Quantity["value"], readonly Place[]> {
   const places = new Map<Quantity["value"], Place[]>();
-  for (const id of record.ids) {
+  for (const id of record.toldIds) {
     const { shape, quantities } = record.line(id)!;
     for (const [index, { value, said }] of quantities.entries()) {
       const place = { id, shape, index, said };
