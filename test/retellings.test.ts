@@ -2,9 +2,11 @@
 // and HTTP; and how little of a long conversation an upstream is told.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { Community } from "#cli/community.ts";
 import { type Engine, type EngineSettings, startEngine } from "#engine/engine.ts";
 import { Refinements } from "#engine/refinements.ts";
 import { Retellings } from "#engine/retellings.ts";
+import { Tldrs } from "#engine/tldrs.ts";
 import { numberBeyond } from "#llm/number-check.ts";
 import type { LlmSettings, UpstreamSettings } from "#llm/settings.ts";
 import { CONSULTATION_FAILURES } from "#model/consultation.ts";
@@ -14,7 +16,7 @@ import type { TrendingReport } from "#model/trending.ts";
 import { FAULTS, type Fault } from "#stand-in/faults.ts";
 import { StandInUpstream, type StandInOptions } from "#stand-in/stand-in-upstream.ts";
 import { Random } from "#std/random.ts";
-import { FakeLlm, turn } from "#testing/fake-llm.ts";
+import { type FakeAsk, FakeLlm, turn } from "#testing/fake-llm.ts";
 import { SEED } from "#testing/seed.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -210,6 +212,50 @@ test(`whatever the upstream does, a text is true or says why (seed ${SEED})`, as
   assert.ok(fates.size > 1, "and some were not");
 });
 
+test("in lively channels a retelling stands though its numbers move", async (t) => {
+  const SECONDS = 180;
+  const WARM_SECONDS = 60;
+  /** Of the upstream. */
+  const LATENCY_SECONDS = 2;
+  const engine = await startEngine(SETTINGS);
+  t.after(async () => engine.stop());
+  const llm = new FakeLlm();
+  let nowMs = START_MS;
+  const trending = async (tenant: string, asked: typeof LOOK) => engine.trending(tenant, asked);
+  const tldrs = new Tldrs({
+    llm,
+    nowMs: () => nowMs,
+    trending: async (tenant) => trending(tenant, LOOK),
+  });
+  const community = new Community(SEED, START_MS);
+  for (const tenant of community.tenants) await engine.putTenant(tenant, { clock: "event" });
+  const due = new Map<number, FakeAsk[]>();
+  let looks = 0;
+  let shown = 0;
+  for (let second = 1; second <= SECONDS; second++) {
+    nowMs = START_MS + 1_000 * second + 400;
+    const lines = community.messagesUntil(nowMs).map(({ tenant, event }) => ({ tenant, ...event }));
+    const body = Buffer.from(JSON.stringify(lines));
+    await engine.offer({ tenant: undefined, body, format: "json" });
+    if (second < WARM_SECONDS) continue;
+    for (const ask of due.get(second) ?? []) await ask.end(twoTerms(ask));
+    for (const tenant of community.tenants) {
+      const report = await trending(tenant, LOOK);
+      const retelling = tldrs.look(tenant, report, LOOK);
+      if (second > WARM_SECONDS + LATENCY_SECONDS) looks += 1;
+      if (retelling === undefined || !("sentences" in retelling)) continue;
+      shown += 1;
+      for (const [, term, count, people] of retelling.sentences.join(" ").matchAll(TOLD)) {
+        const item = report.items.find((each) => each.term === term);
+        assert.deepEqual([item?.count, item?.userCount], [Number(count), Number(people)]);
+      }
+    }
+    due.set(second + LATENCY_SECONDS, llm.asks.splice(0));
+  }
+  t.diagnostic(`${shown} of ${looks} answers, two numbers of each of two terms`);
+  assert.ok(shown > looks / 3, `${shown} of ${looks}`);
+});
+
 test("of ten thousand messages the upstream is told each line once, and no more", async (t) => {
   const engine = await startEngine(SETTINGS);
   t.after(async () => engine.stop());
@@ -261,6 +307,15 @@ test("of ten thousand messages the upstream is told each line once, and no more"
     `${said} messages: ${told.size} lines, ${deltaBytes} B new, ${promptBytes} B in all`,
   );
 });
+
+const TOLD = /“([^”]+)”: (\d+) mentions by (?:about )?(\d+) people/g;
+
+/** The first two terms, as their lines say it. */
+function twoTerms({ parts }: FakeAsk): object {
+  const terms = parts.filter(({ name }) => name.startsWith("“"));
+  const said = terms.slice(0, 2).map(({ name, text }) => `${name}: ${text.split(",")[0]!}.`);
+  return { sentences: said };
+}
 
 /** What is on its way comes. */
 async function eventually<Value>(read: () => Promise<Value | undefined>): Promise<Value> {
