@@ -155,11 +155,11 @@ export async function assembleServer(
     ],
   });
   // What must not be stored comes without its text, and leaves no trace here either.
-  const endHistory = engine.onVerdict((verdict, text, leavesTrace) => {
+  // Also after the server closed: reviews of its last messages may end while the engine stops.
+  engine.onVerdict((verdict, text, leavesTrace) => {
     if (text !== undefined) history.add(verdict);
     if (typeof reviews !== "string") reviews.takeVerdict(verdict, text, leavesTrace);
   });
-  server.addHook("onClose", async () => endHistory());
   return { server, beginStop: () => void (stopping = true) };
 }
 
@@ -185,6 +185,7 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
       stage: stage.handle,
       llm,
       keepPending: async (reviews) => pending.keep(reviews),
+      verdictsWritten: async () => pending.desk?.written(),
     });
     try {
       return await openApplication({ engine, stage, config, log, llm, pending });
@@ -248,9 +249,11 @@ async function openApplication(parts: {
     stop: async () => {
       beginStop();
       await closeServer(server, STOP_CLIENTS_MS_MAX);
-      await closeReviews();
       if (typeof udp !== "string") await udp.stop();
+      // What was spent is asked of the engine, and the last of its verdicts are taken of it.
+      if (typeof reviews !== "string") await reviews.llmLimits.close();
       await engine.stop();
+      await closeReviews();
       stage.close();
       telemetry.close();
     },

@@ -63,6 +63,9 @@ export type VerdictListener = (
 /** Resolves once they are where they outlive the process. */
 export type KeepPending = (pending: readonly PendingReview[]) => Promise<void>;
 
+/** Resolves once the verdicts that listeners were told before are where they outlive the process. */
+export type VerdictsWritten = () => Promise<void>;
+
 export type ShardStats = {
   readonly shard: number;
   readonly tenantCount: number;

@@ -39,6 +39,7 @@ import type {
   TenantList,
   TenantSettings,
   VerdictListener,
+  VerdictsWritten,
 } from "./door.ts";
 import { llmDoor, modelsOf } from "./llm-door.ts";
 import { type LlmThread, startLlm } from "./llm-thread.ts";
@@ -80,6 +81,8 @@ export type EngineSettings = {
    * answered. Its failures are counted and told, and hold nothing up.
    */
   readonly keepPending?: KeepPending | undefined;
+  /** Events that are flagged or blocked wait for it before anybody is told that they were taken. */
+  readonly verdictsWritten?: VerdictsWritten | undefined;
 };
 
 type Components = {
@@ -138,7 +141,7 @@ export class Engine implements EngineDoor {
   /** Which of the components are the built-in ones. */
   constructor(settings: EngineSettings & Components, trust: Trust, gateway?: LlmThread) {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
-    const { moderator, classifier, llm, keepPending } = settings;
+    const { moderator, classifier, llm, keepPending, verdictsWritten } = settings;
     assert(shardCount >= 1);
     this.#gateway = gateway;
     if (gateway !== undefined && llm !== undefined) this.llm = llmDoor(gateway, llm);
@@ -156,6 +159,7 @@ export class Engine implements EngineDoor {
       shardOf: (tenant) => shardOf(tenant, shardCount),
       upstreamModel,
       keepPending,
+      verdictsWritten,
     });
     const asks = gateway !== undefined && upstreamModel !== undefined;
     this.#shards = Array.from({ length: shardCount }, (_, shard) => {

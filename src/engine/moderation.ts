@@ -5,8 +5,8 @@
  * starts anew.
  *
  * A verdict whose message an upstream is asked about waits here for that to end, beside the others
- * of its request: none waits for another's. It is told once, then; until then the embedded one is
- * kept as pending, before anybody is answered.
+ * of its request: none waits for another's, but all are told together, once. Until then the embedded
+ * one is kept as pending, before anybody is answered.
  */
 import { JUDGE_BYTES_MAX, JUDGE_SLICE_BYTES_MAX, JUDGE_SLICE_COUNT_MAX } from "#model/limits.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
@@ -29,7 +29,7 @@ import {
   RECORD_POLICY,
   type ReviewEnded,
 } from "#shard/protocol.ts";
-import type { KeepPending, VerdictListener } from "./door.ts";
+import type { KeepPending, VerdictListener, VerdictsWritten } from "./door.ts";
 import { Reviews } from "./reviews.ts";
 
 export type ModerationParts = {
@@ -41,6 +41,7 @@ export type ModerationParts = {
   /** Of the upstream that is asked about messages; undefined: there is none. */
   readonly upstreamModel?: string | undefined;
   readonly keepPending?: KeepPending | undefined;
+  readonly verdictsWritten?: VerdictsWritten | undefined;
   readonly nowMs?: () => number;
 };
 
@@ -93,11 +94,10 @@ export class Moderation {
     }
     if (reviewed.size === 0) return outcomes;
     const kept = this.#keep(this.#parts.shardOf(tenant), [...reviewed.values()]);
-    await Promise.all(
-      [...reviewed].map(async ([index, each]) => {
-        outcomes[index] = { verdict: await this.#tellReviewed(kept, each) };
-      }),
-    );
+    const verdicts = await this.#tellReviewed(kept, [...reviewed.values()]);
+    for (const [n, index] of [...reviewed.keys()].entries()) {
+      outcomes[index] = { verdict: verdicts[n]! };
+    }
     return outcomes;
   }
 
@@ -129,22 +129,27 @@ export class Moderation {
 
   /**
    * A shard has judged events that came by other doors. What is returned, if anything, is to be
-   * waited for before anybody is told that those of them with an open review were taken.
+   * waited for before anybody is told that those of them were taken that are flagged, or that an
+   * upstream is or should have been asked about.
    */
   takeEvents(shard: number, json: string): Promise<void> | undefined {
     if (this.#listeners.size === 0 && this.#parts.keepPending === undefined) return undefined;
     const reviewed: Reviewed[] = [];
+    let isTold = false;
     for (const event of JSON.parse(json) as readonly JudgedEvent[]) {
       const { tenant, messageId: id, conversation, user, text } = event;
       const verdict = this.#verdictOf(tenant, event, { id, conversation, user });
       const end = this.#endOf(event, () => shard);
-      if (end === undefined) this.#tell(verdict, text, true);
-      else reviewed.push({ verdict, text, leavesTrace: true, atMs: event.asOfMs, end });
+      if (end === undefined) {
+        this.#tell(verdict, text, true);
+        isTold ||= verdict.action !== "allow" || verdict.degraded;
+      } else reviewed.push({ verdict, text, leavesTrace: true, atMs: event.asOfMs, end });
     }
-    if (reviewed.length === 0) return undefined;
+    const written = isTold ? this.#parts.verdictsWritten?.() : undefined;
+    if (reviewed.length === 0) return written;
     const kept = this.#keep(shard, reviewed);
-    for (const each of reviewed) void this.#tellReviewed(kept, each);
-    return kept;
+    for (const each of reviewed) void this.#tellReviewed(kept, [each]);
+    return Promise.all([written, kept]).then(() => undefined);
   }
 
   /** A shard tells the ends of reviews. */
@@ -238,8 +243,11 @@ export class Moderation {
   #keep(shard: number, reviewed: readonly Reviewed[]): Promise<void> | undefined {
     const { keepPending } = this.#parts;
     if (keepPending === undefined) return undefined;
+    // What it is if the process ends before its review does.
+    const model = this.#upstreamModel;
+    const upstream = { outcome: "interrupted", detail: undefined, model, waitMs: 0 } as const;
     const pending = reviewed.map(({ verdict, text, leavesTrace, atMs }) => {
-      return { verdict, text, leavesTrace, atMs };
+      return { verdict: { ...verdict, upstream }, text, leavesTrace, atMs };
     });
     return keepPending(pending).then(
       () => {
@@ -257,13 +265,22 @@ export class Moderation {
     );
   }
 
-  /** In the end, and once it was kept as pending: so that is not kept after it. */
-  #tellReviewed(kept: Promise<void> | undefined, reviewed: Reviewed): Promise<Verdict> {
-    const tell = async (): Promise<Verdict> => {
+  /**
+   * In the end, and once they were kept as pending: so that is not kept after it. Those that are
+   * answered together are told together: what is kept of one may go then, and not before.
+   */
+  #tellReviewed(
+    kept: Promise<void> | undefined,
+    reviewed: readonly Reviewed[],
+  ): Promise<readonly Verdict[]> {
+    const tell = async (): Promise<readonly Verdict[]> => {
       await kept;
-      const verdict = reviewedVerdict(reviewed.verdict, await reviewed.end, this.#upstreamModel);
-      this.#tell(verdict, reviewed.text, reviewed.leavesTrace);
-      return verdict;
+      const ends = await Promise.all(reviewed.map(async ({ end }) => end));
+      return reviewed.map(({ verdict: embedded, text, leavesTrace }, index) => {
+        const verdict = reviewedVerdict(embedded, ends[index]!, this.#upstreamModel);
+        this.#tell(verdict, text, leavesTrace);
+        return verdict;
+      });
     };
     const telling = tell();
     this.#telling.add(telling);

@@ -7,7 +7,7 @@ import type { Opinion } from "#model/consultation.ts";
 import { CATEGORIES, type ModerationRequest, type VerdictReport } from "#model/moderation.ts";
 import type { ModerationOutcome, PendingReview, ReviewEnd } from "#model/verdict.ts";
 import type { Judged, JudgedEvent, JudgedReview } from "#shard/protocol.ts";
-import type { KeepPending } from "./door.ts";
+import type { KeepPending, VerdictsWritten } from "./door.ts";
 import { Moderation } from "./moderation.ts";
 import { Reviews } from "./reviews.ts";
 
@@ -58,6 +58,7 @@ function newModeration(
   t: TestContext,
   judge: (text: string) => JudgedReview | undefined,
   keepPending?: KeepPending,
+  verdictsWritten?: VerdictsWritten,
 ) {
   const told: string[] = [];
   const moderation = new Moderation({
@@ -65,11 +66,13 @@ function newModeration(
     upstreamModel: "there",
     shardOf: (tenant) => Number(tenant.slice(1)),
     keepPending,
+    verdictsWritten,
     send: async (_tenant, _kind, body) => JSON.stringify(textsOf(body).map(judgedOf)),
   });
   const judgedOf = (id: string): Judged => {
     const review = judge(id);
-    return { id, asOfMs: AT_MS, report: REPORT, ...(review === undefined ? {} : { review }) };
+    const report: VerdictReport = id === "fine" ? { ...REPORT, action: "allow" } : REPORT;
+    return { id, asOfMs: AT_MS, report, ...(review === undefined ? {} : { review }) };
   };
   moderation.onVerdict(({ id, degraded }) => told.push(degraded ? `${id}, degraded` : id));
   const end = (id: string, ended: ReviewEnd): void => {
@@ -113,7 +116,7 @@ async function settled(): Promise<void> {
   for (let n = 0; n < 3; n++) await turn();
 }
 
-test("messages of a request wait beside each other, and each is told at its own end", async (t) => {
+test("messages of a request wait beside each other, and are told together at the last end", async (t) => {
   const { moderation, told, end } = newModeration(t, (id) => (id === "b" ? undefined : OPEN));
   let outcomes: readonly ModerationOutcome[] | undefined;
   const asked = moderation.moderate("t0", messages("a", "b", "c")).then((all) => (outcomes = all));
@@ -121,12 +124,12 @@ test("messages of a request wait beside each other, and each is told at its own 
   assert.deepEqual(told, ["b"], "nobody is asked about it");
   end("c", ANSWERED);
   await settled();
-  assert.deepEqual(told, ["b", "c"]);
+  assert.deepEqual(told, ["b"], "what is kept of it stays until it is answered");
   assert.equal(outcomes, undefined);
   end("a", FAILED);
   end("a", ANSWERED);
   await asked;
-  assert.deepEqual(told, ["b", "c", "a, degraded"]);
+  assert.deepEqual(told, ["b", "a, degraded", "c"]);
   const [a, b, c] = outcomes!.map(verdictIn);
   assert.deepEqual([a!.id, b!.id, c!.id], ["a", "b", "c"]);
   assert.equal("upstream" in b!, false);
@@ -182,6 +185,7 @@ test("the embedded verdict is kept before its review is told, and never after", 
     ],
   );
   assert.equal(kept[0]!.verdict.degraded, false);
+  assert.deepEqual(kept[0]!.verdict.upstream?.model, "there", "who was asked");
   end("a", ANSWERED);
   end("b", ANSWERED);
   await settled();
@@ -189,6 +193,30 @@ test("the embedded verdict is kept before its review is told, and never after", 
   store.resolve();
   await asked;
   assert.deepEqual(told, ["a", "b"]);
+});
+
+test("events that are flagged or cannot be reviewed wait for the store, others do not", async (t) => {
+  const store = Promise.withResolvers<void>();
+  let askedCount = 0;
+  const { told, events } = newModeration(
+    t,
+    (id) => (id === "full" ? { failure: "queueFull", detail: "64" } : undefined),
+    undefined,
+    async () => {
+      askedCount += 1;
+      return store.promise;
+    },
+  );
+  assert.equal(events(["fine"]), undefined);
+  const written = events(["flagged", "full"]);
+  assert.deepEqual(told, ["fine", "flagged", "full, degraded"], "they are told at once");
+  let isTaken = false;
+  void written?.then(() => (isTaken = true));
+  await settled();
+  assert.equal(isTaken, false);
+  store.resolve();
+  await written;
+  assert.equal(askedCount, 1);
 });
 
 test("a store that keeps nothing holds no verdict up, and says so once", async (t) => {

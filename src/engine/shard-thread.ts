@@ -220,9 +220,9 @@ export class ShardThread {
     }
   }
 
-  /** Events about which an upstream is asked are taken once their pending verdicts are kept. */
+  /** Events that are flagged, or that an upstream is asked about, are taken once that is kept. */
   #settle(answer: Answer): void {
-    if (answer.type !== "offer" || !answer.isReviewed) this.#waiting.settle(answer);
+    if (answer.type !== "offer" || !answer.isHeld) this.#waiting.settle(answer);
     else void this.#kept.then(() => this.#waiting.settle(answer));
   }
 

@@ -42,7 +42,7 @@ export class JudgedBatch {
   settle(
     fates: Uint8Array,
     warn: (event: number, warning: number) => void,
-    reviewed: (event: number) => void,
+    hold: (event: number) => void,
   ): void {
     const moderation = this.#moderation;
     const duplicates = new Set<number>();
@@ -53,7 +53,7 @@ export class JudgedBatch {
     const eventCount = this.#batcher.batchEventCount(this.batch);
     for (let event = 0; event < eventCount; event++) {
       if (duplicates.has(event)) continue;
-      if (moderation.tellEvent(event)) reviewed(event);
+      if (moderation.tellEvent(event)) hold(event);
       const action = moderation.actionOf(event);
       if (action === "flag") warn(event, WARNING_MESSAGE_FLAGGED);
       else if (action === "block") warn(event, WARNING_MESSAGE_BLOCKED);

@@ -160,11 +160,13 @@ export class Moderation {
     return this.#held[event]?.report.action ?? "allow";
   }
 
-  /** The event's verdict waits for `takeEvents`; whether its review is open. */
+  /** The event's verdict waits for `takeEvents`; whether it is to be kept before anybody is told. */
   tellEvent(event: number): boolean {
     const judged = this.#held[event];
-    if (judged !== undefined) this.#events.push(judged);
-    return this.#heldReviews.delete(event);
+    if (judged === undefined) return false;
+    this.#events.push(judged);
+    this.#heldReviews.delete(event);
+    return judged.review !== undefined || judged.report.action !== "allow";
   }
 
   /** Verdicts on events since the last call. */

@@ -175,8 +175,8 @@ export type OfferAnswer = {
   readonly errors: readonly number[];
   /** The same, of WARNINGS. */
   readonly warnings: readonly number[];
-  /** An upstream is being asked about some of them. */
-  readonly isReviewed: boolean;
+  /** Verdicts on some of them are to be kept before anybody is told that they were taken. */
+  readonly isHeld: boolean;
 };
 
 export type Answer =

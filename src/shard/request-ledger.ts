@@ -12,7 +12,7 @@ type Request = {
   duplicates: number;
   errors: number[];
   warnings: number[];
-  isReviewed: boolean;
+  isHeld: boolean;
   /** All its records for this shard have been parsed. */
   complete: boolean;
 };
@@ -33,7 +33,7 @@ export class RequestLedger {
         duplicates: 0,
         errors: [],
         warnings: [],
-        isReviewed: false,
+        isHeld: false,
         complete: false,
       };
       this.#requests.set(request, entry);
@@ -63,9 +63,9 @@ export class RequestLedger {
     if (warnings.length < ERRORS_LISTED_MAX * 2) warnings.push(index, warning);
   }
 
-  /** An upstream is being asked about an event. */
-  reviewed(request: number): void {
-    this.open(request).isReviewed = true;
+  /** What is known of an event is to be kept before the request is answered. */
+  hold(request: number): void {
+    this.open(request).isHeld = true;
   }
 
   /** An event that had been accepted turned out to be lost; `error` is its number. */
@@ -84,7 +84,7 @@ export class RequestLedger {
     for (const entry of this.#complete) {
       this.#requests.delete(entry.request);
       const { request, elements, accepted, errors, warnings, late, duplicates } = entry;
-      const { isReviewed } = entry;
+      const { isHeld } = entry;
       const answer: OfferAnswer = {
         type: "offer",
         request,
@@ -95,7 +95,7 @@ export class RequestLedger {
         duplicates,
         errors,
         warnings,
-        isReviewed,
+        isHeld,
       };
       answers.push(answer);
     }

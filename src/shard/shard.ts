@@ -450,7 +450,7 @@ export class Shard {
         this.#requests.warn(batcher.eventOrigin(this.#batch, event), index, warning);
       };
       this.#judged!.settle(this.#fates, warn, (event) => {
-        this.#requests.reviewed(batcher.eventOrigin(this.#batch, event));
+        this.#requests.hold(batcher.eventOrigin(this.#batch, event));
       });
     }
     const kept = isJudged ? this.#judged!.kept : undefined;
