@@ -14,11 +14,12 @@ const TASKS: Readonly<Record<Job, string>> = {
   tldr: [
     "You tell in one to three short sentences what a community talks about now.",
     "Say no number that is not in the record, and round none. Add nothing that is not there.",
+    "Say few numbers, in digits: the text stands only as long as they are true.",
   ].join("\n"),
   rolling: [
     "You keep a summary of a conversation up to date: take the summary so far and what was said",
     "since, and write the new summary, at most 1,200 characters. Keep what was decided and what is",
-    "still asked. Say no number that is not there.",
+    "still asked, as the record has it. Say no number that is not there.",
   ].join("\n"),
 };
 
