@@ -46,6 +46,8 @@ export class AnswerCache {
   readonly #ageMsMax: number;
   /** The tenant that used or added an answer last is the last. */
   readonly #tenants = new Map<string, Map<string, Entry>>();
+  /** The last of them, unless it is empty. */
+  #newest: Map<string, Entry> | undefined;
   #bytes = 0;
   hits = 0;
   misses = 0;
@@ -94,10 +96,13 @@ export class AnswerCache {
     for (const { answer } of this.#tenants.get(tenant)?.values() ?? []) {
       this.#bytes -= bytesOf(answer);
     }
+    if (this.#newest === this.#tenants.get(tenant)) this.#newest = undefined;
     this.#tenants.delete(tenant);
   }
 
   #touch(tenant: string, answers: Map<string, Entry>): void {
+    if (this.#newest === answers) return;
+    this.#newest = answers;
     this.#tenants.delete(tenant);
     this.#tenants.set(tenant, answers);
   }
@@ -110,7 +115,9 @@ export class AnswerCache {
   #remove(tenant: string, answers: Map<string, Entry>, key: string, { answer }: Entry): void {
     answers.delete(key);
     this.#bytes -= bytesOf(answer);
-    if (answers.size === 0) this.#tenants.delete(tenant);
+    if (answers.size > 0) return;
+    this.#tenants.delete(tenant);
+    if (this.#newest === answers) this.#newest = undefined;
   }
 }
 

@@ -111,7 +111,7 @@ export class Desk {
       tenant,
       job,
       arrivedMs,
-      deadlineMs: arrivedMs + Math.min(Math.max(asked.waitMsMax, 0), WAIT_MS_MAX),
+      deadlineMs: arrivedMs + (asked.waitMsMax > 0 ? Math.min(asked.waitMsMax, WAIT_MS_MAX) : 0),
       promptBytes: asked.prompt.length,
     });
     this.#openCount += 1;
@@ -346,8 +346,26 @@ export class DeskPort implements CallOwner {
     const ends = this.#ends;
     this.#ends = [];
     this.isUnposted = false;
-    if (!this.#isClosed) this.#tell({ type: "ends", ends });
+    if (!this.#isClosed) this.#tell({ type: "ends", ends: ownBytes(ends) });
   }
+}
+
+/**
+ * The same, with all answers in one buffer that has nothing else: what is posted is the whole
+ * buffer behind a view, which may be one that others' answers lie in.
+ */
+function ownBytes(ends: readonly EndedCall[]): readonly EndedCall[] {
+  let byteCount = 0;
+  for (const { end } of ends) if ("answer" in end) byteCount += end.answer.length;
+  const bytes = new Uint8Array(byteCount);
+  let at = 0;
+  return ends.map((ended) => {
+    if ("failure" in ended.end) return ended;
+    const { answer, isCached } = ended.end;
+    bytes.set(answer, at);
+    at += answer.length;
+    return { ...ended, end: { answer: bytes.subarray(at - answer.length, at), isCached } };
+  });
 }
 
 /** Jobs with the same server and key share a gateway. */

@@ -61,13 +61,13 @@ export type Opinion = {
  * bytes of the reason, reason.
  */
 export function judgementBytes(scores: readonly number[], reason: string): Buffer {
-  const text = Buffer.from(reason);
+  const reasonBytes = Buffer.byteLength(reason);
   const at = 4 * CATEGORIES.length;
-  const bytes = Buffer.alloc(at + 2 + text.length);
+  const bytes = Buffer.allocUnsafe(at + 2 + reasonBytes);
   for (let category = 0; category < CATEGORIES.length; category++) {
     bytes.writeFloatLE(scores[category]!, 4 * category);
   }
-  bytes.writeUInt16LE(text.length, at);
-  text.copy(bytes, at + 2);
+  bytes.writeUInt16LE(reasonBytes, at);
+  bytes.write(reason, at + 2);
   return bytes;
 }
