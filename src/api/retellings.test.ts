@@ -58,7 +58,7 @@ test("retold: examples and answers keep to their schemas", async (t) => {
   }
 });
 
-test("retold: without an upstream nothing is asked, and no answer has more than it had", async (t) => {
+test("retold: without an upstream nothing is asked, and answers are as they were", async (t) => {
   // No upstream at all, and one for other questions only.
   for (const models of [{}, { moderation: "small-0" }]) {
     const { engine, say, trending, conversation, llm } = await open(t, models);
@@ -73,7 +73,7 @@ test("retold: without an upstream nothing is asked, and no answer has more than 
   }
 });
 
-test("retold: a TL;DR is in the model's words once it is there, and in today's numbers", async (t) => {
+test("retold: a TL;DR is in the words of the model once it is there, in true numbers", async (t) => {
   const { say, trending, llm } = await open(t);
   await say("boss fight", "boss fight", "boss fight");
   const first = await trending();

@@ -234,7 +234,7 @@ const windows = fc
     return [reportOf(before, { eventCount }), reportOf(after, later)] as const;
   });
 
-test("whatever becomes of a window, each number shown is what the answer says of that thing", () => {
+test("whatever becomes of a window, a number shown is what the answer says of its thing", () => {
   let shown = 0;
   let changed = 0;
   const property = fc.property(windows, ([before, after]) => {
