@@ -4,8 +4,9 @@
  * What follows from admission, and why a slot may rely on it:
  *   - it is a component of our world: every function is there, lifted under the world's types, in
  *     UTF-8, and its core function has the signature the canonical ABI gives those types;
- *   - it reaches nothing but the functions of numbers that its world imports, if any, each under
- *     its name and type: hence no clock, no randomness, no other tenant;
+ *   - it reaches nothing but what its world imports, if anything, each under its name and type:
+ *     functions of numbers, and async ones that the host answers; hence no clock, no randomness, no
+ *     other tenant. Where an import needs its memory, the two modules that wire it are ours;
  *   - its memory is its whole state: fixed size, no mutable globals, tables that cannot change, no
  *     start function. Copying the memory copies the tenant;
  *   - it stays within the allow-list of instructions (opcodes.ts).
