@@ -3,6 +3,8 @@
 // ever has words of two tenants in it.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
 import { type Engine, type EngineSettings, startEngine } from "#engine/engine.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import { CONSULTATION_FAILURES } from "#model/consultation.ts";
@@ -10,7 +12,7 @@ import type { ModerationRequest, Verdict } from "#model/moderation.ts";
 import { shardOf } from "#model/placement.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import type { ConsultPolicy, Policy } from "#model/policy.ts";
-import type { PendingReview } from "#model/verdict.ts";
+import type { ModerationOutcome, PendingReview } from "#model/verdict.ts";
 import { StandInUpstream, type StandInOptions } from "#stand-in/stand-in-upstream.ts";
 import { Random } from "#std/random.ts";
 import { SEED } from "#testing/seed.ts";
@@ -52,6 +54,20 @@ function llmSettings(baseUrl: string): LlmSettings {
     tenantRunningMax: 8,
     cacheMsMax: 0,
   };
+}
+
+/** Threads that begin from here on, by name; the last of each. */
+function threadsOf(t: TestContext): ReadonlyMap<string, Worker> {
+  const threads = new Map<string, Worker>();
+  const take = (worker: Worker): void => void threads.set(worker.threadName ?? "", worker);
+  process.on("worker", take);
+  t.after(() => process.off("worker", take));
+  return threads;
+}
+
+function verdictOf(outcome: ModerationOutcome | undefined): Verdict {
+  assert.ok(outcome !== undefined && "verdict" in outcome, JSON.stringify(outcome));
+  return outcome.verdict;
 }
 
 async function setPolicy(
@@ -161,7 +177,7 @@ test("a thousand messages of many tenants, and an upstream that fails in every w
       assert.equal(told.get(outcome.verdict.id), outcome.verdict);
     }
   }
-  while (told.size < 1_000) await new Promise(setImmediate);
+  while (told.size < 1_000) await turn();
   for (const verdict of told.values()) checkVerdict(verdict);
   const messageIds = new Set([...told.values()].map(({ messageId }) => messageId));
   assert.equal(messageIds.size, 1_000, "each has its own");
@@ -196,8 +212,7 @@ test("what the upstream says counts, and the message after it stands on that", a
   const [outcome] = await engine.moderate("acme", [
     { conversation: "c", user: "ann", text: "is it 5 or 6 volts, Bob?" },
   ]);
-  assert.ok(outcome !== undefined && "verdict" in outcome);
-  const { verdict } = outcome;
+  const verdict = verdictOf(outcome);
   assert.equal(verdict.upstream?.outcome, "answered");
   assert.equal(verdict.degraded, false);
   assert.match(verdict.reason, /word lists/);
@@ -211,19 +226,19 @@ test("an upstream that says nothing: the embedded verdict stands when time is ov
   upstream.script.push("stalled");
   await setPolicy(engine, "acme", { mode: "all", waitMsMax: 200 });
   const [outcome] = await engine.moderate("acme", [{ text: "you are an idiot" }]);
-  assert.ok(outcome !== undefined && "verdict" in outcome);
-  assert.equal(outcome.verdict.upstream?.outcome, "timedOut");
-  assert.ok(outcome.verdict.degraded);
-  assert.equal(outcome.verdict.action, "flag");
+  const verdict = verdictOf(outcome);
+  assert.equal(verdict.upstream?.outcome, "timedOut");
+  assert.ok(verdict.degraded);
+  assert.equal(verdict.action, "flag");
 });
 
 test("a tenant that wants nobody asked is never told of an upstream", async (t) => {
   const { engine, upstream } = await start(t);
   await setPolicy(engine, "acme", { mode: "never" });
   const [outcome] = await engine.moderate("acme", [{ text: "you are an idiot" }]);
-  assert.ok(outcome !== undefined && "verdict" in outcome);
-  assert.equal(outcome.verdict.upstream, undefined);
-  assert.equal(outcome.verdict.degraded, false);
+  const verdict = verdictOf(outcome);
+  assert.equal(verdict.upstream, undefined);
+  assert.equal(verdict.degraded, false);
   assert.equal(upstream.requestCount, 0);
   const usage = await engine.llm!.usage("acme");
   assert.ok(usage.jobs.every(({ calls }) => calls === 0));
@@ -235,10 +250,51 @@ test("a stop lets open reviews end, and who waits gets an answer", async (t) => 
   });
   await setPolicy(engine, "acme", { mode: "all", waitMsMax: 10_000 });
   const asked = engine.moderate("acme", [{ text: "one" }, { text: "two" }]);
-  while (upstream.requestCount === 0) await new Promise(setImmediate);
+  while (upstream.requestCount === 0) await turn();
   await engine.stop();
   for (const outcome of await asked) {
-    assert.ok("verdict" in outcome);
-    assert.equal(outcome.verdict.upstream?.outcome, "answered");
+    assert.equal(verdictOf(outcome).upstream?.outcome, "answered");
   }
+});
+
+test("a gateway that dies: what was open is interrupted, and the next one is asked", async (t) => {
+  t.mock.method(process, "emitWarning", () => undefined);
+  const threads = threadsOf(t);
+  const { engine, upstream } = await start(t);
+  for (const tenant of ["a", "b", "c"]) await setPolicy(engine, tenant, { mode: "all" });
+  upstream.script.push("stalled", "stalled", "stalled");
+  const asked = ["a", "b", "c"].map((tenant) => engine.moderate(tenant, [{ text: "hello" }]));
+  while (upstream.requestCount < 3) await turn();
+  await threads.get("llm")!.terminate();
+  for (const outcomes of asked) {
+    const { upstream: said, degraded } = verdictOf((await outcomes)[0]);
+    assert.deepEqual([said?.outcome, degraded], ["interrupted", true]);
+  }
+  const [outcome] = await engine.moderate("a", [{ text: "hello again" }]);
+  assert.equal(verdictOf(outcome).upstream?.outcome, "answered");
+});
+
+test("a shard that dies: its reviews are interrupted, others' go on, and it asks again", async (t) => {
+  t.mock.method(process, "emitWarning", () => undefined);
+  const threads = threadsOf(t);
+  const { engine, upstream } = await start(t);
+  const names = Array.from({ length: 20 }, (_, n) => `t${n}`);
+  const [gone, other] = [0, 1].map((shard) =>
+    names.find((name) => shardOf(name, SHARDS) === shard)!,
+  );
+  for (const tenant of [gone!, other!]) {
+    await setPolicy(engine, tenant, { mode: "all", waitMsMax: 60_000 });
+  }
+  upstream.plan = { latency: { medianMs: 400, spread: 0 }, faults: {} };
+  const lost = engine.moderate(gone!, [{ text: "hello" }, { text: "how are you?" }]);
+  const kept = engine.moderate(other!, [{ text: "hello" }]);
+  while (upstream.requestCount < 2) await turn();
+  await threads.get("shard-0")!.terminate();
+  for (const outcome of await lost) {
+    assert.equal(verdictOf(outcome).upstream?.outcome, "interrupted");
+  }
+  assert.equal(verdictOf((await kept)[0]).upstream?.outcome, "answered");
+  while (!engine.ready) await turn();
+  const [outcome] = await engine.moderate(gone!, [{ text: "hello again" }]);
+  assert.equal(verdictOf(outcome).upstream?.outcome, "answered");
 });
