@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { LIFTED_BYTES_MAX } from "#model/limits.ts";
-import { alignmentOf, bytesOf, coreSignatureOf, flatten, sequenceLayout } from "./abi-types.ts";
-import type { AbiScalar, AbiType } from "./abi-types.ts";
-import { AbiError, GuestMemory, compileLiftResult } from "./canonical-abi.ts";
+import {
+  alignmentOf,
+  bytesOf,
+  callbackName,
+  coreSignatureOf,
+  flatten,
+  importName,
+  importSignatureOf,
+  sequenceLayout,
+  taskReturnName,
+  taskReturnSignatureOf,
+} from "./abi-types.ts";
+import type { AbiFunction, AbiScalar, AbiType } from "./abi-types.ts";
+import { AbiError, GuestMemory, compileLiftFlat, compileLiftResult } from "./canonical-abi.ts";
 
 const scalar = (kind: AbiScalar): AbiType => ({ kind });
 const string: AbiType = { kind: "string" };
@@ -83,6 +94,71 @@ test("what does not fit into flat values travels by pointer", () => {
   assert.deepEqual(of(seventeen, undefined), { parameters: ["i32"], results: [] });
   assert.deepEqual(of(scalar("f32"), scalar("u64")), { parameters: ["f32"], results: ["i64"] });
   assert.deepEqual(of(scalar("f32"), string), { parameters: ["f32"], results: ["i32"] });
+});
+
+test("an async function is told where its result goes, and hands its own over as parameters", () => {
+  const bytes = list(scalar("u8"));
+  const of = (parameters: readonly AbiType[], result: AbiType | undefined): AbiFunction => ({
+    name: "f",
+    coreName: "a:b/c@1.0.0#f",
+    isAsync: true,
+    parameters: parameters.map((type) => ({ name: "p", type })),
+    result,
+  });
+  const asks = of([scalar("u32"), bytes], { kind: "result", ok: bytes, error: enumOf(3) });
+  assert.deepEqual(importSignatureOf(asks), {
+    parameters: ["i32", "i32", "i32", "i32"],
+    results: ["i32"],
+  });
+  assert.deepEqual(importSignatureOf(of([bytes, bytes, bytes], undefined)), {
+    parameters: ["i32"],
+    results: ["i32"],
+  });
+  assert.deepEqual(coreSignatureOf(asks).results, ["i32"]);
+  const opinion = record(scalar("f64"), bytes, scalar("bool"));
+  assert.deepEqual(taskReturnSignatureOf(of([], opinion)), {
+    parameters: ["f64", "i32", "i32", "i32"],
+    results: [],
+  });
+  const seventeen = record(...Array.from({ length: 17 }, () => scalar("u32")));
+  assert.deepEqual(taskReturnSignatureOf(of([], seventeen)).parameters, ["i32"]);
+  assert.equal(importName(asks), "a:b/c@1.0.0#[async-lower]f");
+  assert.equal(taskReturnName(asks.coreName), "[export]a:b/c@1.0.0#[task-return]f");
+  assert.equal(callbackName(asks.coreName), "[callback][async-lift]a:b/c@1.0.0#f");
+});
+
+test("a result that comes as parameters is checked as one in memory is", () => {
+  const memory = new GuestMemory(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
+  memory.bytes.write("héllo", 8);
+  memory.view.setFloat64(16, 0.25, true);
+  const type = record(enumOf(3), scalar("u32"), list(scalar("f64")), string, scalar("bool"));
+  const flat = compileLiftFlat(type);
+  const good = [2, -1, 16, 1, 8, 6, -7];
+  assert.deepEqual(Object.values(flat(memory, good) as object), [
+    "case2",
+    2 ** 32 - 1,
+    [0.25],
+    "héllo",
+    true,
+  ]);
+  const wrong: readonly (readonly [at: number, value: number])[] = [
+    [0, 3],
+    [0, -1],
+    [2, 4],
+    [2, 65_536],
+    [2, -8],
+    [3, 2 ** 30],
+    [3, -1],
+    [4, 65_535],
+    [5, 2], // Half a character.
+    [5, -1],
+  ];
+  for (const [at, value] of wrong) {
+    const values = good.map((each, index) => (index === at ? value : each));
+    assert.throws(() => flat(memory, values), AbiError, `${at}: ${value}`);
+  }
+  assert.throws(() => flat(memory, good.slice(1)), { name: "AssertionError" });
+  assert.throws(() => compileLiftFlat(record(scalar("f32"))), /f32 is no part/);
 });
 
 /** Lifts a value from a memory of one page that was filled by `fill`. */
