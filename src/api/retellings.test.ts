@@ -73,7 +73,7 @@ test("retold: without an upstream nothing is asked, and answers are as they were
   }
 });
 
-test("retold: a TL;DR is in the words of the model once it is there, in true numbers", async (t) => {
+test("retold: a TL;DR is in the words of the model once it is there", async (t) => {
   const { say, trending, llm } = await open(t);
   await say("boss fight", "boss fight", "boss fight");
   const first = await trending();

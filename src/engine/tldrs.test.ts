@@ -201,6 +201,11 @@ test("a look at a part of the window has all of it told, and read for that", asy
   await turn();
   assert.equal(bench.reads, 2);
   assert.deepEqual(bench.look("acme", { limit: 1, order: "trend" }), RETOLD);
+  bench.nowMs += PANE_MS;
+  bench.look("acme", { limit: 1, order: "trend" });
+  await turn();
+  assert.deepEqual([bench.reads, bench.llm.asks.length], [3, 2], "it is as it was");
+  assert.deepEqual(bench.look("acme", { limit: 1, order: "trend" }), RETOLD);
   bench.isDown = true;
   bench.look("gone", { limit: 1, order: "trend" });
   await turn();

@@ -72,10 +72,9 @@ export class Tldrs {
     const record = new TrendingRecord(report, asked.order);
     const isTold = tellsAll(report, asked);
     const tldr = this.#find(tenant);
-    // Nothing has changed but the time: it is of this pane as well.
-    if (isTold && tldr.bound !== undefined && tldr.digest === record.digest) {
-      tldr.windowEndMs = Math.max(tldr.windowEndMs, record.windowEndMs);
-    } else this.#mayBegin(tenant, tldr, isTold ? record : undefined);
+    if (!isTold || !isStill(tldr, record)) {
+      this.#mayBegin(tenant, tldr, isTold ? record : undefined);
+    }
     const isNear = tldr.bound !== undefined && isSameOrNext(tldr.windowEndMs, record);
     const retold = isNear ? tldr.bound?.of(record) : undefined;
     if (retold !== undefined) return retold;
@@ -133,7 +132,7 @@ export class Tldrs {
   ): Promise<void> {
     const { llm } = this.#options;
     const record = given ?? (await this.#read(tenant));
-    if (record === undefined) {
+    if (record === undefined || isStill(tldr, record)) {
       if (tldr.flight === flight) tldr.flight = undefined;
       return;
     }
@@ -166,6 +165,13 @@ export class Tldrs {
       return undefined;
     }
   }
+}
+
+/** Whether nothing has changed but the time: then the retelling is of this pane as well. */
+function isStill(tldr: Tldr, record: TrendingRecord): boolean {
+  if (tldr.bound === undefined || tldr.digest !== record.digest) return false;
+  tldr.windowEndMs = Math.max(tldr.windowEndMs, record.windowEndMs);
+  return true;
 }
 
 /** Whether the report has all that a record of it would tell, in the order in which it is told. */
