@@ -164,6 +164,31 @@ test("a conversation is refined by what is new in it, over HTTP", async (t) => {
   assert.doesNotMatch(delta, /release 14/, "what it was told is not told again");
 });
 
+test("whose budget is spent has the extractive text, and is told why", async (t) => {
+  const bench = await Bench.open(t);
+  const spent = { callsPerMinute: 0, tokensPerMinute: 0, microsPerDay: 0 };
+  bench.engine.llm!.putLimits("acme", { budget: spent });
+  const outcomes: Record<string, object> = {};
+  for (const tenant of ["acme", "beta"]) {
+    await bench.engine.putTenant(tenant, { clock: "event" });
+    await bench.say(
+      tenant,
+      Array.from({ length: 12 }, (_, n) => `boss fight at gate ${n}`),
+    );
+    await bench.trending(tenant);
+    await bench.retellings.tldrEnded(tenant, 8_000);
+    const { generatedBy, degraded, reason } = (await bench.trending(tenant)).answer.tldr;
+    await bench.refined(tenant);
+    const refined = await eventually(async () => bench.refined(tenant));
+    outcomes[tenant] = [generatedBy, degraded, reason, refined.degraded, refined.reason];
+  }
+  assert.deepEqual(outcomes, {
+    acme: ["extractive", true, "overBudget", true, "overBudget"],
+    beta: [MODEL, false, undefined, false, undefined],
+  });
+  assert.equal(bench.upstream.seen.length, 2, "nothing of acme was sent");
+});
+
 test(`whatever the upstream does, a text is true or says why (seed ${SEED})`, async (t) => {
   const shares = Object.fromEntries(FAULTS.map((fault) => [fault, 0.035])) as Record<Fault, number>;
   // These take as long as a call may wait, or an upstream is left alone after them.
