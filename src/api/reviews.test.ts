@@ -1,12 +1,24 @@
 import { assembleServer } from "#cli/application.ts";
 import { REVIEW_SCHEMAS } from "#model/review-schemas.ts";
-import type { ReviewDetail, ReviewItem, ReviewPage, Webhook } from "#model/review.ts";
+import type {
+  NotReviewedPage,
+  ReviewDetail,
+  ReviewItem,
+  ReviewPage,
+  Webhook,
+} from "#model/review.ts";
 import { MODERATION_SCHEMAS } from "#model/moderation-schemas.ts";
 import { openLog } from "#observe/log.ts";
 import { IN_MEMORY } from "#review/database.ts";
 import type { Outgoing } from "#review/courier.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
-import { openReviewing, START_MS, tempFolder } from "#testing/reviewing.ts";
+import {
+  flaggedVerdict,
+  openReviewing,
+  START_MS,
+  tempFolder,
+  verdictId,
+} from "#testing/reviewing.ts";
 import { SEED } from "#testing/seed.ts";
 import fc from "fast-check";
 import assert from "node:assert/strict";
@@ -350,4 +362,66 @@ test("reviews: no JSON and no query makes a route fail", async (t) => {
   });
   await fc.assert(property, { seed: SEED, numRuns: 300 });
   assert.ok(seen.has(200) && seen.has(400), [...seen].join(" "));
+});
+
+test("not reviewed: listed whatever their verdict, by outcome, page by page; items say so", async (t) => {
+  const { ask, desk, clock } = await open(t);
+  const upstream = { outcome: "timedOut", detail: "5 s", model: "m", waitMs: 5_000 } as const;
+  const allow = { action: "allow", proposedAction: "allow", flagged: false } as const;
+  for (let number = 1; number <= 3; number++) {
+    const more = { upstream, degraded: true, ...(number === 2 ? {} : allow) };
+    desk.takeVerdict(flaggedVerdict(number, more), `text ${number}`, true);
+  }
+  const failed = { ...upstream, outcome: "overBudget" } as const;
+  const other = { ...allow, upstream: failed, degraded: true, conversation: "c" };
+  desk.takeVerdict(flaggedVerdict(4, other), undefined, true);
+  // Those leave nothing: one was answered, one is to leave no trace.
+  const answered = { ...upstream, outcome: "answered", detail: undefined } as const;
+  desk.takeVerdict(flaggedVerdict(5, { ...allow, upstream: answered }), "fine", true);
+  desk.takeVerdict(flaggedVerdict(6, { upstream, degraded: true }), "secret", false);
+  await desk.keepPending([
+    { verdict: flaggedVerdict(7), text: "t", leavesTrace: false, atMs: clock.nowMs },
+  ]);
+  const first = await ask<NotReviewedPage>("GET", "/reviews:notReviewed?limit=3");
+  valid("NotReviewedPage", first.body);
+  const { messages, total, nextBefore } = first.body;
+  assert.deepEqual(
+    [total, messages.map(({ outcome, text }) => [outcome, text ?? ""])],
+    [
+      4,
+      [
+        ["overBudget", ""],
+        ["timedOut", "text 3"],
+        ["timedOut", "text 2"],
+      ],
+    ],
+  );
+  assert.deepEqual(messages[2]!.verdict?.upstream, upstream, "the answer leaves nothing out");
+  const rest = await ask<NotReviewedPage>("GET", `/reviews:notReviewed?before=${nextBefore}`);
+  valid("NotReviewedPage", rest.body);
+  assert.deepEqual(
+    rest.body.messages.map(({ id }) => id),
+    [verdictId(1)],
+  );
+  assert.equal(rest.body.nextBefore, undefined);
+  const count = async (query: string): Promise<number> =>
+    (await ask<NotReviewedPage>("GET", `/reviews:notReviewed?${query}`)).body.total;
+  assert.equal(await count("outcome=timedOut"), 3);
+  assert.equal(await count("conversation=c"), 1);
+  assert.equal(await count("user=user1&outcome=timedOut"), 1);
+  assert.equal(await count("outcome=interrupted"), 0);
+  for (const wrong of ["outcome=late", "limit=0", "before=x"]) {
+    assert.equal((await ask("GET", `/reviews:notReviewed?${wrong}`)).status, 400, wrong);
+  }
+  const items = await ask<ReviewPage>("GET", "/reviews?degraded=true");
+  valid("ReviewPage", items.body);
+  assert.deepEqual(
+    items.body.items.map(({ id, degraded }) => [id, degraded]),
+    [[messages[2]!.reviewId, true]],
+  );
+  assert.equal((await ask<ReviewPage>("GET", "/reviews?degraded=false")).body.total, 0);
+  const stats = await ask("GET", "/reviews:stats");
+  assert.equal(stats.body["notReviewedCount"], 4);
+  const table = await ask("GET", "/reviews:export?format=csv");
+  assert.match(table.text, /,appealCount,degraded,createdAtMs,[^]+,0,true,/);
 });

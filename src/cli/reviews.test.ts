@@ -1,12 +1,12 @@
-import type { ReviewItem, ReviewPage, ReviewStats } from "#model/review.ts";
+import type { NotReviewed, ReviewItem, ReviewPage, ReviewStats } from "#model/review.ts";
 import { IN_MEMORY } from "#review/database.ts";
-import { openReviewing, START_MS } from "#testing/reviewing.ts";
+import { flaggedVerdict, openReviewing, START_MS } from "#testing/reviewing.ts";
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { Client } from "./client.ts";
-import { renderReviews } from "./reviews.ts";
+import { renderNotReviewed, renderReviews } from "./reviews.ts";
 import { COLUMNS, widthOf } from "./terminal.ts";
 
 const ITEM: ReviewItem = {
@@ -57,8 +57,27 @@ test("reviews command: 80 columns, no control characters, and what is not shown"
   assert.match(plain, /\(text not kept\)\n\nand 7 more/);
 });
 
+test("reviews command: what the upstream did not judge, within 80 columns", () => {
+  const user = `ada\u001b[31m${"x".repeat(90)}`;
+  const verdict = flaggedVerdict(1, { user, conversation: "general" });
+  const of = { asOfMs: START_MS, reviewId: undefined, text: undefined } as const;
+  const messages: readonly NotReviewed[] = [
+    { ...of, id: verdict.id, outcome: "timedOut", text: `you ${"idiot ".repeat(40)}`, verdict },
+    { ...of, id: verdict.id, outcome: "overBudget", verdict },
+    { ...of, id: verdict.id, outcome: "interrupted", verdict: undefined },
+  ];
+  const shown = renderNotReviewed("acme", { total: 1_203, messages, nextBefore: 5 });
+  const plain = stripVTControlCharacters(shown);
+  for (const line of plain.split("\n")) assert.ok(widthOf(line) <= COLUMNS, line);
+  assert.ok(!shown.includes("\u001b[31m"), "what was said does not colour the terminal");
+  assert.match(plain, /^acme: 1,203 not judged by the upstream\n/);
+  assert.match(plain, /timedOut {2}2023-11-14T22:13:20\.000Z\n {2}flag,\s+ada/);
+  assert.match(plain, /overBudget[^]+\(text not kept\)\n/);
+  assert.match(plain, /interrupted[^\n]+\n {2}\(it was to leave no trace\)\n\nand 1,200 more/);
+});
+
 test("reviews command: asks a server for the state that is wanted", async (t) => {
-  const { ask, server } = await openReviewing(t, IN_MEMORY);
+  const { ask, server, desk } = await openReviewing(t, IN_MEMORY);
   await ask("POST", "/moderate", { text: "you idiot", user: "ada" });
   await server.listen({ host: "127.0.0.1", port: 0 });
   const { port } = server.server.address() as AddressInfo;
@@ -69,4 +88,13 @@ test("reviews command: asks a server for the state that is wanted", async (t) =>
   };
   assert.deepEqual([await total("pending"), await total("decided"), await total("all")], [1, 0, 1]);
   assert.equal((await client.reviewStats("acme")).states.pending, 1);
+  const upstream = { outcome: "timedOut", detail: undefined, model: "m", waitMs: 9 } as const;
+  desk.takeVerdict(flaggedVerdict(9, { degraded: true, upstream }), "said", true);
+  const query = { state: "all", limit: 5 };
+  assert.equal((await client.reviews("acme", query)).total, 2);
+  assert.equal((await client.reviews("acme", { ...query, degraded: true })).total, 1);
+  assert.deepEqual(
+    (await client.notReviewed("acme", 5)).messages.map(({ outcome, text }) => [outcome, text]),
+    [["timedOut", "said"]],
+  );
 });
