@@ -12,12 +12,12 @@ import type { UpstreamSettings } from "./settings.ts";
 import { responseFormat } from "./structured-output.ts";
 
 export type RequestForm = {
-  /** Of the body, up to the number of tokens. */
-  readonly before: string;
+  /** Of the body, up to the number of tokens. Bytes: so it is copied, and never encoded again. */
+  readonly before: Buffer;
   /** Whether the number follows. */
   readonly isCounted: boolean;
   /** Up to the user's message, a string of JSON; then come two brackets. */
-  readonly after: string;
+  readonly after: Buffer;
 };
 
 const TOKENS_FIELDS = ["max_tokens", "max_completion_tokens"] as const;
@@ -42,9 +42,9 @@ export function requestForm(
   const bound = typeof tokens === "number" ? `${tokens}` : "";
   const system = JSON.stringify({ role: "system", content: systemPrompt(job) });
   return {
-    before: `${JSON.stringify(fields).slice(0, -1)},"${tokensField}":`,
+    before: Buffer.from(`${JSON.stringify(fields).slice(0, -1)},"${tokensField}":`),
     isCounted: bound === "",
-    after: `${bound},"messages":[${system},{"role":"user","content":`,
+    after: Buffer.from(`${bound},"messages":[${system},{"role":"user","content":`),
   };
 }
 

@@ -127,6 +127,54 @@ test("the wrong key and an unknown model are told as what they are", async () =>
   });
 });
 
+test("a server that streams though nobody asked it to is read all the same", async () => {
+  const standIn = await StandInUpstream.start({ alwaysStreams: true });
+  const upstream = new Upstream({ baseUrl: standIn.baseUrl, connectionsMax: 1 });
+  try {
+    for (let n = 0; n < 2; n++) {
+      const answer = await ask(upstream);
+      assert.ok(answer.kind === "content");
+      const reading = readAnswers("moderation", answer.content, [PROMPT.cases[0]!.id]);
+      assert.ok("answers" in reading);
+      assert.ok(answer.usage.completionTokens > 10);
+    }
+    standIn.script.push("otherId");
+    assert.equal((await ask(upstream)).kind, "content");
+  } finally {
+    await upstream.stop();
+    await standIn.stop();
+  }
+});
+
+test("a stream that breaks off, or never ends, is no answer, and is given up", async () => {
+  const bodies = [
+    'data: {"choices":[{"delta":{"content":"{"}}]}\n\n',
+    `data: ${"x".repeat(70_000)}`,
+  ];
+  const failures: string[] = [];
+  for (const body of bodies) {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n");
+        // The second one never ends.
+        if (body === bodies[0]) socket.end(body);
+        else socket.write(body);
+      });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const upstream = new Upstream({ baseUrl: `http://127.0.0.1:${port}/v1`, connectionsMax: 1 });
+    const answer = await ask(upstream);
+    failures.push(answer.kind === "failed" ? answer.failure : answer.kind);
+    await upstream.stop();
+    server.close();
+    await once(server, "close");
+  }
+  assert.deepEqual(failures, ["unavailable", "malformed"]);
+});
+
 test("nobody there, or nobody who speaks HTTP, is unavailable", async () => {
   const server = createServer((socket) => socket.resume().end("what?\r\n\r\n"));
   server.listen(0, "127.0.0.1");

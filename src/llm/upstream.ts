@@ -113,16 +113,25 @@ export class Upstream {
   #dispatch(client: Client, exchange: Exchange): void {
     exchange.client = client;
     const { body } = exchange;
-    exchange.body = "";
+    exchange.body = NO_BYTES;
     client.dispatch({ method: "POST", path: this.#path, headers: this.#headers, body }, exchange);
   }
 }
 
-function bodyOf({ form, user, tokensMax }: ChatRequest): string {
+function bodyOf({ form, user, tokensMax }: ChatRequest): Buffer {
+  const { before, after } = form;
   const tokens = form.isCounted ? `${tokensMax}` : "";
-  return `${form.before}${tokens}${form.after}${JSON.stringify(user)}}]}`;
+  const end = `${JSON.stringify(user)}}]}`;
+  const endAt = before.length + tokens.length + after.length;
+  const body = Buffer.allocUnsafe(endAt + Buffer.byteLength(end));
+  before.copy(body);
+  body.write(tokens, before.length);
+  after.copy(body, before.length + tokens.length);
+  body.write(end, endAt);
+  return body;
 }
 
+const NO_BYTES = Buffer.alloc(0);
 const NO_CHUNKS: Buffer[] = [];
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i;
 
@@ -141,9 +150,9 @@ class Exchange implements Dispatcher.DispatchHandler, Sending {
 
   client: Client | undefined;
   /** Until it was handed on. */
-  body: string;
+  body: Buffer;
 
-  constructor(upstream: Upstream, body: string, deliver: (answer: UpstreamAnswer) => void) {
+  constructor(upstream: Upstream, body: Buffer, deliver: (answer: UpstreamAnswer) => void) {
     this.#upstream = upstream;
     this.body = body;
     this.#deliver = deliver;

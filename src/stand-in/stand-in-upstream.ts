@@ -15,6 +15,8 @@ export type StandInOptions = {
   readonly apiKey?: string;
   /** The only model there is; undefined: any. */
   readonly model?: string;
+  /** It streams its answers, asked or not, as some servers do. */
+  readonly alwaysStreams?: boolean;
   /** Undefined: any that is free. */
   readonly port?: number;
   /** Requests are kept in `seen`, which one that runs for long has no room for. */
@@ -97,7 +99,8 @@ export class StandInUpstream {
     } catch {
       return sendError(response, 400, "The body is not JSON.");
     }
-    const { apiKey, model } = this.#options;
+    const { apiKey, model, alwaysStreams } = this.#options;
+    if (alwaysStreams === true) body = { ...body, stream: true };
     const isKeyWrong = apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`;
     if (isKeyWrong) return sendError(response, 401, "Incorrect API key provided.");
     if (model !== undefined && body.model !== model)
