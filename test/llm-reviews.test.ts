@@ -7,6 +7,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { type Engine, type EngineSettings, startEngine } from "#engine/engine.ts";
 import type { LlmSettings } from "#llm/settings.ts";
+import { REVIEWS_STOP_MS_MAX } from "#model/limits.ts";
 import { CONSULTATION_FAILURES } from "#model/consultation.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
 import { shardOf } from "#model/placement.ts";
@@ -255,6 +256,22 @@ test("a stop lets open reviews end, and who waits gets an answer", async (t) => 
   for (const outcome of await asked) {
     assert.equal(verdictOf(outcome).upstream?.outcome, "answered");
   }
+});
+
+test("a stop that begins lets nobody wait for an upstream that says nothing", async (t) => {
+  const { engine, upstream } = await start(t);
+  await setPolicy(engine, "acme", { mode: "all", waitMsMax: 60_000 });
+  upstream.script.push("stalled");
+  const asked = engine.moderate("acme", [{ text: "one" }]);
+  while (upstream.requestCount === 0) await turn();
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  engine.beginStop();
+  t.mock.timers.tick(REVIEWS_STOP_MS_MAX);
+  t.mock.timers.reset();
+  const { upstream: said } = verdictOf((await asked)[0]);
+  assert.equal(said?.outcome, "interrupted");
+  const [next] = await engine.moderate("acme", [{ text: "two" }]);
+  assert.equal(verdictOf(next).upstream, undefined, "nobody is asked any more");
 });
 
 test("a gateway that dies: what was open is interrupted, and the next one is asked", async (t) => {

@@ -248,6 +248,7 @@ async function openApplication(parts: {
     llm,
     stop: async () => {
       beginStop();
+      engine.beginStop();
       await closeServer(server, STOP_CLIENTS_MS_MAX);
       if (typeof udp !== "string") await udp.stop();
       // What was spent is asked of the engine, and the last of its verdicts are taken of it.

@@ -190,6 +190,11 @@ export interface EngineDoor {
   readonly llm: LlmDoor | undefined;
   /** Whether events are taken now. */
   readonly ready: boolean;
+  /**
+   * A stop is to follow, once who waits was answered: of messages that an upstream is asked about
+   * the embedded verdicts stand from REVIEWS_STOP_MS_MAX on.
+   */
+  beginStop(): void;
   /** Takes nothing new, finishes what was taken, ends the shards. */
   stop(): Promise<void>;
 }

@@ -11,7 +11,12 @@ import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts
 import type { StageHandle } from "#kernel/stage.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import { Merger } from "#merger/merger.ts";
-import { BODY_BYTES_MAX, LINE_BYTES_MAX, REQUESTS_WAITING_MAX } from "#model/limits.ts";
+import {
+  BODY_BYTES_MAX,
+  LINE_BYTES_MAX,
+  REQUESTS_WAITING_MAX,
+  REVIEWS_STOP_MS_MAX,
+} from "#model/limits.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
 import { shardOf } from "#model/placement.ts";
@@ -137,6 +142,7 @@ export class Engine implements EngineDoor {
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
+  #reviewsEnd: NodeJS.Timeout | undefined;
 
   /** Which of the components are the built-in ones. */
   constructor(settings: EngineSettings & Components, trust: Trust, gateway?: LlmThread) {
@@ -290,6 +296,13 @@ export class Engine implements EngineDoor {
     return this.#shards.map((shard) => shard.stats());
   }
 
+  beginStop(): void {
+    this.#reviewsEnd ??= setTimeout(() => {
+      for (const shard of this.#shards) shard.endReviews();
+    }, REVIEWS_STOP_MS_MAX);
+    this.#reviewsEnd.unref();
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -299,6 +312,7 @@ export class Engine implements EngineDoor {
   async #stop(): Promise<void> {
     await Promise.all(this.#shards.map((shard) => shard.stop()));
     await this.#moderation.told();
+    clearTimeout(this.#reviewsEnd);
     await this.#gateway?.stop();
   }
 

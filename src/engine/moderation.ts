@@ -145,7 +145,7 @@ export class Moderation {
         isTold ||= verdict.action !== "allow" || verdict.degraded;
       } else reviewed.push({ verdict, text, leavesTrace: true, atMs: event.asOfMs, end });
     }
-    const written = isTold ? this.#parts.verdictsWritten?.() : undefined;
+    const written = isTold ? this.#written() : undefined;
     if (reviewed.length === 0) return written;
     const kept = this.#keep(shard, reviewed);
     for (const each of reviewed) void this.#tellReviewed(kept, [each]);
@@ -237,6 +237,11 @@ export class Moderation {
   #endOf({ id, review }: JudgedMessage, shard: () => number): Promise<ReviewEnd> | undefined {
     if (review === undefined || "failure" in review) return undefined;
     return this.#reviews.open(shard(), id, review.waitMsMax, performance.now());
+  }
+
+  /** A store that fails says so itself, and holds nobody up. */
+  #written(): Promise<void> | undefined {
+    return this.#parts.verdictsWritten?.().catch(() => undefined);
   }
 
   /** What fails is counted, and told when it begins to; the verdicts are not held up by it. */

@@ -174,6 +174,13 @@ export class ShardThread {
     this.#ring.wake();
   }
 
+  /** The embedded verdicts stand of what is open, and no upstream is asked any more. */
+  endReviews(): void {
+    const control: ShardControl = { type: "endReviews" };
+    this.#worker.postMessage(control);
+    this.#ring.wake();
+  }
+
   /** Resolves once the shard has worked off its ring and ended. */
   stop(): Promise<void> {
     this.#stopping = true;

@@ -251,8 +251,11 @@ export const ANSWER_CACHE_MS_MAX = 3_600_000;
 export const RETRY_AFTER_MS_MAX = 30_000;
 /** Calls of one tenant's moderator that wait at once; beyond, the embedded verdict stands. */
 export const REVIEWS_OPEN_MAX = 64;
-/** A stop waits that long for reviews that are open; then their embedded verdicts stand. */
-export const REVIEWS_STOP_MS_MAX = 5_000;
+/**
+ * A stop waits that long for reviews that are open; then their embedded verdicts stand. Less than
+ * clients are given then, so that who waits for one is answered.
+ */
+export const REVIEWS_STOP_MS_MAX = 3_000;
 /** Bytes of an answer as a moderator is handed it: a judgement with its reason. */
 export const JUDGEMENT_BYTES_MAX = 8 * 1024;
 /** Bytes of a policy's own words to the upstream. */

@@ -197,7 +197,7 @@ export class Consultations {
     this.#send();
   }
 
-  /** The shard ends: who waits is told so. No turns: what they change ends, too. */
+  /** The process ends: who waits is told so. No turns: what they change ends, too. */
   stop(nowMs: number): void {
     const due = this.#due.map(({ review }) => review);
     this.#due = [];
@@ -210,6 +210,7 @@ export class Consultations {
     this.#ofTenant.clear();
     this.#outbox = [];
     this.#port?.close();
+    this.#port = undefined;
   }
 
   /** Reviews that ended since the last call. */

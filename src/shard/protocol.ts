@@ -199,7 +199,11 @@ export type ShardMessage =
   | { readonly type: "stopped" };
 
 /** From the engine to a shard's thread, beside what is in its ring; it is woken by that. */
-export type ShardControl = { readonly type: "gateway"; readonly port: MessagePort };
+export type ShardControl =
+  /** Another gateway: the one before is gone. */
+  | { readonly type: "gateway"; readonly port: MessagePort }
+  /** The embedded verdicts stand of what is open, and no upstream is asked any more. */
+  | { readonly type: "endReviews" };
 
 /** What a shard's thread is started with. */
 export type ShardSettings = {

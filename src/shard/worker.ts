@@ -105,7 +105,9 @@ function takeControl(shard: Shard): void {
   for (;;) {
     const received = receiveMessageOnPort(parentPort!) as { message: ShardControl } | undefined;
     if (received === undefined) return;
-    shard.moderation?.attachGateway(received.message.port);
+    const { message } = received;
+    if (message.type === "gateway") shard.moderation?.attachGateway(message.port);
+    else shard.moderation?.stopReviews(Date.now());
   }
 }
 

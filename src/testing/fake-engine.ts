@@ -320,6 +320,10 @@ export class FakeEngine implements EngineDoor {
     ];
   }
 
+  beginStop(): void {
+    // Nothing of it waits.
+  }
+
   async stop(): Promise<void> {
     this.ready = false;
     this.stopped = true;
