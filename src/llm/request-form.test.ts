@@ -9,7 +9,8 @@ const SETTINGS: Settings = { model: "small-1", structuredOutput: "schema" };
 /** As it is sent. */
 function bodyOf(settings: Partial<Settings>, job: Job = "moderation"): Record<string, unknown> {
   const { before, isCounted, after } = requestForm(job, { ...SETTINGS, ...settings });
-  const body = `${before}${isCounted ? 256 : ""}${after}"hello"}]}`;
+  const tokens = isCounted ? "256" : "";
+  const body = `${before.toString()}${tokens}${after.toString()}"hello"}]}`;
   return JSON.parse(body) as Record<string, unknown>;
 }
 
