@@ -96,7 +96,7 @@ test("what does not fit into flat values travels by pointer", () => {
   assert.deepEqual(of(scalar("f32"), string), { parameters: ["f32"], results: ["i32"] });
 });
 
-test("an async function is told where its result goes, and hands its own over as parameters", () => {
+test("async functions are told where results go, and hand over their own as parameters", () => {
   const bytes = list(scalar("u8"));
   const of = (parameters: readonly AbiType[], result: AbiType | undefined): AbiFunction => ({
     name: "f",

@@ -78,8 +78,8 @@ export function compileLiftResult(type: AbiType): LiftResult {
 }
 
 /**
- * For what a task hands over as parameters. Records of numbers up to 32 bits, bools, enums, texts and
- * lists are all that one does.
+ * For what a task hands over as parameters: records of u32, bools, enums, texts and lists, and no
+ * more than that.
  */
 export function compileLiftFlat(type: AbiType): LiftFlat {
   const { lift, count } = compileFlat(type, 0);

@@ -125,7 +125,7 @@ export class ModeratorInstance {
     this.#advance(nowMs);
   }
 
-  /** Begins the task of a call; whether it asks something, and what it said if not, its turn has. */
+  /** Begins the task of a call; its turn has what it asks, or what it says if it asks nothing. */
   beginReview(
     call: number,
     isAgain: boolean,

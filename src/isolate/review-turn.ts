@@ -2,8 +2,8 @@
  * What a task of `review` may do in its turns, by the callback ABI of WASI 0.3: a call that waits
  * holds no stack and no instance, only numbers in its tenant's state.
  *
- *   begin    `review` runs. It asks (`complete`), puts the call into a waitable set and returns that
- *            it waits for it; or it hands over its result (`task.return`) and has ended.
+ *   begin    `review` runs. It asks (`complete`), puts the call into a waitable set and says that it
+ *            waits for it; or it hands over its result (`task.return`) and has ended.
  *   answer   the result of `complete` is written to where the task wants it, and its callback runs:
  *            it drops call and set, hands over its result and has ended.
  *
@@ -122,7 +122,7 @@ export class ReviewTurn {
     memory.view.setUint8(at + PAYLOAD_AT, failure);
   }
 
-  /** Throws AbiError unless the code says what the task did: it waits for its call, or has ended. */
+  /** Throws AbiError unless the code says what the task did: it waits, or it has ended. */
   check(code: number): void {
     if (this.#hasSubtask) {
       const waits = code === (TASK_WAIT | (this.set << 4)) && this.#isJoined;

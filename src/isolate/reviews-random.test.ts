@@ -50,7 +50,7 @@ class Hosts {
   }
 }
 
-test(`${STEPS} steps at random are the same in 1, 2 and 16 slots, and every answer is its own`, () => {
+test(`${STEPS} steps at random: the same in 1, 2 and 16 slots, every answer its own`, () => {
   const random = new Random(SEED);
   const hosts = new Hosts();
   const open: Open[][] = Array.from({ length: TENANTS }, () => []);

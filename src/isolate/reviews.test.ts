@@ -89,7 +89,7 @@ test("a tenant that waits leaves its slot, lives on, and has its own answer in a
   }
 });
 
-test("a prompt is the caller's own: later turns do not change it, and its bytes can be sent", () => {
+test("a prompt is the caller's own: no later turn changes it, and its bytes can be sent", () => {
   const host = newHost();
   const { prompt } = askedOf(ask(host, 0, 1, "first"));
   const before = Buffer.from(prompt);
@@ -100,7 +100,7 @@ test("a prompt is the caller's own: later turns do not change it, and its bytes 
   assert.deepEqual(Buffer.from(sent), before);
 });
 
-test("every failure is told as what it is, and leaves the state as if nothing had been asked", () => {
+test("every failure is told as what it is; the state is as if nothing had been asked", () => {
   const [host, quiet] = [newHost(), newHost()];
   for (const [failure, name] of CONSULTATION_FAILURES.entries()) {
     const { resultAt } = askedOf(ask(host, 0, CALL_NUMBER_MAX - failure, name));
@@ -114,7 +114,7 @@ test("every failure is told as what it is, and leaves the state as if nothing ha
   }
 });
 
-test("a job that is not a moderator's has its answer at once; a review may ask nothing at all", () => {
+test("a job that is not a moderator's is answered at once; a review may ask nothing", () => {
   const [host, quiet] = [newHost(), newHost()];
   for (const text of ["?bi", "?bj"]) {
     const { outcome, asked, opinion } = ask(host, 0, 1, text);
@@ -126,7 +126,7 @@ test("a job that is not a moderator's has its answer at once; a review may ask n
   assert.equal(host.stateHash(0), quiet.stateHash(0));
 });
 
-test("as many calls wait as a tenant may have; one more asks nothing and hurts none of them", () => {
+test("as many calls wait as a tenant may have; one more asks nothing, and hurts none", () => {
   const host = newHost({ slotCount: 1 });
   const asked = Array.from({ length: REVIEWS_OPEN_MAX }, (_, index) =>
     askedOf(ask(host, 0, index + 1, `${index}`)),
@@ -170,7 +170,7 @@ const BEGINNINGS: Readonly<Record<string, Outcome>> = {
 };
 
 for (const [misdeed, outcome] of Object.entries(BEGINNINGS)) {
-  test(`a review that begins with ${misdeed} ends ${outcome}, asks nothing, and leaves no trace`, () => {
+  test(`a review that begins with ${misdeed} is ${outcome}, asks nothing, leaves no trace`, () => {
     const host = newHost({ guarded: true, turnMsMax: 20 });
     const quiet = newHost();
     for (const each of [host, quiet]) each.say(0, saying(`?${misdeed}`));
@@ -211,7 +211,7 @@ const ENDINGS: Readonly<Record<string, Outcome>> = {
 };
 
 for (const [misdeed, outcome] of Object.entries(ENDINGS)) {
-  test(`a review that ends with ${misdeed} ends ${outcome}, still waits, and is told once more`, () => {
+  test(`a review that ends with ${misdeed} is ${outcome}, still waits, is told once more`, () => {
     const host = newHost({ guarded: true, turnMsMax: 20 });
     const quiet = newHost();
     for (const each of [host, quiet]) each.say(0, saying(`?${misdeed}`));
@@ -227,7 +227,7 @@ for (const [misdeed, outcome] of Object.entries(ENDINGS)) {
   });
 }
 
-test("a task that fails whatever it is told stays open in its tenant, and nothing else does", () => {
+test("a task that fails whatever it is told stays open in its tenant, and only that", () => {
   const host = newHost();
   const asked = askedOf(ask(host, 0, 7, "?ac"));
   assert.equal(end(host, 0, 7, asked, "answer").outcome, "trapped");

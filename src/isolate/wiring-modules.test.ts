@@ -12,7 +12,7 @@ function signature(parameters: readonly CoreType[], results: readonly CoreType[]
   return { parameters, results } satisfies CoreSignature;
 }
 
-/** The core modules of a component whose world imports these functions, which are `call0`, `call1` … */
+/** The core modules of a component whose world imports these, as `call0`, `call1` … */
 async function modulesOf(
   functions: readonly string[],
   signatures: readonly CoreSignature[],
@@ -28,7 +28,8 @@ async function modulesOf(
     (func (export "run")))`);
   const embedded = await componentEmbed({
     binary,
-    witSource: `package a:b; interface x { ${wits.join(" ")} } world w { import x; export run: func(); }`,
+    witSource: `package a:b; interface x { ${wits.join(" ")} }
+      world w { import x; export run: func(); }`,
     world: "w",
     stringEncoding: "utf8",
     metadata: [],
@@ -110,7 +111,8 @@ test("those of a task that asks and waits are the same two", async () => {
     (memory (export "memory") 1)
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
     (func (export "[async-lift]a:b/x#run") (param i32 i32) (result i32) unreachable)
-    (func (export "[callback][async-lift]a:b/x#run") (param i32 i32 i32) (result i32) unreachable))`);
+    (func (export "[callback][async-lift]a:b/x#run") (param i32 i32 i32) (result i32)
+      unreachable))`);
   const embedded = await componentEmbed({
     binary,
     witSource: `package a:b;
