@@ -2,8 +2,8 @@
  * What a task of `review` may do in its turns, by the callback ABI of WASI 0.3: a call that waits
  * holds no stack and no instance, only numbers in its tenant's state.
  *
- *   begin    `review` runs. It asks (`complete`), puts the call into a waitable set and says that it
- *            waits for it; or it hands over its result (`task.return`) and has ended.
+ *   begin    `review` runs. It asks (`complete`), puts the call into a waitable set and says
+ *            that it waits for it; or it hands over its result (`task.return`) and has ended.
  *   answer   the result of `complete` is written to where the task wants it, and its callback runs:
  *            it drops call and set, hands over its result and has ended.
  *
