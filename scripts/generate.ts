@@ -20,7 +20,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   for (const { witPath, world, folder, author, arena } of GUESTS) {
     const resolved = loadWorld(witPath, world);
     files.set(`${folder}/${ENTRY_NAME}`, guestSource(resolved, { witPath, author, arena }));
-    if (resolved.abi.imports.length > 0) {
+    const { imports, exports } = resolved.abi;
+    if (imports.length > 0 || exports.some(({ isAsync }) => isAsync)) {
       files.set(`${folder}/${IMPORTS_NAME}`, guestImportsSource(resolved, witPath));
     }
   }
