@@ -1,79 +1,17 @@
 // What is told of language models, and what tenants may take of them, on a door that is played.
 import { assembleServer } from "#cli/application.ts";
-import type { LlmDoor } from "#engine/door.ts";
-import type { LlmStats, TenantLimits, TenantLlmUsage } from "#llm/protocol.ts";
-import { NO_USAGE } from "#model/consultation.ts";
 import { LlmSchema, TenantLlmSchema } from "#model/llm-schemas.ts";
 import { MemoryPolicyStore, MemoryVerdictHistory } from "#model/policy-store.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
+import { LLM_DEFAULTS, PlayedLlm } from "#testing/played-llm.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Value } from "typebox/value";
 import { LLM_EXAMPLE, TENANT_LLM_EXAMPLE } from "./llm-examples.ts";
-import { type LlmDefaults, MemoryLlmLimits } from "./llm-limits.ts";
+import { MemoryLlmLimits } from "./llm-limits.ts";
 
 const ORIGIN = "http://127.0.0.1:11434";
-const DEFAULTS: LlmDefaults = {
-  budget: { callsPerMinute: 600, tokensPerMinute: 400_000, microsPerDay: Infinity },
-  runningMax: 8,
-};
-
-/** Remembers limits, and uses nothing up. */
-class PlayedLlm implements LlmDoor {
-  readonly models = { moderation: "small-1" };
-  readonly limits = new Map<string, TenantLimits>();
-  isDown = false;
-
-  async stats(): Promise<LlmStats> {
-    this.#mayBeDown();
-    const { defaults: _defaults, ...stats } = LLM_EXAMPLE;
-    return stats as unknown as LlmStats;
-  }
-
-  async usage(tenant: string): Promise<TenantLlmUsage> {
-    this.#mayBeDown();
-    const { budget = DEFAULTS.budget, runningMax = 8 } = this.limits.get(tenant) ?? {};
-    const left = (limit: number): number | null => (Number.isFinite(limit) ? limit : null);
-    return {
-      limits: budget,
-      runningMax,
-      left: {
-        calls: left(budget.callsPerMinute),
-        tokens: left(budget.tokensPerMinute),
-        micros: left(budget.microsPerDay),
-      },
-      jobs: [
-        {
-          job: "moderation",
-          calls: 0,
-          answered: 0,
-          cached: 0,
-          failures: {},
-          tokens: NO_USAGE,
-          costMicros: 0,
-        },
-      ],
-    };
-  }
-
-  putLimits(tenant: string, limits: TenantLimits): void {
-    this.limits.set(tenant, limits);
-  }
-
-  async spending(): Promise<[]> {
-    return [];
-  }
-
-  async ask(): Promise<never> {
-    throw new Error("nothing is asked here");
-  }
-
-  #mayBeDown(): void {
-    if (this.isDown) throw Object.assign(new Error("down"), { code: "NEXUSCORE_LLM_DOWN" });
-  }
-}
-
 async function open(llm: PlayedLlm | undefined = new PlayedLlm()) {
   const engine = new FakeEngine();
   engine.llm = llm;
@@ -82,7 +20,7 @@ async function open(llm: PlayedLlm | undefined = new PlayedLlm()) {
     history: new MemoryVerdictHistory(),
     onFeedback: () => undefined,
   };
-  const limits = { defaults: DEFAULTS, keeper: new MemoryLlmLimits(engine) };
+  const limits = { defaults: LLM_DEFAULTS, keeper: new MemoryLlmLimits(engine) };
   const { server } = await assembleServer(engine, openLog("silent"), "off", undefined, {
     ...parts,
     llm: limits,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { assembleServer } from "#cli/application.ts";
+import { CONSULTATION_FAILURES } from "#model/consultation.ts";
 import {
   type KernelTelemetry,
   noTelemetry,
@@ -9,6 +10,7 @@ import {
 } from "#model/kernel-telemetry.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
+import { PlayedLlm } from "#testing/played-llm.ts";
 
 function thread(id: number, name: string, role: ThreadTelemetry["role"]): ThreadTelemetry {
   const buckets: number[] = Array.from({ length: 32 }, () => 0);
@@ -55,6 +57,7 @@ async function read(telemetry: KernelTelemetry): Promise<{ metrics: string; kern
   const engine = new FakeEngine();
   await engine.offer({ tenant: "a-tenant", body: Buffer.from('{"text":"x"}'), format: "json" });
   await engine.moderate("a-tenant", [{ text: "hello" }, { text: "idiot" }, { text: "vermin" }]);
+  engine.llm = new PlayedLlm();
   const { server } = await assembleServer(engine, openLog("silent"), "off", () => telemetry);
   const metrics = await server.inject({ method: "GET", url: "/metrics" });
   const kernel = await server.inject({ method: "GET", url: "/v1/system/kernel" });
@@ -113,6 +116,10 @@ test("metrics: process, engine and kernel, in the format of Prometheus", async (
   assert.equal(samples.get('nexuscore_tlb_flushes_total{reason="taskSwitch"}'), 3);
   assert.equal(samples.get('nexuscore_system_calls_total{call="futex"}'), 9);
   assert.equal(samples.get("nexuscore_socket_drops_total"), 0);
+  assert.equal(types.get("nexuscore_llm_calls_total"), "counter");
+  assert.equal(types.get("nexuscore_llm_upstream_seconds"), "gauge");
+  const outcomes = [...samples.keys()].filter((key) => key.startsWith("nexuscore_llm_calls_total"));
+  assert.equal(outcomes.length, 2 + CONSULTATION_FAILURES.length, "each outcome has its line");
   assert(!types.has("nexuscore_page_faults_total"), "what is not measured is absent");
 });
 
