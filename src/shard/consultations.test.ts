@@ -22,9 +22,16 @@ const WAIT_MS = POLICY_DEFAULT.consult.waitMsMax;
 type Options = ConstructorParameters<typeof GlassModeratorHost>[0];
 
 /** Moderators of a shard that can ask, unless `asks` says no. */
-function newShard(t: TestContext, { asks = true, ...options }: Options & { asks?: boolean } = {}) {
+function newShard(
+  t: TestContext,
+  {
+    asks = true,
+    name = "hostile-moderator",
+    ...options
+  }: Options & { asks?: boolean; name?: "hostile-moderator" | "moderate" } = {},
+) {
   const host = new GlassModeratorHost(options);
-  const component = host.admit(moderatorComponent("hostile-moderator"));
+  const component = host.admit(moderatorComponent(name));
   const counters = new ShardCounters(new SharedArrayBuffer(ShardCounters.BYTES));
   const ids = new VerdictIds({ shard: 0, incarnation: 0, salt: 0 });
   const gateway = new FakeGateway();
@@ -369,4 +376,43 @@ test("nobody is asked about events that count for nothing; their moderator waits
   assert.deepEqual(end(), [], "a batch whose turn failed is told to nobody");
   assert.deepEqual(gateway.look(), []);
   assert.deepEqual(counts(), [2, 2, 0]);
+});
+
+test("slices that the guard cuts anywhere leave no trace: all is as without it", (t) => {
+  const consult = { ...POLICY_DEFAULT.consult, mode: "all" as const };
+  const policy = { ...POLICY_DEFAULT, consult };
+  const bytes = policyBytes({ version: 1, setAtMs: 0, note: undefined, policy })!;
+  const play = (options: Options) => {
+    const { host, gateway, moderation, say, end } = newShard(t, { name: "moderate", ...options });
+    const random = new Random(SEED);
+    const seen: unknown[] = [];
+    for (let tenant = 0; tenant < 4; tenant++) moderation.setPolicy(tenant, `t${tenant}`, bytes);
+    for (let round = 0; round < 40; round++) {
+      const texts = Array.from(
+        { length: 48 },
+        (_, n) => `you ${n} idiots, said ${random.below(9_999)}`,
+      );
+      seen.push(say(random.below(4), texts));
+      seen.push(end());
+      const calls = gateway.look();
+      seen.push(calls.map(({ prompt }) => Buffer.from(prompt).toString("hex")));
+      for (const { request } of calls) {
+        if (random.below(4) === 0) gateway.fail(request, "rateLimited");
+        else gateway.answer(request, random.unit(), `of ${round}`);
+      }
+      seen.push(end());
+    }
+    const hashes = [0, 1, 2, 3].map((tenant) => host.stateHash(tenant));
+    assert.equal(moderation.openReviewCount, 0);
+    assert.equal(host.stats.replayFailures, 0);
+    return { seen, hashes, cutCount: host.stats.spuriousTimeouts };
+  };
+  const whole = play({ slotCount: 2 });
+  // Nobody has had any CPU time, so nobody is to blame.
+  const cut = play({ slotCount: 2, guarded: true, turnMsMax: 1, threadCpuMs: () => 0 });
+  assert.equal(whole.cutCount, 0);
+  assert.ok(cut.cutCount > 0, `${cut.cutCount} slices were cut`);
+  assert.deepEqual(cut.seen, whole.seen);
+  assert.deepEqual(cut.hashes, whole.hashes);
+  t.diagnostic(`SEED=${SEED}: ${cut.cutCount} slices were cut`);
 });
