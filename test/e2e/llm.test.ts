@@ -3,11 +3,15 @@
 import assert from "node:assert/strict";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { LlmSchema, TenantLlmSchema } from "#model/llm-schemas.ts";
+import { Value } from "typebox/value";
 
 const BIN = fileURLToPath(new URL("../../bin/nexuscore.mjs", import.meta.url));
 /** Ends a command that hangs; a machine may be slow, and busy. */
@@ -124,6 +128,9 @@ test("llm: a verdict that a language model was asked for, and what is seen of it
     jobs: { job: string; answered: number; cached: number }[];
     traces: { outcome: string; tenant: string }[];
   };
+  assert.deepEqual([...Value.Errors(LlmSchema, stats)], [], "as the reference says");
+  const usage = await read(`${url}/v1/tenants/acme/llm`);
+  assert.deepEqual([...Value.Errors(TenantLlmSchema, usage)], []);
   const [moderation] = stats.jobs;
   assert.deepEqual(
     [moderation?.job, moderation?.answered, moderation?.cached],
@@ -184,6 +191,44 @@ test("llm: a TL;DR in the model's words, with the record's numbers", async (t) =
   assert.equal(tldr.generatedBy, "stand-in", JSON.stringify(tldr));
   assert.match(tldr.text, /“boss fight”: 3 mentions by 3 people/);
   assert.equal(tldr.degraded, false);
+});
+
+test("llm: limits of a tenant outlive the process, and so does what it spent", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "nexuscore-llm-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const model = await standIn(t);
+  const variables = {
+    ...settingsOf(model.url, KEY),
+    NEXUSCORE_DATA_DIR: folder,
+    NEXUSCORE_LLM_PROMPT_PRICE: "1000",
+    NEXUSCORE_LLM_COMPLETION_PRICE: "1000",
+  };
+  type Usage = {
+    source: string;
+    limits: { microsPerDay: number | null };
+    runningMax: number;
+    left: { micros: number };
+  };
+  const first = await serve(t, variables);
+  await consultAlways(first.url);
+  const own = { limits: { microsPerDay: 5_000_000 }, runningMax: 2 };
+  await send(`${first.url}/v1/tenants/acme/llm`, own, "PUT");
+  assert.equal((await judge(first.url, TEASE)).upstream?.outcome, "answered");
+  const before = (await read(`${first.url}/v1/tenants/acme/llm`)) as Usage;
+  assert(before.left.micros < 5_000_000, "it cost something");
+  await stop(first.child);
+
+  const second = await serve(t, variables);
+  const after = (await read(`${second.url}/v1/tenants/acme/llm`)) as Usage;
+  assert.deepEqual(
+    [after.source, after.limits.microsPerDay, after.runningMax],
+    ["tenant", 5_000_000, 2],
+  );
+  // Some of it came back meanwhile: a day's worth in a day.
+  const spent = 5_000_000 - before.left.micros;
+  const backAtMost = (5_000_000 * HANG_MS) / 86_400_000;
+  assert(after.left.micros < 5_000_000 - spent + backAtMost, `${after.left.micros} of ${spent}`);
+  assert(after.left.micros < 5_000_000);
 });
 
 test("llm: doctor asks the upstream, and says what is wrong with it", async (t) => {
