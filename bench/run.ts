@@ -15,6 +15,9 @@ import { ingest } from "./scenarios/ingest.ts";
 import { kernelCores } from "./scenarios/kernel-cores.ts";
 import { kernelOnly } from "./scenarios/kernel-only.ts";
 import { kernelVsUser } from "./scenarios/kernel-vs-user.ts";
+import { llmBleed } from "./scenarios/llm-bleed.ts";
+import { llmHostile } from "./scenarios/llm-hostile.ts";
+import { llmInflight } from "./scenarios/llm-inflight.ts";
 import { moderate } from "./scenarios/moderate.ts";
 import { naive } from "./scenarios/naive.ts";
 import { quality } from "./scenarios/quality.ts";
@@ -41,6 +44,9 @@ const SCENARIOS: readonly Scenario[] = [
   moderate,
   gcCoupling,
   quality,
+  llmInflight,
+  llmHostile,
+  llmBleed,
 ];
 
 const BREAK_OFF_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
