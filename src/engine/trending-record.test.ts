@@ -138,6 +138,15 @@ test("where it might be the one or the other number, it is not shown", () => {
   assert.equal(told(["12 of them."], before, parted), undefined);
 });
 
+test("a count that is known less well is not taken for the people beside it", () => {
+  const before = reportOf([BOSS]);
+  const [boss] = before.items;
+  const after = { ...before, items: [{ ...boss!, exact: false, countHigh: 45 }] };
+  assert.equal(told(["27 people speak of it."], before, after), undefined);
+  assert.equal(told(["42 times."], before, after), undefined);
+  assert.deepEqual(told(["A fight."], before, after), ["A fight."]);
+});
+
 test("what cannot be said in another number is not shown with one", () => {
   const before = reportOf([BOSS, LOGIN]);
   const one = reportOf([BOSS, { ...LOGIN, people: 1 }]);
