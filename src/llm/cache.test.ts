@@ -60,7 +60,7 @@ test("an answer is found until it is too old", () => {
   cache.add("acme", "k", ANSWER, 0);
   assert.equal(cache.find("acme", "k", 999), ANSWER);
   assert.equal(cache.find("acme", "k", 1_000), undefined);
-  assert.deepEqual([cache.bytes, cache.hits, cache.misses], [0, 1, 1]);
+  assert.equal(cache.bytes, 0);
 });
 
 test("one tenant's answers are no other's, whatever the key", () => {

@@ -49,8 +49,6 @@ export class AnswerCache {
   /** The last of them, unless it is empty. */
   #newest: Map<string, Entry> | undefined;
   #bytes = 0;
-  hits = 0;
-  misses = 0;
 
   constructor(options: AnswerCacheOptions = {}) {
     this.#bytesMax = options.bytesMax ?? ANSWER_CACHE_BYTES_MAX;
@@ -67,10 +65,8 @@ export class AnswerCache {
     const entry = answers?.get(key);
     if (answers === undefined || entry === undefined || entry.untilMs <= nowMs) {
       if (entry !== undefined) this.#remove(tenant, answers!, key, entry);
-      this.misses += 1;
       return undefined;
     }
-    this.hits += 1;
     answers.delete(key);
     answers.set(key, entry);
     this.#touch(tenant, answers);
@@ -91,7 +87,7 @@ export class AnswerCache {
     }
   }
 
-  /** Its policy or its data changed in a way that no key shows. */
+  /** No key finds them any more. */
   forget(tenant: string): void {
     for (const { answer } of this.#tenants.get(tenant)?.values() ?? []) {
       this.#bytes -= bytesOf(answer);

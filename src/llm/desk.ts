@@ -262,9 +262,11 @@ export class Desk {
     for (const { gateway } of this.#sites) gateway.setRunningMax(tenant, runningMax);
   }
 
+  /** Its number is another tenant's from now on. */
   #forget(tenant: number): void {
     this.#budgets.forget(tenant);
     this.#usage.forget(tenant);
+    this.#cache?.forget(this.#tenants.nameOf(tenant));
     for (const { gateway, breaker } of this.#sites) {
       gateway.setRunningMax(tenant, undefined);
       breaker.forget(tenant);

@@ -44,6 +44,7 @@ test("a call beyond a budget ends at once, and its budget comes back", () => {
   const bench = new Bench({}, { callsPerMinute: 1 });
   const [first, second] = [bench.ask("a"), bench.ask("b")];
   assert.equal(bench.failureOf(second), "overBudget");
+  assert.equal(bench.detailOf(second), "The budget of calls is spent; again in 60 s.");
   bench.cancel(first);
   assert.equal(bench.failureOf(first), "cancelled");
   assert.equal(bench.failureOf(bench.ask("c")), undefined, "what was not sent costs nothing");

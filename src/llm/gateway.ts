@@ -23,7 +23,7 @@ import { UPSTREAM_BATCH_BYTES_MAX, UPSTREAM_BATCH_MAX } from "#model/limits.ts";
 import { CATEGORIES } from "#model/moderation.ts";
 import { type PromptPart, readPromptParts } from "#model/prompt-parts.ts";
 import type { Breaker } from "./breaker.ts";
-import { type Budgets, type Cost, costOf } from "./budget.ts";
+import { type BudgetName, type Budgets, type Cost, costOf } from "./budget.ts";
 import { type AnswerCache, answerKey } from "./cache.ts";
 import { type Call, Exchange, Question } from "./call.ts";
 import { DEADLINE_STEP_MS, Deadlines } from "./deadlines.ts";
@@ -114,10 +114,6 @@ export class Gateway {
     return this.#queue.runningOfJob(job);
   }
 
-  runningMaxOf(tenant: number): number {
-    return this.#queue.runningMaxOf(tenant);
-  }
-
   setRunningMax(tenant: number, runningMax: number | undefined): void {
     this.#queue.setRunningMax(tenant, runningMax);
   }
@@ -137,7 +133,7 @@ export class Gateway {
     if (asked !== undefined) return this.#join(call, asked);
     const cost = this.#estimate(call);
     const spent = budgets.reserve(tenant, cost, arrivedMs);
-    if (spent !== undefined) return this.#refuse(call, "overBudget", spentDetail(spent));
+    if (spent !== undefined) return this.#refuseSpent(call, spent, cost);
     const ticket = this.#push(call, cost.tokens);
     if (ticket < 0) {
       budgets.cancel(tenant, cost, arrivedMs);
@@ -205,7 +201,7 @@ export class Gateway {
   #join(call: Call, question: Question): void {
     const { tenant, arrivedMs } = call;
     const spent = this.#options.budgets.reserve(tenant, JOINED_COST, arrivedMs);
-    if (spent !== undefined) return this.#refuse(call, "overBudget", spentDetail(spent));
+    if (spent !== undefined) return this.#refuseSpent(call, spent, JOINED_COST);
     const isFull = this.#slotCount >= this.#options.ticketCountMax;
     if (isFull || this.#joined[tenant]! >= this.#options.tenantWaitingMax) {
       this.#options.budgets.cancel(tenant, JOINED_COST, arrivedMs);
@@ -353,6 +349,12 @@ export class Gateway {
     this.#deliverFailure(call, failure, detail);
   }
 
+  #refuseSpent(call: Call, budget: BudgetName, cost: Cost): void {
+    const waitMs = this.#options.budgets.waitMs(call.tenant, cost, call.arrivedMs);
+    const again = Number.isFinite(waitMs) ? `; again in ${Math.ceil(waitMs / 1_000)} s` : "";
+    this.#refuse(call, "overBudget", `The budget of ${budget} is spent${again}.`);
+  }
+
   #count(call: Call, outcome: Outcome, detail: string | undefined, endedMs: number): void {
     const { tenant, job, arrivedMs, promptBytes } = call;
     const { usage, traces, nameOf } = this.#options;
@@ -408,10 +410,6 @@ function unlink(question: Question, call: Call): void {
     while (previous.next !== call) previous = previous.next!;
     previous.next = call.next;
   }
-}
-
-function spentDetail(budget: string): string {
-  return `The budget of ${budget} is spent.`;
 }
 
 function partsOf({ parts }: Question): readonly PromptPart[] {

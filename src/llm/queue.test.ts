@@ -57,6 +57,39 @@ test("tenants get the same tokens, whether their calls are short or long", () =>
   assert.ok(difference <= QUANTUM + 1_900, tokens.join(" "));
 });
 
+test("at random: a tenant's own limit of calls at once holds, and keeps nobody waiting", () => {
+  const seed = Number(process.env["SEED"] ?? 6);
+  const random = new Random(seed);
+  const calls = queue({ tenantCountMax: 4, tenantRunningMax: 3 });
+  const maxes = [3, 3, 3, 3];
+  let running: number[] = [];
+  for (let step = 0; step < 20_000; step++) {
+    const tenant = random.below(4);
+    const kind = random.below(8);
+    if (kind < 3) calls.push(tenant, random.below(JOB_COUNT), 1 + random.below(3_000), 0);
+    else if (kind === 3) {
+      const own = random.chance(1, 3) ? undefined : 1 + random.below(5);
+      maxes[tenant] = own ?? 3;
+      calls.setRunningMax(tenant, own);
+    } else if (kind < 6 && running.length > 0) {
+      const ticket = running[random.below(running.length)]!;
+      calls.end(ticket);
+      running = running.filter((each) => each !== ticket);
+    } else {
+      const before = maxes.map((_, each) => calls.runningOf(each));
+      const ticket = calls.next();
+      const may = maxes.some((max, each) => before[each]! < max && calls.waitingOf(each) > 0);
+      const where = `SEED=${seed} step ${step}`;
+      if (ticket === NO_TICKET) assert.equal(may, false, where);
+      else {
+        const chosen = calls.tenantOf(ticket);
+        assert.ok(before[chosen]! < maxes[chosen]!, where);
+        running.push(ticket);
+      }
+    }
+  }
+});
+
 test("moderation goes before a TL;DR, which does not starve", () => {
   const calls = queue();
   for (let n = 0; n < 200; n++) {

@@ -115,10 +115,6 @@ export class FairQueue {
     else this.#enterRings(tenant);
   }
 
-  runningMaxOf(tenant: number): number {
-    return this.#runningMaxes[tenant]!;
-  }
-
   /** Calls of the job at the upstream. */
   runningOfJob(job: number): number {
     return this.#runningOfJob[job]!;
@@ -143,10 +139,6 @@ export class FairQueue {
 
   tenantOf(ticket: number): number {
     return this.#tenants[ticket]!;
-  }
-
-  jobOf(ticket: number): number {
-    return this.#jobs[ticket]!;
   }
 
   /** When the call was pushed. */

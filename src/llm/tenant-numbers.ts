@@ -19,7 +19,7 @@ export class TenantNumbers {
   #oldest = NONE;
   #newest = NONE;
 
-  /** `forget`: the number is another name's from now on. */
+  /** `forget`: the number, which still has its name, is another name's from now on. */
   constructor(countMax: number, forget: (tenant: number) => void) {
     this.#countMax = countMax;
     this.#forget = forget;

@@ -118,6 +118,7 @@ test("the wrong key and an unknown model are told as what they are", async () =>
     const answer = await ask(upstream);
     assert.ok(answer.kind === "failed" && answer.failure === "refused");
     assert.match(answer.detail, /401/);
+    assert.match(answer.detail, /provided: \[the key\]/, "which the server repeats");
     assert.ok(!answer.detail.includes("wrong"));
   });
   const form = requestForm("moderation", { model: "none", structuredOutput: "schema" });

@@ -56,6 +56,7 @@ export class Upstream {
   readonly #waiting: Exchange[] = [];
   readonly #path: string;
   readonly #headers: Record<string, string>;
+  readonly #apiKey: string | undefined;
 
   /** Throws TypeError if the address is none. */
   constructor(options: UpstreamOptions) {
@@ -64,6 +65,7 @@ export class Upstream {
     this.#path = `${pathname.replace(/\/$/, "")}/chat/completions`;
     this.#headers = { "content-type": "application/json", accept: "application/json" };
     if (options.apiKey !== undefined) this.#headers["authorization"] = `Bearer ${options.apiKey}`;
+    this.#apiKey = options.apiKey;
     this.origin = origin;
   }
 
@@ -80,6 +82,11 @@ export class Upstream {
   forget(exchange: Exchange): void {
     const at = this.#waiting.indexOf(exchange);
     if (at !== -1) this.#waiting.splice(at, 1);
+  }
+
+  /** What a server says of a key that it does not know may have all of it. */
+  withoutKey(said: string): string {
+    return this.#apiKey === undefined ? said : said.replaceAll(this.#apiKey, "[the key]");
   }
 
   /** A connection of it is free again. */
@@ -216,7 +223,9 @@ class Exchange implements Dispatcher.DispatchHandler, Sending {
   #whole(): UpstreamAnswer {
     const chunks = this.#chunks;
     const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString();
-    if (this.#status !== 200) return failureOf(this.#status, this.#retryAfterMs, text);
+    if (this.#status !== 200) {
+      return failureOf(this.#status, this.#retryAfterMs, this.#upstream.withoutKey(text));
+    }
     if (JSON_TYPE.test(this.#type)) return readCompletion(text);
     const detail = `An answer of type "${this.#type.slice(0, 40)}", not JSON.`;
     return failed("malformed", detail, { opensBreaker: true });
