@@ -13,7 +13,6 @@ import { Worker } from "node:worker_threads";
 import {
   STORE_ALLOWED_MAX,
   STORE_ALLOWED_MS_MAX,
-  STORE_ENDED_MS_MIN,
   STORE_FLAGGED_BYTES_MAX,
   STORE_FLAGGED_MAX,
   STORE_PENDING_BYTES_MAX,
@@ -23,6 +22,7 @@ import {
 import { Problem } from "#model/problem.ts";
 import type { Log } from "#observe/log.ts";
 import { StoreError } from "./database.ts";
+import { EndedReviews } from "./ended-reviews.ts";
 import type { FlaggedEntry, NotReviewedVerdict } from "./intake.ts";
 import type { PendingId, PendingRow } from "./pending-table.ts";
 import type { AnswerOf, Command, CommandName, Reply, RequestOf } from "./store.ts";
@@ -115,11 +115,7 @@ export class StoreThread {
   #calls: Call[] = [];
   #owed: Owed[] = [];
   #keeping: Keeping | undefined;
-  /** Ends that are due, and those that wait a little: of the time before, and since. */
-  #ended: PendingId[] = [];
-  #ripening: PendingId[] = [];
-  #fresh: PendingId[] = [];
-  #ripens: NodeJS.Timeout | undefined;
+  readonly #ended = new EndedReviews(() => this.#pump());
   #settling: Settling[] = [];
   #allowed: RecentEntry[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -192,8 +188,7 @@ export class StoreThread {
   endPending(id: PendingId): void {
     // Without the store the row stays, and the message is listed when there is one again.
     if (this.#unavailable !== undefined) return;
-    this.#fresh.push(id);
-    this.#ripens ??= setTimeout(() => this.#ripen(), STORE_ENDED_MS_MIN).unref();
+    this.#ended.add(id);
   }
 
   takeFlagged(request: FlaggedEntry): void {
@@ -229,9 +224,8 @@ export class StoreThread {
     this.#closing = true;
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    clearTimeout(this.#ripens);
     // Who closes has answered everybody.
-    this.#ended.push(...this.#ripening.splice(0), ...this.#fresh.splice(0));
+    this.#ended.hurry();
     this.#pump();
     await this.#closed.promise;
   }
@@ -267,18 +261,6 @@ export class StoreThread {
     if (Math.floor(Math.log2(before)) === Math.floor(Math.log2(before + count))) return;
     const lost = { count: this.#pendingLostCount };
     this.#options.log.error(lost, "reviews began that a crash would lose: the store cannot be had");
-  }
-
-  /** Ends wait for one turn of this at least. */
-  #ripen(): void {
-    this.#ripens = undefined;
-    this.#ended.push(...this.#ripening);
-    this.#ripening = this.#fresh;
-    this.#fresh = [];
-    if (this.#ripening.length > 0) {
-      this.#ripens = setTimeout(() => this.#ripen(), STORE_ENDED_MS_MIN).unref();
-    }
-    if (this.#ended.length > 0) this.#pump();
   }
 
   #start(): void {
@@ -318,7 +300,7 @@ export class StoreThread {
     const owed = this.#owed.splice(0, OWED_BATCH_MAX);
     for (const entry of owed) this.#owedBytes -= bytesOf(entry);
     const allowed = this.#allowed.splice(0);
-    const ended = this.#ended.splice(0);
+    const ended = this.#ended.takeDue();
     const calls = this.#takeCalls(this.#owedTakenCount - this.#owed.length);
     const commands: Command[] = [
       ...(keeping === undefined ? [] : [keepCommand(keeping)]),
@@ -396,7 +378,7 @@ export class StoreThread {
     this.#sent = undefined;
     this.#owed = [...owed, ...this.#owed];
     for (const entry of owed) this.#owedBytes += bytesOf(entry);
-    this.#ended = [...ended, ...this.#ended];
+    this.#ended.putBack(ended);
     this.#refuseKeeping(keeping, reason);
     this.#holdNobodyUp();
     for (const { reject } of calls) reject(unavailable(reason));
@@ -440,7 +422,6 @@ export class StoreThread {
   #loseOwed(): void {
     this.#flaggedLostCount += this.#owed.length;
     this.#owed = [];
-    this.#ended = [];
   }
 
   #workerEnded(reason: string): void {
