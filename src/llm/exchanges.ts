@@ -33,6 +33,7 @@ export type ExchangesOptions = {
   readonly rules: readonly (JobRules | undefined)[];
   /** Requests at once; the upstream has as many connections. */
   readonly countMax: number;
+  readonly tenantCountMax: number;
   readonly nowMs: () => number;
   /** In [0, 1). */
   readonly random: () => number;
@@ -44,12 +45,17 @@ export type ExchangesOptions = {
 };
 
 const ALONE_DETAIL = "The upstream failed too often and is left alone for a while.";
+/** Retries that a tenant which had one in the last second leaves to the others. */
+const RETRIES_KEPT = 50;
+const RETRY_MS = 1_000;
 /** Time that a second request needs to make sense. */
 const HEDGE_MS_MIN = 50;
 
 export class Exchanges {
   readonly #options: ExchangesOptions;
   readonly #retries = new RetryBudget();
+  /** By tenant: when it was sent again last. */
+  readonly #retriedMs: Float64Array;
   #again: { readonly exchange: Exchange; readonly atMs: number }[] = [];
   #pausedUntilMs = 0;
   /** Requests at the upstream. */
@@ -57,6 +63,7 @@ export class Exchanges {
 
   constructor(options: ExchangesOptions) {
     this.#options = options;
+    this.#retriedMs = new Float64Array(options.tenantCountMax).fill(Number.NEGATIVE_INFINITY);
   }
 
   /** Hot. Whether a request may be sent now. */
@@ -160,9 +167,14 @@ export class Exchanges {
       this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + failed.retryAfterMs);
     }
     const tries = { count: exchange.tries, deadlineMs: exchange.deadlineMs };
-    const next = afterFailure(failed, tries, this.#retries, nowMs, this.#options.random);
-    if (next.step === "again") this.#again.push({ exchange, atMs: next.atMs });
-    else this.#options.failed(exchange, next.failure, next.detail);
+    // All that one tenant asks may fail: it does not take the last retry from the others.
+    const kept = nowMs - this.#retriedMs[exchange.tenant]! < RETRY_MS ? RETRIES_KEPT : 0;
+    const budget = { take: () => this.#retries.take(kept) };
+    const next = afterFailure(failed, tries, budget, nowMs, this.#options.random);
+    if (next.step === "again") {
+      this.#retriedMs[exchange.tenant] = nowMs;
+      this.#again.push({ exchange, atMs: next.atMs });
+    } else this.#options.failed(exchange, next.failure, next.detail);
   }
 
   #sendAgain(nowMs: number): void {

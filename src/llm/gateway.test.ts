@@ -101,6 +101,24 @@ test("a failure that may pass is tried again, and one that stays is an end", () 
   assert.equal(bench.toxicityOf(first), 0.1);
 });
 
+test("a tenant whose calls fail does not take the last retry from the others", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 300; n++) {
+    bench.ask(`${n}`, { waitMs: 60_000 });
+    bench.tick();
+    // Without the breaker: what fails here is what it asks.
+    for (let at = 0; at < bench.sent.length; at++) bench.fail(at, { opensBreaker: false });
+    bench.tick(2);
+  }
+  assert.ok(bench.stats("moderation").retries < 100);
+  const other = bench.ask("you idiot", { tenant: 1 });
+  bench.tick();
+  bench.fail(bench.sent.length - 1, { opensBreaker: false });
+  bench.tick(104);
+  bench.answer(bench.sent.length - 1);
+  assert.equal(bench.toxicityOf(other), 0.9);
+});
+
 test("an upstream that says when to come back is left alone until then", () => {
   const bench = new Bench({ exchangeCountMax: 1 });
   const [first, second] = [bench.ask("a"), bench.ask("b", { tenant: 1 })];

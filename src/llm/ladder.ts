@@ -29,7 +29,7 @@ export type Tries = {
 export function afterFailure(
   failed: UpstreamFailure,
   tries: Tries,
-  budget: RetryBudget,
+  budget: Pick<RetryBudget, "take">,
   nowMs: number,
   random: () => number,
 ): NextStep {
@@ -64,8 +64,9 @@ export class RetryBudget {
     this.#saved = Math.min(this.#saved + this.#share, this.#savedMax);
   }
 
-  take(): boolean {
-    if (this.#saved < 1) return false;
+  /** `kept`: how much is to be left for others. */
+  take(kept = 0): boolean {
+    if (this.#saved - kept < 1) return false;
     this.#saved -= 1;
     return true;
   }
