@@ -101,8 +101,12 @@ export class StandInUpstream {
     }
     const { apiKey, model, alwaysStreams } = this.#options;
     if (alwaysStreams === true) body = { ...body, stream: true };
-    const isKeyWrong = apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`;
-    if (isKeyWrong) return sendError(response, 401, "Incorrect API key provided.");
+    const { authorization = "" } = request.headers;
+    if (apiKey !== undefined && authorization !== `Bearer ${apiKey}`) {
+      // Servers repeat it, some with all of it.
+      const key = authorization.replace(/^Bearer /, "");
+      return sendError(response, 401, `Incorrect API key provided: ${key}.`);
+    }
     if (model !== undefined && body.model !== model)
       return sendError(response, 404, "No such model.");
     const fate = this.#fateOf(text);
