@@ -7,7 +7,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { type Engine, type EngineSettings, startEngine } from "#engine/engine.ts";
 import type { LlmSettings } from "#llm/settings.ts";
-import { REVIEWS_STOP_MS_MAX } from "#model/limits.ts";
+import { MODERATE_COUNT_MAX, REVIEWS_STOP_MS_MAX } from "#model/limits.ts";
 import { CONSULTATION_FAILURES } from "#model/consultation.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
 import { shardOf } from "#model/placement.ts";
@@ -205,6 +205,16 @@ test("a thousand messages of many tenants, and an upstream that fails in every w
     0,
   );
   t.diagnostic(`SEED=${SEED}: ${degradedCount} degraded, ${upstream.requestCount} requests`);
+});
+
+test("a whole request is reviewed, though not all of it at once", async (t) => {
+  const { engine } = await start(t);
+  await setPolicy(engine, "acme", { mode: "all", waitMsMax: 20_000 });
+  const texts = Array.from({ length: MODERATE_COUNT_MAX }, (_, n) => ({ text: `message ${n}` }));
+  const outcomes = await engine.moderate("acme", texts);
+  const degraded = outcomes.filter((outcome) => verdictOf(outcome).degraded);
+  assert.deepEqual(degraded, []);
+  assert.equal(outcomes.length, MODERATE_COUNT_MAX);
 });
 
 test("what the upstream says counts, and the message after it stands on that", async (t) => {

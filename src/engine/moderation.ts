@@ -5,8 +5,8 @@
  * starts anew.
  *
  * A verdict whose message an upstream is asked about waits here for that to end, beside the others
- * of its request: none waits for another's, but all are told together, once. Until then the embedded
- * one is kept as pending, before anybody is answered.
+ * of its request: none waits for another's, but all are told together, once. Until then the
+ * embedded one is kept as pending, before anybody is answered.
  */
 import { JUDGE_BYTES_MAX, JUDGE_SLICE_BYTES_MAX, JUDGE_SLICE_COUNT_MAX } from "#model/limits.ts";
 import type { ModerationRequest, Verdict } from "#model/moderation.ts";
@@ -30,6 +30,7 @@ import {
   type ReviewEnded,
 } from "#shard/protocol.ts";
 import type { KeepPending, VerdictListener, VerdictsWritten } from "./door.ts";
+import { ReviewWindow } from "./review-window.ts";
 import { Reviews } from "./reviews.ts";
 
 export type ModerationParts = {
@@ -46,7 +47,11 @@ export type ModerationParts = {
 };
 
 /** A verdict that is not the last word: the end of its review is. */
-type Reviewed = PendingReview & { readonly end: Promise<ReviewEnd> };
+type Reviewed = PendingReview & {
+  readonly end: Promise<ReviewEnd>;
+  /** The longest it may wait for it. */
+  readonly waitMsMax: number;
+};
 
 /** Where a request stands in its batch. */
 type Slice = {
@@ -79,22 +84,32 @@ export class Moderation {
   ): Promise<readonly ModerationOutcome[]> {
     const outcomes: ModerationOutcome[] = [];
     const reviewed = new Map<number, Reviewed>();
+    const kept: Promise<void>[] = [];
+    let window: ReviewWindow | undefined;
     const nowMs = this.#parts.nowMs?.() ?? Date.now();
     for (let from = 0; from < requests.length;) {
-      const slice = this.#write(requests, from, nowMs, outcomes);
+      const countMax = (await window?.room(clockMs)) ?? JUDGE_SLICE_COUNT_MAX;
+      const slice = this.#write(requests, { from, countMax, nowMs }, outcomes);
       if (slice.indexes.length > 0) {
         const judged = await this.#judge(tenant, slice, from === 0);
+        const open: Reviewed[] = [];
         for (const [n, index] of slice.indexes.entries()) {
           const outcome = this.#outcomeOf(tenant, requests[index]!, judged[n]!);
-          if ("end" in outcome) reviewed.set(index, outcome);
-          else outcomes[index] = outcome;
+          if ("end" in outcome) {
+            reviewed.set(index, outcome);
+            open.push(outcome);
+            window ??= new ReviewWindow();
+            window.add(outcome.end, outcome.waitMsMax, clockMs());
+          } else outcomes[index] = outcome;
         }
+        const keeping = this.#keep(this.#parts.shardOf(tenant), open);
+        if (keeping !== undefined) kept.push(keeping);
       }
       from = slice.next;
     }
     if (reviewed.size === 0) return outcomes;
-    const kept = this.#keep(this.#parts.shardOf(tenant), [...reviewed.values()]);
-    const verdicts = await this.#tellReviewed(kept, [...reviewed.values()]);
+    const allKept = Promise.all(kept).then(() => undefined);
+    const verdicts = await this.#tellReviewed(allKept, [...reviewed.values()]);
     for (const [n, index] of [...reviewed.keys()].entries()) {
       outcomes[index] = { verdict: verdicts[n]! };
     }
@@ -139,11 +154,11 @@ export class Moderation {
     for (const event of JSON.parse(json) as readonly JudgedEvent[]) {
       const { tenant, messageId: id, conversation, user, text } = event;
       const verdict = this.#verdictOf(tenant, event, { id, conversation, user });
-      const end = this.#endOf(event, () => shard);
-      if (end === undefined) {
+      const wait = this.#waitOf(event, () => shard);
+      if (wait === undefined) {
         this.#tell(verdict, text, true);
         isTold ||= verdict.action !== "allow" || verdict.degraded;
-      } else reviewed.push({ verdict, text, leavesTrace: true, atMs: event.asOfMs, end });
+      } else reviewed.push({ verdict, text, leavesTrace: true, atMs: event.asOfMs, ...wait });
     }
     const written = isTold ? this.#written() : undefined;
     if (reviewed.length === 0) return written;
@@ -177,19 +192,14 @@ export class Moderation {
   /** As many of the requests as one slice may have; those that are refused have their outcome. */
   #write(
     requests: readonly ModerationRequest[],
-    from: number,
-    nowMs: number,
+    { from, countMax, nowMs }: { from: number; countMax: number; nowMs: number },
     outcomes: ModerationOutcome[],
   ): Slice {
     const slice = this.#slice;
     const indexes: number[] = [];
     let end = 0;
     let next = from;
-    while (
-      next < requests.length &&
-      end < JUDGE_SLICE_BYTES_MAX &&
-      indexes.length < JUDGE_SLICE_COUNT_MAX
-    ) {
+    while (next < requests.length && end < JUDGE_SLICE_BYTES_MAX && indexes.length < countMax) {
       const byteCount = this.#request.write(requests[next]!, nowMs);
       if (typeof byteCount === "number") {
         slice.writeUInt32LE(byteCount, end);
@@ -227,16 +237,20 @@ export class Moderation {
     const leavesTrace = request.doNotStore !== true;
     const isKept = leavesTrace && this.#isStored(tenant, verdict.policy.version);
     const text = isKept ? request.text : undefined;
-    const end = this.#endOf(judged, () => this.#parts.shardOf(tenant));
-    if (end !== undefined) return { verdict, text, leavesTrace, atMs: judged.asOfMs, end };
+    const wait = this.#waitOf(judged, () => this.#parts.shardOf(tenant));
+    if (wait !== undefined) return { verdict, text, leavesTrace, atMs: judged.asOfMs, ...wait };
     this.#tell(verdict, text, leavesTrace);
     return { verdict };
   }
 
   /** Undefined: nothing is to be waited for. */
-  #endOf({ id, review }: JudgedMessage, shard: () => number): Promise<ReviewEnd> | undefined {
+  #waitOf(
+    { id, review }: JudgedMessage,
+    shard: () => number,
+  ): Pick<Reviewed, "end" | "waitMsMax"> | undefined {
     if (review === undefined || "failure" in review) return undefined;
-    return this.#reviews.open(shard(), id, review.waitMsMax, performance.now());
+    const { waitMsMax } = review;
+    return { end: this.#reviews.open(shard(), id, waitMsMax, clockMs()), waitMsMax };
   }
 
   /** A store that fails says so itself, and holds nobody up. */
@@ -247,7 +261,7 @@ export class Moderation {
   /** What fails is counted, and told when it begins to; the verdicts are not held up by it. */
   #keep(shard: number, reviewed: readonly Reviewed[]): Promise<void> | undefined {
     const { keepPending } = this.#parts;
-    if (keepPending === undefined) return undefined;
+    if (keepPending === undefined || reviewed.length === 0) return undefined;
     // What it is if the process ends before its review does.
     const model = this.#upstreamModel;
     const upstream = { outcome: "interrupted", detail: undefined, model, waitMs: 0 } as const;
@@ -327,4 +341,8 @@ export class Moderation {
     if (before === undefined) this.#policies.delete(tenant);
     else this.#policies.set(tenant, before);
   }
+}
+
+function clockMs(): number {
+  return performance.now();
 }

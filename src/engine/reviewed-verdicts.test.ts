@@ -4,11 +4,13 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Opinion } from "#model/consultation.ts";
+import { JUDGE_SLICE_COUNT_MAX, REVIEWS_OPEN_MAX } from "#model/limits.ts";
 import { CATEGORIES, type ModerationRequest, type VerdictReport } from "#model/moderation.ts";
 import type { ModerationOutcome, PendingReview, ReviewEnd } from "#model/verdict.ts";
 import type { Judged, JudgedEvent, JudgedReview } from "#shard/protocol.ts";
 import type { KeepPending, VerdictsWritten } from "./door.ts";
 import { Moderation } from "./moderation.ts";
+import { ReviewWindow } from "./review-window.ts";
 import { Reviews } from "./reviews.ts";
 
 const AT_MS = 1_700_000_000_000;
@@ -59,6 +61,7 @@ function newModeration(
   judge: (text: string) => JudgedReview | undefined,
   keepPending?: KeepPending,
   verdictsWritten?: VerdictsWritten,
+  onSend?: (ids: readonly string[]) => void,
 ) {
   const told: string[] = [];
   const moderation = new Moderation({
@@ -67,7 +70,11 @@ function newModeration(
     shardOf: (tenant) => Number(tenant.slice(1)),
     keepPending,
     verdictsWritten,
-    send: async (_tenant, _kind, body) => JSON.stringify(textsOf(body).map(judgedOf)),
+    send: async (_tenant, _kind, body) => {
+      const texts = textsOf(body);
+      onSend?.(texts);
+      return JSON.stringify(texts.map(judgedOf));
+    },
   });
   const judgedOf = (id: string): Judged => {
     const review = judge(id);
@@ -116,7 +123,7 @@ async function settled(): Promise<void> {
   for (let n = 0; n < 3; n++) await turn();
 }
 
-test("messages of a request wait beside each other, and are told together at the last end", async (t) => {
+test("messages of a request wait beside each other, and are told together at last", async (t) => {
   const { moderation, told, end } = newModeration(t, (id) => (id === "b" ? undefined : OPEN));
   let outcomes: readonly ModerationOutcome[] | undefined;
   const asked = moderation.moderate("t0", messages("a", "b", "c")).then((all) => (outcomes = all));
@@ -150,6 +157,55 @@ test("messages of a request wait beside each other, and are told together at the
     model: "there",
     waitMs: 1_000,
   });
+});
+
+test("a request keeps as many waiting as may; the rest follow as those end", async (t) => {
+  const sent: number[] = [];
+  const { moderation, end } = newModeration(
+    t,
+    () => OPEN,
+    undefined,
+    undefined,
+    (ids) => {
+      sent.push(ids.length);
+    },
+  );
+  const ids = Array.from({ length: 150 }, (_, n) => `m${n}`);
+  const asked = moderation.moderate("t0", messages(...ids));
+  await settled();
+  assert.deepEqual(sent, [REVIEWS_OPEN_MAX]);
+  for (let n = 0; n < 15; n++) end(`m${n}`, ANSWERED);
+  await settled();
+  assert.deepEqual(sent, [REVIEWS_OPEN_MAX], "a few at a time are not worth it");
+  end("m63", FAILED);
+  await settled();
+  assert.deepEqual(sent, [REVIEWS_OPEN_MAX, 16]);
+  moderation.loseReviews(0);
+  await settled();
+  assert.deepEqual(sent, [REVIEWS_OPEN_MAX, 16, 64]);
+  moderation.loseReviews(0);
+  await settled();
+  assert.deepEqual(sent, [REVIEWS_OPEN_MAX, 16, 64, 6]);
+  moderation.loseReviews(0);
+  const outcomes = await asked;
+  assert.deepEqual(
+    outcomes.map((outcome) => verdictIn(outcome).id),
+    ids,
+  );
+});
+
+test("a request is not held back for longer than a verdict may wait", async () => {
+  const window = new ReviewWindow();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (let n = 0; n < REVIEWS_OPEN_MAX; n++) window.add(promise, 1_000, 5_000);
+  let room: number | undefined;
+  const asked = window.room(() => 5_999).then((count) => (room = count));
+  await settled();
+  assert.equal(room, undefined);
+  assert.equal(await window.room(() => 6_000), JUDGE_SLICE_COUNT_MAX);
+  resolve();
+  await asked;
+  assert.equal(room, JUDGE_SLICE_COUNT_MAX);
 });
 
 test("a message that could not be asked about is degraded, and waits for nothing", async (t) => {
@@ -195,7 +251,7 @@ test("the embedded verdict is kept before its review is told, and never after", 
   assert.deepEqual(told, ["a", "b"]);
 });
 
-test("events that are flagged or cannot be reviewed wait for the store, others do not", async (t) => {
+test("events that are flagged or not reviewed wait for the store, others do not", async (t) => {
   const store = Promise.withResolvers<void>();
   let askedCount = 0;
   const { told, events } = newModeration(
@@ -242,7 +298,7 @@ test("a store that keeps nothing holds no verdict up, and says so once", async (
   assert.equal(warn.mock.callCount(), 1);
 });
 
-test("events are told at their reviews' ends; until they are kept nobody is answered", async (t) => {
+test("events are told at their reviews' ends; until they are kept none is answered", async (t) => {
   const store = Promise.withResolvers<void>();
   const { told, end, events } = newModeration(
     t,

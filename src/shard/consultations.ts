@@ -20,7 +20,7 @@ import { isFailure, type ReviewEnd } from "#model/verdict.ts";
 import type { ReviewEnded } from "./protocol.ts";
 
 /** Ends of one step: bounds how long what is in the ring waits for them. */
-const ENDS_STEP_MAX = 512;
+const ENDS_STEP_MAX = 128;
 /** A slice of turns runs under one guard. */
 const SLICE_MS = 5;
 /** The gateway keeps the time itself; what it has not ended by then, it has lost. */
