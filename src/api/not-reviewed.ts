@@ -24,8 +24,8 @@ export function notReviewedRoutes(desk: DeskSource): FastifyPluginAsync {
           operationId: "listNotReviewed",
           summary: "Messages that an upstream was to judge, and did not",
           description: `The newest first, flagged or not; the embedded verdict on them stands.
-\`outcome\` says why. Those that are \`interrupted\` were being judged when the process ended: perhaps
-nobody was answered.`,
+\`outcome\` says why. Those that are \`interrupted\` were being judged when the process ended:
+perhaps nobody was answered.`,
           params: TENANT_PARAMS,
           querystring: {
             type: "object",

@@ -364,7 +364,7 @@ test("reviews: no JSON and no query makes a route fail", async (t) => {
   assert.ok(seen.has(200) && seen.has(400), [...seen].join(" "));
 });
 
-test("not reviewed: listed whatever their verdict, by outcome, page by page; items say so", async (t) => {
+test("not reviewed: listed whatever the verdict, by outcome, in pages; items say so", async (t) => {
   const { ask, desk, clock } = await open(t);
   const upstream = { outcome: "timedOut", detail: "5 s", model: "m", waitMs: 5_000 } as const;
   const allow = { action: "allow", proposedAction: "allow", flagged: false } as const;

@@ -63,7 +63,7 @@ export type VerdictListener = (
 /** Resolves once they are where they outlive the process. */
 export type KeepPending = (pending: readonly PendingReview[]) => Promise<void>;
 
-/** Resolves once the verdicts that listeners were told before are where they outlive the process. */
+/** Resolves once the verdicts that listeners were told are where they outlive the process. */
 export type VerdictsWritten = () => Promise<void>;
 
 export type ShardStats = {

@@ -1,6 +1,6 @@
 /**
- * Ends of reviews that leave nothing behind, on their way to the store. Each waits a little, so that
- * its answer is out before the row that stands for it is gone: a crash in between would leave
+ * Ends of reviews that leave nothing behind, on their way to the store. Each waits a little, so
+ * that its answer is out before the row that stands for it is gone: a crash in between would leave
  * neither. There is one timer and no clock: what came before it ran is due when it has run again.
  */
 import { STORE_ENDED_MS_MIN } from "#model/limits.ts";

@@ -5,9 +5,9 @@
  * Times are epoch ms, composite values JSON. `verdicts` are those that flagged or blocked, whole;
  * `recent` holds scores of the others, for dry runs. Of `items` those that wait are found by an
  * index of their own, in the order in which they are handed out. `audit` refuses changes, and
- * deletions but those of a retention pass. `pending_review` holds embedded verdicts while an upstream
- * is asked; `not_reviewed` those that it did not judge. Of messages that leave no trace they hold the
- * id and the time.
+ * deletions but those of a retention pass. `pending_review` holds embedded verdicts while an
+ * upstream is asked; `not_reviewed` those that it did not judge. Of messages that leave no trace
+ * they hold the id and the time.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -116,8 +116,8 @@ CREATE INDEX deliveries_webhook ON deliveries (tenant, webhook, state, seq);
 `,
   `
 CREATE TABLE pending_review (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL, at_ms REAL NOT NULL,
-  conversation TEXT, author TEXT, text TEXT, verdict TEXT, UNIQUE (id, tenant)
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL,
+  at_ms REAL NOT NULL, conversation TEXT, author TEXT, text TEXT, verdict TEXT, UNIQUE (id, tenant)
 );
 CREATE TABLE not_reviewed (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL,

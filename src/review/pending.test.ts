@@ -160,7 +160,7 @@ test("pending: a verdict's end and its row go together, flagged or degraded", (t
   assert.equal(run("author", { tenant: "acme", user: "user2" }).flaggedCount, 0);
 });
 
-test("not reviewed: an author's messages are erased, old ones go, and no more than so many", (t) => {
+test("not reviewed: an author's messages are erased, old ones go, and only so many stay", (t) => {
   const { run, keep, recover, listed, store } = open(t);
   const failed = { ...UPSTREAM, outcome: "unavailable" } as const;
   keep(pendingOf(allowed(1)), pendingOf(allowed(2)));

@@ -6,8 +6,8 @@
  * What waits is bounded. Callers beyond are refused with `busy`. Verdicts without a flag are shed,
  * the oldest first, and counted. Flagged ones are kept until they are written, also if the disk
  * fails for a while; those that find no room are counted as lost, and the log says so. Reviews that
- * begin are in the next batch before anything that may end them; if it fails, who waits is told, and
- * they are counted. Their ends wait a little, so that an answer is out before its row is gone.
+ * begin are in the next batch before anything that may end them; if it fails, who waits is told,
+ * and they are counted.
  */
 import { Worker } from "node:worker_threads";
 import {
@@ -199,7 +199,7 @@ export class StoreThread {
     this.#owe({ name: "takeNotReviewed", request });
   }
 
-  /** Resolves once the verdicts taken before are on disk; or at once, while it cannot be written. */
+  /** Resolves once the verdicts taken before are on disk; at once, while it cannot be written. */
   async written(): Promise<void> {
     const isIdle = this.#owed.length === 0 && (this.#sent?.owed.length ?? 0) === 0;
     if (isIdle || this.#unavailable !== undefined || this.#retry !== undefined) return;

@@ -160,7 +160,7 @@ export class Moderation {
     return this.#held[event]?.report.action ?? "allow";
   }
 
-  /** The event's verdict waits for `takeEvents`; whether it is to be kept before anybody is told. */
+  /** The event's verdict waits for `takeEvents`; whether it is to be kept before the answer. */
   tellEvent(event: number): boolean {
     const judged = this.#held[event];
     if (judged === undefined) return false;

@@ -186,7 +186,7 @@ async function found(api: string) {
   return { messages, items };
 }
 
-test("a crash while a language model is asked forgets no message, and lists none twice", async (t) => {
+test("a crash while a language model is asked forgets no message, lists none twice", async (t) => {
   t.diagnostic(`SEED=${SEED}`);
   const random = new Random(SEED);
   const folder = mkdtempSync(join(tmpdir(), "nexuscore-llm-crash-"));
