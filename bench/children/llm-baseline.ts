@@ -86,7 +86,7 @@ class Baseline {
       model: "stand-in",
       structuredOutput: "schema",
     });
-    this.#before = `${before}256${after}`;
+    this.#before = `${before.toString()}256${after.toString()}`;
     const ask = (n: number): Promise<number> => this.#ask(n);
     this.#call = kind === "promise" ? ask : suspended(ask);
   }

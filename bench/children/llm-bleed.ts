@@ -9,11 +9,10 @@ import { readFileSync } from "node:fs";
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { bindClassifier, loadClassifier } from "#classifier/classifier.ts";
 import { ModeratorHost } from "#isolate/moderator-host.ts";
-import { failed, type UpstreamAnswer } from "#llm/completion.ts";
 import { Desk, type DeskPort } from "#llm/desk.ts";
 import type { CallEnd, CallMessage, EndedCall, EndMessage } from "#llm/protocol.ts";
-import { type ChatRequest, Upstream } from "#llm/upstream.ts";
-import { CATEGORIES, type ModerationRequest } from "#model/moderation.ts";
+import { Upstream } from "#llm/upstream.ts";
+import type { ModerationRequest } from "#model/moderation.ts";
 import { policyBytes } from "#model/policy-bytes.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import { type PromptPart, writePromptParts } from "#model/prompt-parts.ts";
@@ -21,8 +20,8 @@ import { RequestBytes } from "#model/request-bytes.ts";
 import { Consultations, type Review } from "#shard/consultations.ts";
 import type { ReviewEnded } from "#shard/protocol.ts";
 import { Random } from "#std/random.ts";
+import { canariesIn, canaryOf, ReadingUpstream, readReply } from "../canaries.ts";
 import { moderationAt, UNBOUNDED } from "../gateway-thread.ts";
-import { type AskedCase, casesOf, DelayWheel, USAGE } from "../model-stand-in.ts";
 import { seededTexts } from "../workload.ts";
 import { mustBeOk, serveMeasurement, START_MS } from "./isolates.ts";
 
@@ -65,25 +64,13 @@ const IMAGE_BYTES_MAX = 1 << 30;
 const CONNECTIONS = 96;
 const TENANT_RUNNING_MAX = 6;
 const CACHE_MS_MAX = 4_000;
-/** Of the upstream, if it answers. */
-const LATENCY_MS_MAX = 120;
 const CONVERSATIONS = 3;
 const POOL_TEXTS = 12;
 const WORDS = 2_000;
-const CANARY = /zq[a-j]+qz/g;
-/** What an answer says: whose it is, and which text's. */
-const REPLY = /(zq[a-j]+qz) ([\w.-]+)/;
 const MEMORY_CHECK_CALLS = 20_000;
 const YIELD_CALLS = 2_000;
 const DRAIN_MS_MAX = 120_000;
 const SABOTAGE_EVERY = 50;
-
-type Asked = {
-  readonly request: ChatRequest;
-  readonly cases: readonly AskedCase[];
-  readonly canary: string;
-  deliver: ((answer: UpstreamAnswer) => void) | undefined;
-};
 
 /** Somebody waits for the end of a call. */
 type Waiting = { readonly tenant: number; readonly marker: string };
@@ -113,9 +100,7 @@ class Bleed {
   #shardPort!: DeskPort;
   #shardChannel!: { readonly ours: MessagePort; readonly theirs: MessagePort };
   #enginePort!: DeskPort;
-  readonly #upstream: DelayWheel<Asked>;
-  /** Of cases that were asked before, of whomever. */
-  #staleIds: readonly string[] = [];
+  readonly #upstream: ReadingUpstream;
   // Books: reviews by id of their verdict, calls of the engine by number.
   readonly #reviews = new Map<string, Waiting>();
   readonly #engineCalls = new Map<number, Waiting>();
@@ -123,9 +108,8 @@ class Bleed {
   #number = 0;
   #calls = 0;
   readonly #ends: Record<string, number> = {};
-  readonly #crossed = { prompts: 0, answers: 0, memories: 0 };
+  readonly #crossed = { answers: 0, memories: 0 };
   #endedTwice = 0;
-  #requests = 0;
   #canariesRead = 0;
   #evictions = 0;
   #cancels = 0;
@@ -142,8 +126,8 @@ class Bleed {
     this.#words = seededTexts(this.#random, WORDS);
     this.#canaries = Array.from({ length: tenants }, (_, tenant) => canaryOf(tenant));
     this.#policyVersions = new Uint32Array(tenants).fill(1);
-    this.#upstream = new DelayWheel<Asked>(LATENCY_MS_MAX, this.#nowMs);
-    Upstream.prototype.send = (request, deliver) => this.#send(request, deliver);
+    this.#upstream = new ReadingUpstream(tenants, this.#random, () => this.#nowMs);
+    Upstream.prototype.send = (request, deliver) => this.#upstream.send(request, deliver);
     this.#startGateway();
     this.#startShard();
   }
@@ -173,11 +157,11 @@ class Bleed {
     return {
       calls: this.#calls,
       ends: this.#ends,
-      crossed: this.#crossed,
+      crossed: { ...this.#crossed, prompts: this.#upstream.crossed },
       endedTwice: this.#endedTwice,
       forgotten: this.#openCount,
-      requests: this.#requests,
-      canariesRead: this.#canariesRead,
+      requests: this.#upstream.requests,
+      canariesRead: this.#canariesRead + this.#upstream.canariesRead,
       evictions: this.#evictions,
       cancels: this.#cancels,
       tenantsReopened: this.#tenantsReopened,
@@ -407,7 +391,7 @@ class Bleed {
   #pass(ms: number): void {
     for (let n = 0; n < ms; n++) {
       this.#nowMs += 1;
-      this.#upstream.run(this.#nowMs, (asked) => this.#answer(asked));
+      this.#upstream.run(this.#nowMs);
       this.#desk.tick();
     }
     this.#consultations.step(this.#nowMs);
@@ -463,8 +447,8 @@ class Bleed {
   #checkEnd({ tenant, marker }: Waiting, outcome: string, said: string | undefined): void {
     if (said !== undefined) {
       this.#look(said, tenant, "answers");
-      const [, canary, about] = REPLY.exec(said) ?? [];
-      const isOwn = canary === this.#canaries[tenant] && about === marker;
+      const reply = readReply(said);
+      const isOwn = reply?.canary === this.#canaries[tenant] && reply?.marker === marker;
       if (!isOwn) this.#crossed.answers += 1;
     }
     this.#end(outcome, marker, said ?? "");
@@ -472,7 +456,7 @@ class Bleed {
 
   #end(outcome: string, marker: string, said: string): void {
     this.#count(outcome);
-    this.#hash.update(`${marker} ${outcome} ${REPLY.exec(said)?.[0]}\n`);
+    this.#hash.update(`${marker} ${outcome} ${readReply(said)?.marker}\n`);
   }
 
   #count(outcome: string): void {
@@ -494,55 +478,10 @@ class Bleed {
   /** All canaries in it are the tenant's. */
   #look(text: string, tenant: number, where: "answers" | "memories"): void {
     const own = this.#canaries[tenant]!;
-    for (const [canary] of text.matchAll(CANARY)) {
+    for (const canary of canariesIn(text)) {
       this.#canariesRead += 1;
       if (canary !== own) this.#crossed[where] += 1;
     }
-  }
-
-  // The upstream: reads every prompt, and answers, or not.
-
-  #send(
-    request: ChatRequest,
-    deliver: (answer: UpstreamAnswer) => void,
-  ): ReturnType<Upstream["send"]> {
-    this.#requests += 1;
-    const cases = casesOf(request.user);
-    const canaries = request.user.match(CANARY) ?? [];
-    const canary = canaries[0] ?? "";
-    this.#canariesRead += canaries.length;
-    for (const each of canaries) if (each !== canary) this.#crossed.prompts += 1;
-    const tenant = this.#canaries.indexOf(canary);
-    for (const { marker } of cases) {
-      if (!marker.startsWith(`t${tenant}.`)) this.#crossed.prompts += 1;
-    }
-    const asked: Asked = { request, cases, canary, deliver };
-    const cancel = (): void => {
-      asked.deliver = undefined;
-    };
-    // Some are never answered.
-    if (this.#random.chance(1, 50)) return { cancel };
-    this.#upstream.add(asked, 1 + this.#random.below(LATENCY_MS_MAX - 2), this.#nowMs);
-    return { cancel };
-  }
-
-  #answer(asked: Asked): void {
-    const { deliver, cases } = asked;
-    asked.deliver = undefined;
-    if (deliver === undefined) return;
-    const what = this.#random.below(100);
-    if (what < 4) return deliver(failed("unavailable", "503", { mayRetry: true, usage: USAGE }));
-    if (what < 5) return deliver(failed("unavailable", "reset", { opensBreaker: true }));
-    if (what < 6) {
-      return deliver(failed("rateLimited", "429", { mayRetry: true, retryAfterMs: 5 }));
-    }
-    if (what < 8) return deliver(content('{"answers":[]}'));
-    // An answer to somebody else's case.
-    const ids = cases.map(({ id }) => id);
-    const stale = this.#staleIds;
-    this.#staleIds = ids;
-    if (what < 10 && stale.length > 0) return deliver(content(answersOf(asked, stale)));
-    deliver(content(answersOf(asked, ids)));
   }
 
   // As a server that bleeds would do it.
@@ -569,28 +508,6 @@ class Bleed {
   }
 }
 
-function content(text: string): UpstreamAnswer {
-  return { kind: "content", content: text, usage: USAGE };
-}
-
-function answersOf({ request, cases, canary }: Asked, ids: readonly string[]): string {
-  const isTldr = request.form.before.includes('"name":"tldr"');
-  const answers = cases.map(({ marker }, n) => {
-    const said = `${canary} ${marker}`;
-    return isTldr
-      ? { id: ids[n] ?? "", sentences: [said] }
-      : { id: ids[n] ?? "", scores: SCORES, reason: said };
-  });
-  return JSON.stringify({ answers });
-}
-
-const SCORES = Object.fromEntries(CATEGORIES.map((category) => [category, 0.1]));
-
 function nameOf(tenant: number): string {
   return `tenant-${canaryOf(tenant)}`;
-}
-
-/** A word that no other tenant has, and no text by chance. */
-function canaryOf(tenant: number): string {
-  return `zq${[...String(tenant)].map((digit) => "abcdefghij"[Number(digit)]!).join("")}qz`;
 }
