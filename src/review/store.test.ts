@@ -462,3 +462,24 @@ test("retention: what is decided, judged or logged too long ago goes; what waits
   const { verdict } = run("detail", { tenant: "acme", id: left!.id, nowMs: START_MS });
   assert.equal(verdict?.id, verdictId(2), "an item that waits keeps its verdict");
 });
+
+test("store: a file of the version before is brought to this one, with what is in it", (t) => {
+  const path = join(tempFolder(t), "moderation.db");
+  const before = new DatabaseSync(path);
+  before.exec(`${MIGRATIONS[0]!}; PRAGMA user_version = 1;
+    INSERT INTO items (tenant, id, version, state, waits_as, escalated, severity, categories,
+      context, verdict_count, report_count, appeal_count, created_ms, updated_ms)
+    VALUES ('acme', 'r_OLD', 1, 'pending', 'pending', 0, 50, '[]', '[]', 0, 1, 0, 1, 1)`);
+  before.close();
+  const { store, list, flag, run } = open(path);
+  t.after(() => store.close());
+  flag(1, { degraded: true });
+  assert.deepEqual(
+    list().map(({ id, degraded }) => [id, degraded]),
+    [
+      [`r_${verdictId(1).slice(2)}`, true],
+      ["r_OLD", false],
+    ],
+  );
+  assert.equal(run("stats", { tenant: "acme", nowMs: START_MS }).notReviewedCount, 1);
+});
