@@ -88,7 +88,8 @@ export class Moderation {
     let window: ReviewWindow | undefined;
     const nowMs = this.#parts.nowMs?.() ?? Date.now();
     for (let from = 0; from < requests.length;) {
-      const countMax = (await window?.room(clockMs)) ?? JUDGE_SLICE_COUNT_MAX;
+      // The first slice goes at once: before what its caller does next.
+      const countMax = window === undefined ? JUDGE_SLICE_COUNT_MAX : await window.room(clockMs);
       const slice = this.#write(requests, { from, countMax, nowMs }, outcomes);
       if (slice.indexes.length > 0) {
         const judged = await this.#judge(tenant, slice, from === 0);
