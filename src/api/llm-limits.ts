@@ -7,6 +7,8 @@ import { Problem } from "#model/problem.ts";
 
 /** Keeps tenants' own limits, and has the engine hold to them. */
 export interface LlmLimitsKeeper {
+  /** Tenants that have limits of their own. */
+  readonly count: number;
   /** Undefined: it has none of its own. */
   current(tenant: string): TenantLimits | undefined;
   /** Problem: storeUnavailable; they are not in force then. */
@@ -29,6 +31,10 @@ export class MemoryLlmLimits implements LlmLimitsKeeper {
 
   constructor(engine: Pick<EngineDoor, "llm">) {
     this.#engine = engine;
+  }
+
+  get count(): number {
+    return this.#limits.size;
   }
 
   current(tenant: string): TenantLimits | undefined {

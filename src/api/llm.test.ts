@@ -1,5 +1,6 @@
 // What is told of language models, and what tenants may take of them, on a door that is played.
 import { assembleServer } from "#cli/application.ts";
+import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { LlmSchema, TenantLlmSchema } from "#model/llm-schemas.ts";
 import { MemoryPolicyStore, MemoryVerdictHistory } from "#model/policy-store.ts";
 import { openLog } from "#observe/log.ts";
@@ -20,16 +21,16 @@ async function open(llm: PlayedLlm | undefined = new PlayedLlm()) {
     history: new MemoryVerdictHistory(),
     onFeedback: () => undefined,
   };
-  const limits = { defaults: LLM_DEFAULTS, keeper: new MemoryLlmLimits(engine) };
+  const keeper = new MemoryLlmLimits(engine);
   const { server } = await assembleServer(engine, openLog("silent"), "off", undefined, {
     ...parts,
-    llm: limits,
+    llm: { defaults: LLM_DEFAULTS, keeper },
   });
   const ask = async (method: "GET" | "PUT", url: string, payload?: string) => {
     const headers = { "content-type": "application/json" };
     return server.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
   };
-  return { llm, server, ask };
+  return { llm, keeper, server, ask };
 }
 
 test("llm: answers and examples keep to their schemas, and have no field beyond", async () => {
@@ -124,6 +125,19 @@ for (const { name, body, code = "badRequest", detail } of [
     assert.equal(llm!.limits.size, 0);
   });
 }
+
+test("llm: no more tenants have limits of their own than there may be", async () => {
+  const { keeper, ask } = await open();
+  for (let n = 0; n < TENANT_COUNT_MAX; n++) await keeper.put(`t${n}`, { runningMax: 1 });
+  const beyond = await ask("PUT", "/v1/tenants/other/llm", '{"runningMax":2}');
+  assert.equal(beyond.statusCode, 429);
+  assert.equal((beyond.json() as { code: string }).code, "tenantLimit");
+  const known = await ask("PUT", "/v1/tenants/t7/llm", '{"runningMax":2}');
+  assert.equal(known.statusCode, 200, "who has some may change them");
+  assert.equal((await ask("PUT", "/v1/tenants/other/llm", "{}")).statusCode, 200);
+  await ask("PUT", "/v1/tenants/t8/llm", "{}");
+  assert.equal((await ask("PUT", "/v1/tenants/other/llm", '{"runningMax":2}')).statusCode, 200);
+});
 
 test("llm: an illegal tenant, and a gateway that is down", async () => {
   const { llm, ask } = await open();

@@ -4,7 +4,7 @@
  */
 import type { EngineDoor, LlmDoor } from "#engine/door.ts";
 import type { TenantLlmUsage } from "#llm/protocol.ts";
-import { SETTINGS_BYTES_MAX } from "#model/limits.ts";
+import { SETTINGS_BYTES_MAX, TENANT_COUNT_MAX } from "#model/limits.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { requireTenantId } from "#model/tenant.ts";
@@ -110,7 +110,10 @@ queued: what is built in answers, with the reason \`overBudget\`. What was spent
       const llm = llmOf(engine);
       const limits = readLimits(parseJson(bodyOf(request)), defaults);
       if (limits === undefined) await keeper.reset(tenant);
-      else await keeper.put(tenant, limits);
+      else {
+        checkRoom(keeper, tenant);
+        await keeper.put(tenant, limits);
+      }
       const usage = await answered(llm.usage(tenant));
       return reply.header("cache-control", "no-store").send(usageAnswer(tenant, usage, keeper));
     },
@@ -124,6 +127,13 @@ function llmOf({ llm }: EngineDoor): LlmDoor {
     "No upstream language model is configured, so nothing is ever asked of one; " +
       "set NEXUSCORE_LLM_BASE_URL and NEXUSCORE_LLM_MODEL and start anew.",
   );
+}
+
+/** Anybody can name tenants without end. */
+function checkRoom(keeper: LlmLimitsKeeper, tenant: string): void {
+  if (keeper.count < TENANT_COUNT_MAX || keeper.current(tenant) !== undefined) return;
+  const detail = `${TENANT_COUNT_MAX} tenants have limits of their own; take some back with {}.`;
+  throw new Problem("tenantLimit", detail);
 }
 
 async function answered<Answer>(answer: Promise<Answer>): Promise<Answer> {
@@ -180,6 +190,7 @@ const PUT_PROBLEMS: readonly ProblemCode[] = [
   "llmOff",
   "bodyTooLarge",
   "encodingUnsupported",
+  "tenantLimit",
   "storeUnavailable",
   "llmDown",
   "stopping",

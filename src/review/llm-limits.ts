@@ -48,6 +48,11 @@ export class LlmLimits {
     return all;
   }
 
+  /** Tenants that have limits of their own. */
+  get count(): number {
+    return this.#limits.size;
+  }
+
   /** Undefined: the tenant has none of its own. */
   current(tenant: string): OwnLimits | undefined {
     return this.#limits.get(tenant);
