@@ -30,6 +30,8 @@ export type FencedPrompt = {
 
 /** Of a text's line, and of ours. */
 const DATA_MARK = "| ";
+const LINE_MARK = `\n${DATA_MARK}`;
+const NAME_MARK = `${LINE_MARK}(`;
 const FENCE_MARK = "#";
 const ID_CHARACTERS = 8;
 
@@ -55,25 +57,26 @@ export function fence(
   const mark = `${FENCE_MARK}${key} `;
   const start = key.slice(0, ID_CHARACTERS);
   const cases: Case[] = [];
-  let text = "";
+  // Joined once, it is one flat string; a string that grows is a tree of its pieces.
+  const pieces: string[] = [];
   for (let index = 0; index < cleaned.length; index++) {
     const parts = cleaned[index]!;
     const id = `${start}-${index + 1}`;
     cases.push({ id, parts });
-    text += `${index === 0 ? "" : "\n"}${mark}case ${id}\n`;
+    pieces.push(index === 0 ? mark : `\n${mark}`, "case ", id);
     for (const part of parts) {
-      text += `${mark}${HEADINGS[part.kind]}\n`;
-      if (part.name !== "") text += `${DATA_MARK}(${part.name})\n`;
-      text += `${DATA_MARK}${marked(part.text)}\n`;
+      pieces.push("\n", mark, HEADINGS[part.kind]);
+      if (part.name !== "") pieces.push(NAME_MARK, part.name, ")");
+      pieces.push(LINE_MARK, marked(part.text));
     }
-    text += `${mark}end of case ${id}`;
+    pieces.push("\n", mark, "end of case ", id);
   }
-  return { text, cases };
+  return { text: pieces.join(""), cases };
 }
 
 /** Each line but the first begins with the mark. */
 function marked(text: string): string {
-  return text.includes("\n") ? text.replaceAll("\n", `\n${DATA_MARK}`) : text;
+  return text.includes("\n") ? text.replaceAll("\n", LINE_MARK) : text;
 }
 
 /** What it says of the fence; the job's own instructions come before it. */

@@ -128,16 +128,20 @@ export class Upstream {
 function bodyOf({ form, user, tokensMax }: ChatRequest): Buffer {
   const { before, after } = form;
   const tokens = form.isCounted ? `${tokensMax}` : "";
-  const end = `${JSON.stringify(user)}}]}`;
-  const endAt = before.length + tokens.length + after.length;
-  const body = Buffer.allocUnsafe(endAt + Buffer.byteLength(end));
+  const text = JSON.stringify(user);
+  const textAt = before.length + tokens.length + after.length;
+  const endAt = textAt + Buffer.byteLength(text);
+  const body = Buffer.allocUnsafe(endAt + END.length);
   before.copy(body);
   body.write(tokens, before.length);
   after.copy(body, before.length + tokens.length);
-  body.write(end, endAt);
+  body.write(text, textAt);
+  body.write(END, endAt);
   return body;
 }
 
+/** Of the last message, of the messages and of the body. */
+const END = "}]}";
 const NO_BYTES = Buffer.alloc(0);
 const NO_CHUNKS: Buffer[] = [];
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i;
