@@ -214,7 +214,9 @@ class Bleed {
     const call = consultations.callAfter(tenant, consultations.lastCallOf(tenant));
     const tooMany = consultations.openCountOf(tenant) >= 60;
     const begun = tooMany ? undefined : host.beginReview(tenant, call, bytes, 0, byteCount);
-    if (begun?.asked === undefined) return this.#end(`not asked: ${begun?.outcome}`, marker, "");
+    if (begun?.asked === undefined) {
+      return this.#end(begun === undefined ? "tooManyOpen" : begun.outcome, marker, "");
+    }
     const id = `${this.#number}`;
     this.#reviews.set(id, { tenant, marker });
     const review = consultations.begin(

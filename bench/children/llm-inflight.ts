@@ -62,6 +62,8 @@ export type InFlightFigures = {
   /** Later than the upstream itself took, from when they fell due. */
   readonly addedP50Ms: number;
   readonly addedP99Ms: number;
+  /** Of that, how much later than due calls were begun, p99. */
+  readonly lateP99Ms: number;
 };
 
 const COMPONENT = new URL("../../guests/dist/moderate.component.wasm", import.meta.url);
@@ -131,6 +133,7 @@ class InFlight {
   #first = 0;
   #last = 0;
   #added: number[] = [];
+  #lateness: number[] = [];
 
   constructor(
     settings: InFlightSettings,
@@ -177,6 +180,7 @@ class InFlight {
     this.#first = this.#begun + filling * callsPerTenant;
     this.#last = this.#first + timed * callsPerTenant;
     this.#inFlight = 0;
+    this.#lateness = [];
     const marks: Mark[] = [];
     let resident = 0;
     await this.#offer(filling + timed, (burst) => {
@@ -197,6 +201,7 @@ class InFlight {
       ...this.#cpu(marks[0]!, marks[1]!),
       addedP50Ms: quantile(Float64Array.from(this.#added), 0.5),
       addedP99Ms: quantile(Float64Array.from(this.#added), 0.99),
+      lateP99Ms: quantile(Float64Array.from(this.#lateness), 0.99),
     };
   }
 
@@ -246,6 +251,7 @@ class InFlight {
     const { callsPerTenant } = this.#settings;
     const tenant = this.#burst % this.#tenantCount;
     this.#burst += 1;
+    if (this.#begun >= this.#first) this.#lateness.push(performance.now() - dueMs);
     for (let n = 0; n < callsPerTenant; n++) {
       this.#dueMs[this.#begun] = dueMs;
       this.#beginCall(tenant, `(c${this.#begun})`);
