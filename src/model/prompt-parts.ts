@@ -50,10 +50,9 @@ export function readPromptParts(bytes: Uint8Array): readonly PromptPart[] | unde
     const nameAt = at + PART_HEAD_BYTES;
     const end = nameAt + nameBytes + textBytes;
     if (kind === undefined || view.getUint8(at + 1) !== 0 || end > bytes.length) return undefined;
-    const name = decode(bytes.subarray(nameAt, nameAt + nameBytes));
-    const text = decode(bytes.subarray(nameAt + nameBytes, end));
-    if (name === undefined || text === undefined) return undefined;
-    parts.push({ kind, name, text });
+    const part = readPart(kind, bytes.subarray(nameAt, end), nameBytes);
+    if (part === undefined) return undefined;
+    parts.push(part);
     at = end;
   }
   return at === bytes.length ? parts : undefined;
@@ -70,6 +69,19 @@ export function writePromptParts(parts: readonly PromptPart[]): Buffer {
     chunks.push(head, Buffer.from(name), Buffer.from(text));
   }
   return Buffer.concat(chunks);
+}
+
+/** `bytes`: of the name, then of the text. */
+function readPart(kind: PartKind, bytes: Uint8Array, nameBytes: number): PromptPart | undefined {
+  const both = decode(bytes);
+  if (both === undefined) return undefined;
+  // As a rule a character is a byte, and one look is enough.
+  if (both.length === bytes.length) {
+    return { kind, name: both.slice(0, nameBytes), text: both.slice(nameBytes) };
+  }
+  const name = decode(bytes.subarray(0, nameBytes));
+  const text = decode(bytes.subarray(nameBytes));
+  return name === undefined || text === undefined ? undefined : { kind, name, text };
 }
 
 function decode(bytes: Uint8Array): string | undefined {
