@@ -1,4 +1,4 @@
-/** The JSON shapes of upstream language models, as JSON Schema; `$id` is the name in the reference. */
+/** Upstream language models as JSON Schema; `$id` is the name in the reference. */
 import { type TObject, type TSchema, Type } from "typebox";
 import { CONSULTATION_FAILURES, JOBS } from "./consultation.ts";
 import { LLM_TOP_TENANTS_MAX, LLM_TRACES_MAX } from "./limits.ts";
