@@ -8,7 +8,8 @@ const PART_HEAD_BYTES = 8;
 
 test("parts are read as they were written", () => {
   const word = fc.string({ unit: "grapheme", maxLength: 8 });
-  const part = fc.record({ kind: fc.constantFrom(...PART_KINDS), name: word, text: word });
+  const fields = { kind: fc.constantFrom(...PART_KINDS), name: word, text: word };
+  const part = fc.record(fields, { noNullPrototype: true });
   const parts = fc.array(part, { minLength: 1, maxLength: 16 });
   fc.assert(
     fc.property(parts, (written) => {
