@@ -245,7 +245,11 @@ class Sending {
     this.latencies[index] = performance.now() - this.#letGoMs[index]!;
     assert.equal(status, 200, body);
     // Reading it whole would take the core that the server needs.
-    assert.equal(countOf(body, '"reason":'), messages, "a verdict a message");
+    assert.equal(
+      countOf(body, '"reason":'),
+      messages,
+      `a verdict a message: ${body.slice(0, 300)}`,
+    );
     this.messages += messages;
     this.flagged += countOf(body, '"action":"flag"') + countOf(body, '"action":"block"');
     this.#answered += 1;
