@@ -241,7 +241,7 @@ test("whoever is judged asks nothing, also after a review was cut off", () => {
   // Nothing is done again then, which would end the review's turn, too.
   host.commitAll();
   guarded(host, 0, () => host.review(0, 1, saying("?bf")));
-  for (const text of ["?j0", "?j1", "?j2"]) {
+  for (const text of ["?j1", "?j0", "?j2"]) {
     assert.equal(host.say(1, saying(text)).outcome, "brokeContract", text);
     assert.equal(host.review(0, 1, saying("fair")).outcome, "ok");
     assert.equal(host.say(2, saying(text)).outcome, "brokeContract", text);
