@@ -1,6 +1,6 @@
 // Messages through the whole engine and its gateway to an upstream that fails in every way it can:
-// each gets one verdict, which is degraded if and only if the upstream did not answer, and no prompt
-// ever has words of two tenants in it.
+// each gets one verdict, which is degraded if and only if the upstream did not answer, and no
+// prompt ever has words of two tenants in it.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
@@ -301,7 +301,7 @@ test("a gateway that dies: what was open is interrupted, and the next one is ask
   assert.equal(verdictOf(outcome).upstream?.outcome, "answered");
 });
 
-test("a shard that dies: its reviews are interrupted, others' go on, and it asks again", async (t) => {
+test("a shard that dies: its reviews are interrupted, and its next are asked", async (t) => {
   t.mock.method(process, "emitWarning", () => undefined);
   const threads = threadsOf(t);
   const { engine, upstream } = await start(t);

@@ -1,8 +1,8 @@
-// Moderators of many tenants that ask an upstream, side by side: in random order, in few slots, with
-// answers that are late, twice or useless, failures, a gateway that begins anew and moderators that
-// trap at what they are told. What each tenant asks, what becomes of it, its verdicts and its state
-// are byte for byte what they are when it is alone; and no tenant's words are ever found in another's
-// memory, image, prompt or verdict.
+// Moderators of many tenants that ask an upstream, side by side: in random order, in few slots,
+// with answers that are late, twice or useless, failures, a gateway that begins anew and moderators
+// that trap at what they are told. What each tenant asks, what becomes of it, its verdicts and its
+// state are byte for byte what they are when it is alone; and no tenant's words are ever found in
+// another's memory, image, prompt or verdict.
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
@@ -34,7 +34,7 @@ type Move = { readonly tenant: number } & (
   | { readonly kind: "rest" | "release" }
 );
 
-/** Of a shard: moves of its tenants, and after them what is of all: nobody's time or gateway is its own. */
+/** Moves of a shard's tenants, and after them what is of all: time, and the gateway. */
 type Step = {
   readonly moves: readonly Move[];
   readonly after: "nothing" | "later" | "restart";

@@ -1,4 +1,4 @@
-/** The other end of a shard's port to the gateway, for tests: it is told what to answer, and when. */
+/** The other end of a shard's port to the gateway, for tests: it is told what to answer. */
 import assert from "node:assert/strict";
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { AskedCall, CallEnd, CallMessage, EndMessage } from "#llm/protocol.ts";
