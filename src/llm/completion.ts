@@ -15,7 +15,7 @@ export type UpstreamFailure = {
   readonly opensBreaker: boolean;
   /** How long the upstream asks to wait. */
   readonly retryAfterMs: number | undefined;
-  /** For the log; nothing of a prompt, nothing of the key. */
+  /** For people; nothing of the key, and of a prompt only what the server quotes of it. */
   readonly detail: string;
   /** Undefined: nobody knows what it took. */
   readonly usage: TokenUsage | undefined;
@@ -138,7 +138,9 @@ function countOf(value: unknown): number {
 function messageOf(text: string): string | undefined {
   try {
     const message = fieldOf(fieldOf(JSON.parse(text), "error"), "message");
-    return typeof message === "string" ? message.slice(0, DETAIL_CHARACTERS_MAX) : undefined;
+    if (typeof message !== "string") return undefined;
+    // Some servers say which key was wrong, with stars in the middle of it.
+    return message.replaceAll(/\S*\*{2,}\S*/g, "[the key]").slice(0, DETAIL_CHARACTERS_MAX);
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import type { ConsultationFailure } from "#model/consultation.ts";
 import { type Fault } from "#stand-in/faults.ts";
 import { StandInUpstream } from "#stand-in/stand-in-upstream.ts";
 import { fence } from "./fence.ts";
-import { retryAfterMs, type UpstreamAnswer } from "./completion.ts";
+import { failureOf, retryAfterMs, type UpstreamAnswer } from "./completion.ts";
 import { requestForm } from "./request-form.ts";
 import { readAnswers } from "./structured-output.ts";
 import { type ChatRequest, Upstream } from "./upstream.ts";
@@ -192,6 +192,35 @@ test("nobody there, or nobody who speaks HTTP, is unavailable", async () => {
   const gone = await ask(upstream);
   assert.ok(gone.kind === "failed" && gone.failure === "unavailable" && gone.mayRetry);
   await upstream.stop();
+});
+
+test("what a server says of the key, with stars in it, is not told on", () => {
+  const message = "Incorrect API key provided: sk-abcd*****wxyz. You can find it elsewhere.";
+  const { detail } = failureOf(401, undefined, JSON.stringify({ error: { message } }));
+  assert.equal(
+    detail,
+    "It answered 401: Incorrect API key provided: [the key] You can find it elsewhere.",
+  );
+});
+
+test("a server that says which key it was given does not tell it on", async () => {
+  const body = JSON.stringify({ error: { message: "Bearer sk-secret-1 is unknown." } });
+  const head = `HTTP/1.1 401 No\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => socket.end(`${head}\r\n\r\n${body}`));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const baseUrl = `http://127.0.0.1:${port}/v1`;
+  const upstream = new Upstream({ baseUrl, apiKey: "sk-secret-1", connectionsMax: 1 });
+  const answer = await ask(upstream);
+  assert.ok(answer.kind === "failed" && answer.failure === "refused");
+  assert.equal(answer.detail, "It answered 401: Bearer [the key] is unknown.");
+  await upstream.stop();
+  server.close();
+  await once(server, "close");
 });
 
 test("how long to wait is read in every form, and is bounded", () => {
