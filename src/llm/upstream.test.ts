@@ -205,7 +205,8 @@ test("what a server says of the key, with stars in it, is not told on", () => {
 
 test("a server that says which key it was given does not tell it on", async () => {
   const body = JSON.stringify({ error: { message: "Bearer sk-secret-1 is unknown." } });
-  const head = `HTTP/1.1 401 No\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  const type = "content-type: application/json";
+  const head = `HTTP/1.1 401 No\r\n${type}\r\ncontent-length: ${body.length}`;
   const server = createServer((socket) => {
     socket.on("error", () => undefined);
     socket.once("data", () => socket.end(`${head}\r\n\r\n${body}`));
