@@ -9,7 +9,7 @@
  * The upstream is everybody's, so two rules keep tenants apart. No tenant has more than one failure
  * a second counted: whose calls fail because of what they ask weighs little. And if all that ended
  * in those seconds was one tenant's, it opens for this tenant alone. What was sent before it
- * opened changes nothing any more.
+ * opened changes nothing any more. Breakers of libraries know one party only, hence our own.
  */
 export type BreakerState = "closed" | "open" | "halfOpen";
 /** `try`: it decides whether the breaker closes. */
