@@ -46,12 +46,13 @@ function listen({ upstreamMs, spreadMs, seed }: UpstreamChildSettings): void {
   const random = new Random(seed);
   const wheel = new DelayWheel<Asked>(upstreamMs + spreadMs + 1, performance.now());
   const lateness = new Float64Array(LATENESS_KEPT);
+  let answered = 0;
   let stalled = new Set<string>();
   const tally = { requests: 0, cases: 0, openMax: 0, bodyBytesMax: 0 };
   const answer = ({ socket, cases, arrivedMs, delayMs }: Asked): void => {
     if (socket.destroyed) return;
     const tookMs = performance.now() - arrivedMs;
-    lateness[tally.requests % LATENESS_KEPT] = tookMs - delayMs;
+    lateness[answered++ % LATENESS_KEPT] = tookMs - delayMs;
     socket.write(completion(contentOf(cases, tookMs)));
   };
   setInterval(() => wheel.run(performance.now(), answer), TICK_MS);
@@ -73,7 +74,7 @@ function listen({ upstreamMs, spreadMs, seed }: UpstreamChildSettings): void {
       stalled = new Set(message.stalled);
       process.send!({ type: "stall" });
     } else if (message.type === "tally") {
-      const samples = lateness.subarray(0, Math.min(tally.requests, LATENESS_KEPT));
+      const samples = lateness.subarray(0, Math.min(answered, LATENESS_KEPT));
       const lateP99Ms = samples.length === 0 ? 0 : quantile(samples, 0.99);
       const tallied: UpstreamTallied = { type: "tally", tally: { ...tally, lateP99Ms } };
       process.send!(tallied);

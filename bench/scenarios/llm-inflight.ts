@@ -8,7 +8,9 @@
  * many messages a tenant sends at once (they share requests), and `wire` for an upstream that is a
  * process of its own with HTTP/1.1 between, `none` for one within the gateway's thread. HTTP/1.1
  * takes a connection a request: `ulimit -n` and the local ports (28,232 as a rule) bound how many
- * requests there may be, so 100,000 calls of 100,000 tenants have no wire here.
+ * requests there may be, so 100,000 calls of 100,000 tenants have no wire here. And they wait 10 s:
+ * at 4 s they would be 25,000 lone messages a second, each of a tenant that is in no slot, which is
+ * more than one shard judges.
  *
  *   inFlight       calls that waited at once, at most; that it is as many as asked for is checked
  *   bytesPerCall   memory of the process (VmRSS) with so many in flight, less before, by each:
@@ -65,7 +67,7 @@ export const llmInflight: Scenario = {
     cases: {
       full:
         "10000/1000/1/wire,10000/1000/1/none,10000/1000/16/wire,10000/1000/16/none," +
-        "10000/4000/1/wire,100000/4000/16/wire,100000/4000/1/none",
+        "10000/4000/1/wire,100000/4000/16/wire,100000/10000/1/none",
       quick: "96/200/1/wire,96/200/16/none",
       sentence: "in flight / upstream ms / calls a tenant / wire or none, with commas between",
     },
