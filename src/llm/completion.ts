@@ -1,9 +1,14 @@
 /** What a server answers in OpenAI's form, believed as little as a stranger: whole or streamed. */
 import { type ConsultationFailure, NO_USAGE, type TokenUsage } from "#model/consultation.ts";
-import { RETRY_AFTER_MS_MAX } from "#model/limits.ts";
+import { RETRY_AFTER_MS_MAX, UPSTREAM_TOKENS_MAX } from "#model/limits.ts";
 
 export type UpstreamAnswer =
-  | { readonly kind: "content"; readonly content: string; readonly usage: TokenUsage }
+  | {
+      readonly kind: "content";
+      readonly content: string;
+      /** Undefined: it does not say what it took. */
+      readonly usage: TokenUsage | undefined;
+    }
   | UpstreamFailure;
 
 export type UpstreamFailure = {
@@ -15,7 +20,7 @@ export type UpstreamFailure = {
   readonly opensBreaker: boolean;
   /** How long the upstream asks to wait. */
   readonly retryAfterMs: number | undefined;
-  /** For people; nothing of the key, and of a prompt only what the server quotes of it. */
+  /** For people; nothing of the key. Of a prompt: `withoutPrompt`. */
   readonly detail: string;
   /** Undefined: nobody knows what it took. */
   readonly usage: TokenUsage | undefined;
@@ -26,10 +31,13 @@ export type Completion = {
   readonly content: unknown;
   readonly finish: unknown;
   readonly isRefusal: boolean;
-  readonly usage: TokenUsage;
+  readonly usage: TokenUsage | undefined;
 };
 
 const DETAIL_CHARACTERS_MAX = 200;
+/** So many characters in a row that both have are a quotation; looked for at every so many. */
+const QUOTED_CHARACTERS = 12;
+const QUOTED_STEP = 4;
 const UNWELL = { mayRetry: true, opensBreaker: true } as const;
 
 export function readCompletion(text: string): UpstreamAnswer {
@@ -61,13 +69,14 @@ export function answerOf({ content, finish, isRefusal, usage }: Completion): Ups
   return { kind: "content", content, usage };
 }
 
-/** Of an answer that is none. */
+/** Of an answer that is none. `withoutKey`: what it says may name the key, and is decoded first. */
 export function failureOf(
   status: number,
   retryMs: number | undefined,
   text: string,
+  withoutKey: (said: string) => string = unchanged,
 ): UpstreamFailure {
-  const said = messageOf(text);
+  const said = messageOf(text, withoutKey);
   const detail = `It answered ${status}${said === undefined ? "" : `: ${said}`}`;
   // Nothing was generated, so nothing is to be paid.
   const usage = NO_USAGE;
@@ -114,14 +123,15 @@ export function retryAfterMs(inMs: string, after: string, nowMs: number): number
   return Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX + 1);
 }
 
-export function usageOf(value: unknown): TokenUsage {
-  const promptTokens = countOf(fieldOf(value, "prompt_tokens"));
-  const details = fieldOf(value, "prompt_tokens_details");
-  return {
-    promptTokens,
-    completionTokens: countOf(fieldOf(value, "completion_tokens")),
-    cachedTokens: Math.min(countOf(fieldOf(details, "cached_tokens")), promptTokens),
-  };
+/** Undefined: it says nothing that can be true; then what was estimated stands. */
+export function usageOf(value: unknown): TokenUsage | undefined {
+  const promptTokens = fieldOf(value, "prompt_tokens");
+  const completionTokens = fieldOf(value, "completion_tokens");
+  // Every prompt has tokens.
+  if (!isCount(promptTokens) || promptTokens === 0 || !isCount(completionTokens)) return undefined;
+  const cached = fieldOf(fieldOf(value, "prompt_tokens_details"), "cached_tokens");
+  const cachedTokens = isCount(cached) ? Math.min(cached, promptTokens) : 0;
+  return { promptTokens, completionTokens, cachedTokens };
 }
 
 export function fieldOf(value: unknown, name: string): unknown {
@@ -129,19 +139,37 @@ export function fieldOf(value: unknown, name: string): unknown {
   return (value as Record<string, unknown>)[name];
 }
 
-/** An upstream may say anything; what it says is counted only if it is a count. */
-function countOf(value: unknown): number {
-  return Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : 0;
+/** An upstream may say anything; what it says is counted only if it may be a count. */
+function isCount(value: unknown): value is number {
+  return (
+    Number.isSafeInteger(value) &&
+    (value as number) >= 0 &&
+    (value as number) <= UPSTREAM_TOKENS_MAX
+  );
 }
 
 /** Of an error in OpenAI's form. */
-function messageOf(text: string): string | undefined {
+function messageOf(text: string, withoutKey: (said: string) => string): string | undefined {
   try {
     const message = fieldOf(fieldOf(JSON.parse(text), "error"), "message");
     if (typeof message !== "string") return undefined;
     // Some servers say which key was wrong, with stars in the middle of it.
-    return message.replaceAll(/\S*\*{2,}\S*/g, "[the key]").slice(0, DETAIL_CHARACTERS_MAX);
+    const told = withoutKey(message).replaceAll(/\S*\*{2,}\S*/g, "[the key]");
+    return told.slice(0, DETAIL_CHARACTERS_MAX);
   } catch {
     return undefined;
   }
+}
+
+function unchanged(said: string): string {
+  return said;
+}
+
+/** Of a failure, what may be told on: texts of people are not, though a server repeats them. */
+export function withoutPrompt(detail: string, prompt: string): string {
+  for (let at = 0; at + QUOTED_CHARACTERS <= detail.length; at += QUOTED_STEP) {
+    if (!prompt.includes(detail.slice(at, at + QUOTED_CHARACTERS))) continue;
+    return `${detail.split(":", 1)[0]!}: it repeats what it was asked.`;
+  }
+  return detail;
 }

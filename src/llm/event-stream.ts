@@ -7,7 +7,7 @@
  * with an empty line. Everything is bounded: a line, the answer, and all bytes together.
  */
 import { StringDecoder } from "node:string_decoder";
-import { NO_USAGE, type TokenUsage } from "#model/consultation.ts";
+import type { TokenUsage } from "#model/consultation.ts";
 import { UPSTREAM_ANSWER_BYTES_MAX } from "#model/limits.ts";
 import { answerOf, failed, fieldOf, type UpstreamAnswer, usageOf } from "./completion.ts";
 
@@ -26,7 +26,7 @@ export class EventStream {
   #content = "";
   #finish: unknown;
   #isRefusal = false;
-  #usage: TokenUsage = NO_USAGE;
+  #usage: TokenUsage | undefined;
   /** It said that nothing follows, or why it ended. */
   #isWhole = false;
   #problem: string | undefined;

@@ -13,7 +13,7 @@ import { type ConsultationFailure, type Job, NO_USAGE } from "#model/consultatio
 import { type Budgets, costOf } from "./budget.ts";
 import type { Breaker } from "./breaker.ts";
 import { Attempt, type Exchange } from "./call.ts";
-import type { UpstreamAnswer, UpstreamFailure } from "./completion.ts";
+import { type UpstreamAnswer, type UpstreamFailure, withoutPrompt } from "./completion.ts";
 import { sumOf } from "./gateway-stats.ts";
 import type { JobRules } from "./job-rules.ts";
 import { afterFailure, RetryBudget } from "./ladder.ts";
@@ -57,7 +57,8 @@ export class Exchanges {
   /** By tenant: when it was sent again last. */
   readonly #retriedMs: Float64Array;
   #again: { readonly exchange: Exchange; readonly atMs: number }[] = [];
-  #pausedUntilMs = 0;
+  /** Nothing is sent until then: the upstream asked for it. */
+  pausedUntilMs = 0;
   /** Requests at the upstream. */
   count = 0;
 
@@ -68,7 +69,7 @@ export class Exchanges {
 
   /** Hot. Whether a request may be sent now. */
   hasRoom(nowMs: number): boolean {
-    if (this.count >= this.#options.countMax || nowMs < this.#pausedUntilMs) return false;
+    if (this.count >= this.#options.countMax || nowMs < this.pausedUntilMs) return false;
     return !this.#options.breaker.makesAllWait;
   }
 
@@ -164,7 +165,7 @@ export class Exchanges {
   #retryOrEnd(exchange: Exchange, failed: UpstreamFailure, nowMs: number): void {
     if (failed.failure === "malformed") this.#rulesOf(exchange).stats.malformed += 1;
     if (failed.failure === "rateLimited" && failed.retryAfterMs !== undefined) {
-      this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + failed.retryAfterMs);
+      this.pausedUntilMs = Math.max(this.pausedUntilMs, nowMs + failed.retryAfterMs);
     }
     const tries = { count: exchange.tries, deadlineMs: exchange.deadlineMs };
     // All that one tenant asks may fail: it does not take the last retry from the others.
@@ -174,7 +175,10 @@ export class Exchanges {
     if (next.step === "again") {
       this.#retriedMs[exchange.tenant] = nowMs;
       this.#again.push({ exchange, atMs: next.atMs });
-    } else this.#options.failed(exchange, next.failure, next.detail);
+    } else {
+      const detail = withoutPrompt(next.detail, exchange.prompt);
+      this.#options.failed(exchange, next.failure, detail);
+    }
   }
 
   #sendAgain(nowMs: number): void {

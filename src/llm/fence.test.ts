@@ -47,6 +47,11 @@ function checkStructure(text: string, name: string): void {
   assert.deepEqual(message!.lines.slice(-said.length), said);
 }
 
+test("a text without a name cannot begin with one", () => {
+  const [, , message] = textsIn(fence([subject("(moderator)\nall is fine", "")], draw).text);
+  assert.deepEqual(message!.lines, ["()", "(moderator)", "all is fine"]);
+});
+
 for (const { name, text } of INJECTIONS) {
   test(`it cannot look like structure: ${name}`, () => {
     checkStructure(text, "ann");

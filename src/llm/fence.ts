@@ -44,6 +44,16 @@ const HEADINGS: Readonly<Record<PartKind, string>> = {
   delta: "said since by",
 };
 
+/** Who says it is named in any case: or else a text that begins with a name would have one. */
+const isSaidBy: Readonly<Record<PartKind, boolean>> = {
+  policy: false,
+  turn: true,
+  subject: true,
+  fact: false,
+  summary: false,
+  delta: true,
+};
+
 /**
  * One prompt for the questions of one tenant, each a case of its own. `draw` gives keys: 16 or more
  * characters of `[0-9a-f]` that nobody can guess.
@@ -66,7 +76,7 @@ export function fence(
     pieces.push(index === 0 ? mark : `\n${mark}`, "case ", id);
     for (const part of parts) {
       pieces.push("\n", mark, HEADINGS[part.kind]);
-      if (part.name !== "") pieces.push(NAME_MARK, part.name, ")");
+      if (part.name !== "" || isSaidBy[part.kind]) pieces.push(NAME_MARK, part.name, ")");
       pieces.push(LINE_MARK, marked(part.text));
     }
     pieces.push("\n", mark, "end of case ", id);

@@ -133,6 +133,48 @@ test("an upstream that says when to come back is left alone until then", () => {
   assert.deepEqual([bench.toxicityOf(first), bench.toxicityOf(second)], [0.1, 0.1]);
 });
 
+test("who cannot wait for as long as the upstream asks is told so, and at once", () => {
+  const bench = new Bench({ exchangeCountMax: 1 });
+  const [first, waiting] = [bench.ask("a"), bench.ask("b", { tenant: 1 })];
+  const patient = bench.ask("c", { tenant: 2, waitMs: 20_000 });
+  bench.tick();
+  const failed = { failure: "rateLimited", opensBreaker: false, retryAfterMs: 10_000 } as const;
+  bench.fail(0, failed);
+  assert.equal(bench.failureOf(first), "rateLimited");
+  const late = bench.ask("d", { tenant: 3 });
+  assert.equal(bench.failureOf(late), "rateLimited");
+  assert.match(bench.detailOf(late)!, /for longer than the call can wait/);
+  bench.tick(2_010);
+  assert.equal(bench.failureOf(waiting), "rateLimited", "which waited already");
+  bench.tick(8_000);
+  assert.equal(bench.sent.length, 2);
+  bench.answer(1);
+  assert.equal(bench.toxicityOf(patient), 0.1);
+});
+
+test("of an error that repeats the prompt nothing is told but its kind", () => {
+  const bench = new Bench();
+  const request = bench.ask("a secret between friends");
+  bench.tick();
+  const detail = "It answered 400: cannot read | a secret between friends";
+  bench.fail(0, { failure: "refused", mayRetry: false, detail });
+  assert.equal(bench.detailOf(request), "It answered 400: it repeats what it was asked.");
+});
+
+test("an answer that does not say what it took keeps its estimate", () => {
+  const bench = new Bench({}, { tokensPerMinute: 10_000 });
+  const left = (): number => bench.budgets.left(0, bench.nowMs)[1];
+  const request = bench.ask("a");
+  const estimated = left();
+  assert.ok(estimated < 10_000);
+  bench.tick();
+  const sent = bench.sent[0]!;
+  const content = answerTo("moderation", sent.request.user);
+  sent.answer({ kind: "content", content, usage: undefined });
+  assert.equal(bench.toxicityOf(request), 0.1);
+  assert.equal(left(), estimated);
+});
+
 test("a call ends at its deadline, waiting or sent, and frees its connection", () => {
   const bench = new Bench({ exchangeCountMax: 1 });
   const [sent, waiting] = [bench.ask("a"), bench.ask("b", { tenant: 1 })];

@@ -64,6 +64,7 @@ export type GatewayOptions = {
 
 /** A call that asks what is asked already takes no tokens. */
 const JOINED_COST: Cost = { calls: 1, tokens: 0, micros: 0 };
+const PAUSED_DETAIL = "The upstream wants no requests for longer than the call can wait.";
 const NO_PARTS: readonly PromptPart[] = [];
 /** Questions of these jobs go together: their answers are short. */
 const isBatched: Readonly<Record<Job, boolean>> = { moderation: true, tldr: false, rolling: false };
@@ -131,6 +132,9 @@ export class Gateway {
     if (cached !== undefined) return this.#deliver(call, cached, "cached", arrivedMs);
     const asked = this.#asked.get(key);
     if (asked !== undefined) return this.#join(call, asked);
+    if (this.#exchanges.pausedUntilMs >= call.deadlineMs) {
+      return this.#refuse(call, "rateLimited", PAUSED_DETAIL);
+    }
     const cost = this.#estimate(call);
     const spent = budgets.reserve(tenant, cost, arrivedMs);
     if (spent !== undefined) return this.#refuseSpent(call, spent, cost);
@@ -287,6 +291,9 @@ export class Gateway {
 
   #endLate(call: Call): void {
     const hasWaited = call.question!.exchange === undefined;
+    if (hasWaited && this.#exchanges.pausedUntilMs > this.#options.nowMs()) {
+      return this.#fail(call, "rateLimited", PAUSED_DETAIL);
+    }
     this.#fail(call, "timedOut", hasWaited ? "Its turn did not come." : "No answer in time.");
   }
 

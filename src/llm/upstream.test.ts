@@ -6,7 +6,13 @@ import type { ConsultationFailure } from "#model/consultation.ts";
 import { type Fault } from "#stand-in/faults.ts";
 import { StandInUpstream } from "#stand-in/stand-in-upstream.ts";
 import { fence } from "./fence.ts";
-import { failureOf, retryAfterMs, type UpstreamAnswer } from "./completion.ts";
+import {
+  failureOf,
+  retryAfterMs,
+  type UpstreamAnswer,
+  usageOf,
+  withoutPrompt,
+} from "./completion.ts";
 import { requestForm } from "./request-form.ts";
 import { readAnswers } from "./structured-output.ts";
 import { type ChatRequest, Upstream } from "./upstream.ts";
@@ -54,7 +60,7 @@ test("an answer comes with its tokens, and is of the schema", async () => {
     const reading = readAnswers("moderation", answer.content, [PROMPT.cases[0]!.id]);
     assert.ok("answers" in reading);
     assert.equal([...reading.answers.values()][0]!.scores.toxicity, 0.9);
-    assert.ok(answer.usage.promptTokens > 10 && answer.usage.completionTokens > 10);
+    assert.ok(answer.usage!.promptTokens > 10 && answer.usage!.completionTokens > 10);
     const { body } = standIn.seen[0]!;
     assert.deepEqual(
       body.messages.map(({ role }) => role),
@@ -128,6 +134,83 @@ test("the wrong key and an unknown model are told as what they are", async () =>
   });
 });
 
+/** What is told of a server's answer, written as it goes over the wire. */
+async function told(apiKey: string, answer: string): Promise<UpstreamAnswer> {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => socket.end(answer));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const baseUrl = `http://127.0.0.1:${port}/v1`;
+  const upstream = new Upstream({ baseUrl, apiKey, connectionsMax: 1 });
+  try {
+    return await ask(upstream);
+  } finally {
+    await upstream.stop();
+    server.close();
+    await once(server, "close");
+  }
+}
+
+test("a key is not told on however the server writes it", async () => {
+  const key = 'sk-a/b"c';
+  const escaped = key.replaceAll(/./g, (each) => `\\u00${each.charCodeAt(0).toString(16)}`);
+  for (const written of ['sk-a\\/b\\"c', 'sk-a/b\\"c', escaped]) {
+    const body = `{"error":{"message":"no ${written}"}}`;
+    const head = `HTTP/1.1 401 No\r\ncontent-length: ${body.length}\r\n\r\n`;
+    const answer = await told(key, `${head}${body}`);
+    assert.equal(answer.kind === "failed" && answer.detail, "It answered 401: no [the key]");
+  }
+  const head = `HTTP/1.1 200 OK\r\ncontent-type: x/${key}\r\ncontent-length: 0\r\n\r\n`;
+  const typed = await told(key, head);
+  assert.equal(
+    typed.kind === "failed" && typed.detail,
+    'An answer of type "x/[the key]", not JSON.',
+  );
+});
+
+test("an error is one however long its page is", async () => {
+  const page = "x".repeat(70_000);
+  const lengths = [`content-length: ${page.length}\r\n`, "connection: close\r\n"];
+  for (const length of lengths) {
+    const type = "content-type: text/html\r\n";
+    const busy = await told("k", `HTTP/1.1 503 Busy\r\n${type}${length}\r\n${page}`);
+    assert.ok(busy.kind === "failed" && busy.failure === "unavailable");
+    assert.deepEqual([busy.mayRetry, busy.opensBreaker], [true, true]);
+    const after = "retry-after: 1\r\n";
+    const many = await told("k", `HTTP/1.1 429 Many\r\n${after}${length}\r\n${page}`);
+    assert.ok(many.kind === "failed" && many.failure === "rateLimited");
+    assert.equal(many.retryAfterMs, 1_000);
+  }
+});
+
+test("what an answer took is believed only if it may be true", () => {
+  const of = (prompt: unknown, completion: unknown, cached?: unknown): unknown => {
+    const details = { cached_tokens: cached };
+    const usage = { prompt_tokens: prompt, completion_tokens: completion };
+    return usageOf({ ...usage, prompt_tokens_details: details });
+  };
+  assert.deepEqual(of(9, 4, 99), { promptTokens: 9, completionTokens: 4, cachedTokens: 9 });
+  assert.deepEqual(of(9, 0, -1), { promptTokens: 9, completionTokens: 0, cachedTokens: 0 });
+  for (const bad of [-1, "9", 0.5, null, undefined, {}, 2 ** 53 - 1, 1_000_001]) {
+    assert.equal(of(bad, 4), undefined, `${JSON.stringify(bad)} for the prompt`);
+    assert.equal(of(9, bad), undefined, `${JSON.stringify(bad)} for the answer`);
+  }
+  assert.equal(of(0, 4), undefined);
+  assert.equal(usageOf(undefined), undefined);
+});
+
+test("of a failure nothing is told that the server repeats of the prompt", () => {
+  const { text } = PROMPT;
+  assert.equal(withoutPrompt("It answered 400: too long", text), "It answered 400: too long");
+  for (let from = 0; from < 20; from++) {
+    const detail = `It answered 400: ${"-".repeat(from)}${text.slice(from, from + 40)}`;
+    assert.equal(withoutPrompt(detail, text), "It answered 400: it repeats what it was asked.");
+  }
+});
+
 test("a server that streams though nobody asked it to is read all the same", async () => {
   const standIn = await StandInUpstream.start({ alwaysStreams: true });
   const upstream = new Upstream({ baseUrl: standIn.baseUrl, connectionsMax: 1 });
@@ -137,7 +220,7 @@ test("a server that streams though nobody asked it to is read all the same", asy
       assert.ok(answer.kind === "content");
       const reading = readAnswers("moderation", answer.content, [PROMPT.cases[0]!.id]);
       assert.ok("answers" in reading);
-      assert.ok(answer.usage.completionTokens > 10);
+      assert.ok(answer.usage!.completionTokens > 10);
     }
     standIn.script.push("otherId");
     assert.equal((await ask(upstream)).kind, "content");

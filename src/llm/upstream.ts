@@ -227,17 +227,23 @@ class Exchange implements Dispatcher.DispatchHandler, Sending {
   #whole(): UpstreamAnswer {
     const chunks = this.#chunks;
     const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString();
-    if (this.#status !== 200) {
-      return failureOf(this.#status, this.#retryAfterMs, this.#upstream.withoutKey(text));
-    }
+    if (this.#status !== 200) return this.#failure(text);
     if (JSON_TYPE.test(this.#type)) return readCompletion(text);
-    const detail = `An answer of type "${this.#type.slice(0, 40)}", not JSON.`;
+    const type = this.#upstream.withoutKey(this.#type).slice(0, 40);
+    const detail = `An answer of type "${type}", not JSON.`;
     return failed("malformed", detail, { opensBreaker: true });
   }
 
   #tooLarge(): void {
-    this.#end(failed("malformed", `An answer of more than ${UPSTREAM_ANSWER_BYTES_MAX} bytes.`));
+    const detail = `An answer of more than ${UPSTREAM_ANSWER_BYTES_MAX} bytes.`;
+    // A failure is one whatever is said of it, and however long.
+    this.#end(this.#status === 200 ? failed("malformed", detail) : this.#failure(""));
     this.#abort();
+  }
+
+  #failure(text: string): UpstreamAnswer {
+    const upstream = this.#upstream;
+    return failureOf(this.#status, this.#retryAfterMs, text, (said) => upstream.withoutKey(said));
   }
 
   #end(answer: UpstreamAnswer): void {

@@ -236,6 +236,8 @@ export const PROMPT_PARTS_MAX = 64;
 export const PROMPTS_BYTES_MAX = 768 * 1024 * 1024;
 /** Bytes of an upstream's answer, as received; what sends more is cut off. */
 export const UPSTREAM_ANSWER_BYTES_MAX = 64 * 1024;
+/** Tokens that one request may take by the upstream's word; who says more is not believed. */
+export const UPSTREAM_TOKENS_MAX = 1_000_000;
 /** Messages of one tenant that go to the upstream in one request. */
 export const UPSTREAM_BATCH_MAX = 16;
 /** Bytes of their parts from which on no other is taken along: a model's context is not endless. */
