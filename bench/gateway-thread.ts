@@ -3,12 +3,12 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { ControlMessage, GatewayMessage, GatewayThreadSettings } from "#llm/protocol.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import { createRing } from "#std/byte-ring.ts";
-import type { WirelessSettings } from "./children/llm-gateway.ts";
+import type { GatewayWorkerData } from "./children/llm-gateway.ts";
 import { threadUsages } from "./threads.ts";
 
 /** Named so by the product, too. */
 const THREAD = "llm";
-const WIRELESS = new URL("children/llm-gateway.ts", import.meta.url);
+const PROGRAM = new URL("children/llm-gateway.ts", import.meta.url);
 const RING_BYTES = 1 << 16;
 
 export const UNBOUNDED = {
@@ -41,9 +41,11 @@ export class GatewayThread {
   readonly ring: SharedArrayBuffer = createRing(RING_BYTES);
   readonly port: MessagePort;
   readonly #worker: Worker;
+  readonly #held: MessagePort;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, held: MessagePort) {
     this.#worker = worker;
+    this.#held = held;
     const { port1, port2 } = new MessageChannel();
     this.port = port2;
     const attach: ControlMessage = { type: "attach", port: port1, ring: this.ring };
@@ -55,20 +57,24 @@ export class GatewayThread {
     settings: GatewayThreadSettings,
     upstreamMs: number | undefined,
   ): Promise<GatewayThread> {
-    const program =
-      upstreamMs === undefined ? new URL(import.meta.resolve("#llm/thread.ts")) : WIRELESS;
-    const workerData: GatewayThreadSettings | WirelessSettings = {
-      ...settings,
-      ...(upstreamMs !== undefined && { upstreamMs }),
-    };
-    const worker = new Worker(program, { workerData, name: THREAD });
+    const { port1, port2: held } = new MessageChannel();
+    const workerData: GatewayWorkerData = { ...settings, upstreamMs, held };
+    const worker = new Worker(PROGRAM, { workerData, transferList: [held], name: THREAD });
     await new Promise<void>((resolve, reject) => {
       worker.once("error", reject);
       worker.once("message", (message: GatewayMessage) => {
         if (message.type === "ready") resolve();
       });
     });
-    return new GatewayThread(worker);
+    return new GatewayThread(worker, port1);
+  }
+
+  /** Live bytes of the thread; collects its garbage. */
+  heldBytes(): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#held.once("message", resolve);
+    this.#held.postMessage("held");
+    return promise;
   }
 
   /** Of the thread so far; NaN where /proc does not tell. */
@@ -81,6 +87,7 @@ export class GatewayThread {
 
   async stop(): Promise<void> {
     this.port.close();
+    this.#held.close();
     await this.#worker.terminate();
   }
 }

@@ -391,7 +391,7 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
   quality: ["words.all frames.all fresh.all seen.all"],
   "llm-inflight": ["96/200/1/wire", "96/200/16/none", "promise/48/200", "jspi/48/200"].map(
     (name) => {
-      const names = "inFlight bytesPerCall residentMb addedP50Ms addedP99Ms".split(" ");
+      const names = "inFlight residentBytesPerCall residentMb addedP50Ms addedP99Ms".split(" ");
       return names.map((each) => `${name}.${each}`).join(" ");
     },
   ),

@@ -1,13 +1,19 @@
 /**
- * The gateway's thread with its upstream within it: everything but the wire. Requests are answered
- * after their latency by model-stand-in.ts, as the process llm-upstream.ts does over HTTP.
+ * The gateway's thread as a benchmark starts it: the product's own, which says on demand what it
+ * holds after a collection. With `upstreamMs` its upstream is within it, and there is no wire:
+ * requests are answered after their latency by model-stand-in.ts, as llm-upstream.ts does over HTTP.
  */
-import { workerData } from "node:worker_threads";
+import { type MessagePort, workerData } from "node:worker_threads";
 import type { GatewayThreadSettings } from "#llm/protocol.ts";
 import { Upstream } from "#llm/upstream.ts";
+import { collectGarbage } from "../allocation.ts";
 import { type AskedCase, casesOf, contentOf, DelayWheel, USAGE } from "../model-stand-in.ts";
 
-export type WirelessSettings = GatewayThreadSettings & { readonly upstreamMs: number };
+export type GatewayWorkerData = GatewayThreadSettings & {
+  readonly upstreamMs: number | undefined;
+  /** Whatever comes there is answered with the bytes that the thread holds. */
+  readonly held: MessagePort;
+};
 
 type Asked = {
   readonly cases: readonly AskedCase[];
@@ -16,28 +22,37 @@ type Asked = {
 };
 
 const TICK_MS = 1;
-const { upstreamMs } = workerData as WirelessSettings;
-const wheel = new DelayWheel<Asked>(upstreamMs + 1, performance.now());
-let ticking: NodeJS.Timeout | undefined;
-
-Upstream.prototype.send = (request, deliver) => {
-  const arrivedMs = performance.now();
-  const asked: Asked = { cases: casesOf(request.user), arrivedMs, deliver };
-  wheel.add(asked, upstreamMs, arrivedMs);
-  ticking ??= setInterval(tick, TICK_MS);
-  return { cancel: () => (asked.deliver = undefined) };
-};
+const { upstreamMs, held } = workerData as GatewayWorkerData;
+if (upstreamMs !== undefined) answerWithin(upstreamMs);
+held.on("message", () => held.postMessage(heldBytes()));
 
 await import("#llm/thread.ts");
 
-function tick(): void {
-  wheel.run(performance.now(), answer);
-  if (wheel.count > 0) return;
-  clearInterval(ticking);
-  ticking = undefined;
+/** Live bytes of this thread's JavaScript, and of buffers that it holds. */
+function heldBytes(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
-function answer({ cases, arrivedMs, deliver }: Asked): void {
-  const content = contentOf(cases, performance.now() - arrivedMs);
-  deliver?.({ kind: "content", content, usage: USAGE });
+function answerWithin(delayMs: number): void {
+  const wheel = new DelayWheel<Asked>(delayMs + 1, performance.now());
+  let ticking: NodeJS.Timeout | undefined;
+  const answer = ({ cases, arrivedMs, deliver }: Asked): void => {
+    const content = contentOf(cases, performance.now() - arrivedMs);
+    deliver?.({ kind: "content", content, usage: USAGE });
+  };
+  const tick = (): void => {
+    wheel.run(performance.now(), answer);
+    if (wheel.count > 0) return;
+    clearInterval(ticking);
+    ticking = undefined;
+  };
+  Upstream.prototype.send = (request, deliver) => {
+    const arrivedMs = performance.now();
+    const asked: Asked = { cases: casesOf(request.user), arrivedMs, deliver };
+    wheel.add(asked, delayMs, arrivedMs);
+    ticking ??= setInterval(tick, TICK_MS);
+    return { cancel: () => (asked.deliver = undefined) };
+  };
 }

@@ -31,8 +31,10 @@ export type InFlightSettings = {
   readonly callsPerTenant: number;
   /** Of the upstream; 0: it is in the gateway's thread. */
   readonly port: number;
-  /** How long calls are timed, once as many are in flight as there shall be. */
+  /** How long calls are timed, once as many are in flight as there shall be, and the code is warm. */
   readonly seconds: number;
+  /** At least so long before that, at the same rate. */
+  readonly warmSeconds: number;
   readonly slots: number;
   /** Messages of each conversation before those that are asked about. */
   readonly turnsBefore: number;
@@ -51,6 +53,8 @@ export type InFlightFigures = {
   readonly crossed: number;
   readonly promptBytes: number;
   readonly residentMb: number;
+  /** Resident memory, and live JavaScript and buffers, by each that waits; less before. */
+  readonly residentBytesPerCall: number;
   readonly bytesPerCall: number;
   /** CPU time of the calls that were timed, us each. */
   readonly judgeUs: number;
@@ -129,11 +133,12 @@ class InFlight {
   #answered = 0;
   #crossed = 0;
   readonly #failures: Record<string, number> = {};
-  /** Calls that are timed. */
-  #first = 0;
-  #last = 0;
-  #added: number[] = [];
-  #lateness: number[] = [];
+  /** Calls that begin and end now are timed. */
+  #isTimed = false;
+  readonly #added: number[] = [];
+  /** Of the others: there may be none of those, if the machine stood still. */
+  readonly #addedOutside: number[] = [];
+  readonly #lateness: number[] = [];
 
   constructor(
     settings: InFlightSettings,
@@ -171,42 +176,62 @@ class InFlight {
   }
 
   async run(): Promise<InFlightFigures> {
-    const { callsPerTenant, seconds, upstreamMs } = this.#settings;
+    const { callsPerTenant, seconds, warmSeconds, upstreamMs } = this.#settings;
     await this.#offer(Math.ceil(WARM_CALLS / callsPerTenant));
-    collectGarbage();
+    const before = await this.#held();
     const residentBefore = residentBytes();
-    const filling = Math.ceil(upstreamMs / this.#burstMs) + 1;
+    const fillMs = Math.max(upstreamMs, warmSeconds * 1_000);
+    const filling = Math.ceil(fillMs / this.#burstMs) + 1;
     const timed = Math.ceil((seconds * 1_000) / this.#burstMs);
-    this.#first = this.#begun + filling * callsPerTenant;
-    this.#last = this.#first + timed * callsPerTenant;
     this.#inFlight = 0;
-    this.#lateness = [];
     const marks: Mark[] = [];
-    let resident = 0;
-    await this.#offer(filling + timed, (burst) => {
-      if (burst === filling) marks.push(this.#mark());
-      if (burst !== filling + timed) return;
+    const memory = { resident: 0, held: 0, waiting: 0 };
+    const atEnd = async (): Promise<void> => {
       marks.push(this.#mark());
-      resident = residentBytes();
+      // What ends from here on ends late: a collection takes its time.
+      this.#isTimed = false;
+      memory.resident = residentBytes();
+      memory.waiting = this.#consultations.openCount;
+      memory.held = await this.#held();
+    };
+    await this.#offer(filling + timed, (burst) => {
+      if (burst === filling + timed) return atEnd();
+      if (burst !== filling) return undefined;
+      marks.push(this.#mark());
+      this.#isTimed = true;
+      return undefined;
     });
+    const added = Float64Array.from(this.#added.length > 0 ? this.#added : this.#addedOutside);
     return {
       inFlight: this.#inFlight,
-      timed: this.#last - this.#first,
+      timed: timed * callsPerTenant,
       answered: this.#answered,
       failures: this.#failures,
       crossed: this.#crossed,
       promptBytes: this.#promptBytes / this.#begun,
-      residentMb: resident / 2 ** 20,
-      bytesPerCall: (resident - residentBefore) / this.#inFlight,
-      ...this.#cpu(marks[0]!, marks[1]!),
-      addedP50Ms: quantile(Float64Array.from(this.#added), 0.5),
-      addedP99Ms: quantile(Float64Array.from(this.#added), 0.99),
+      residentMb: memory.resident / 2 ** 20,
+      residentBytesPerCall: (memory.resident - residentBefore) / memory.waiting,
+      bytesPerCall: (memory.held - before) / memory.waiting,
+      ...this.#cpu(marks[0]!, marks[1]!, timed * callsPerTenant),
+      addedP50Ms: quantile(added, 0.5),
+      addedP99Ms: quantile(added, 0.99),
       lateP99Ms: quantile(Float64Array.from(this.#lateness), 0.99),
     };
   }
 
+  /** Live bytes of both threads; what the gateway's has posted meanwhile is with this one. */
+  async #held(): Promise<number> {
+    const gateway = await this.#gateway.heldBytes();
+    collectGarbage();
+    const { heapUsed, external } = process.memoryUsage();
+    return gateway + heapUsed + external;
+  }
+
   /** So many bursts at the even rate, until all of them have ended. `at`: before each, and after. */
-  async #offer(bursts: number, at: (burst: number) => void = () => undefined): Promise<void> {
+  async #offer(
+    bursts: number,
+    at: (burst: number) => Promise<void> | undefined = () => undefined,
+  ): Promise<void> {
     const { tickMs, callsPerTenant } = this.#settings;
     const dueMs = new Float64Array(this.#begun + bursts * callsPerTenant);
     dueMs.set(this.#dueMs);
@@ -221,12 +246,13 @@ class InFlight {
       const due = Math.min(bursts, 1 + Math.floor((tick * tickMs) / this.#burstMs));
       const stepEnd = Math.min(due, begun + STEP_BURSTS_MAX);
       for (; begun < stepEnd; begun++) {
-        at(begun);
+        const pause = at(begun);
+        if (pause !== undefined) await pause;
         const fellDue = Math.ceil((begun * this.#burstMs) / tickMs) * tickMs;
         this.#beginBurst(startMs + fellDue);
       }
       if (begun === bursts) {
-        at(begun);
+        await at(begun);
         begun += 1;
       }
       this.#inFlight = Math.max(this.#inFlight, this.#consultations.openCount);
@@ -251,7 +277,7 @@ class InFlight {
     const { callsPerTenant } = this.#settings;
     const tenant = this.#burst % this.#tenantCount;
     this.#burst += 1;
-    if (this.#begun >= this.#first) this.#lateness.push(performance.now() - dueMs);
+    if (this.#isTimed) this.#lateness.push(performance.now() - dueMs);
     for (let n = 0; n < callsPerTenant; n++) {
       this.#dueMs[this.#begun] = dueMs;
       this.#beginCall(tenant, `(c${this.#begun})`);
@@ -306,8 +332,9 @@ class InFlight {
     if (opinion === undefined) return this.#end(outcome);
     const read = readReason(opinion.reason);
     if (read?.marker !== `c${call}`) this.#crossed += 1;
-    else if (call >= this.#first && call < this.#last) {
-      this.#added.push(nowMs - this.#dueMs[call]! - read.tookMs);
+    else {
+      const added = this.#isTimed ? this.#added : this.#addedOutside;
+      added.push(nowMs - this.#dueMs[call]! - read.tookMs);
     }
     this.#ended += 1;
     this.#answered += 1;
@@ -329,8 +356,7 @@ class InFlight {
     };
   }
 
-  #cpu(from: Mark, to: Mark) {
-    const timed = this.#last - this.#first;
+  #cpu(from: Mark, to: Mark, timed: number) {
     const us = (ms: number): number => (ms * 1_000) / timed;
     const threadMs = to.threadMs - from.threadMs;
     const gatewayMs = to.gatewayMs - from.gatewayMs;

@@ -13,8 +13,10 @@
  * more than one shard judges.
  *
  *   inFlight       calls that waited at once, at most; that it is as many as asked for is checked
- *   bytesPerCall   memory of the process (VmRSS) with so many in flight, less before, by each:
- *                  guest's record and image, prompt, gateway, connection, garbage; residentMb: all
+ *   bytesPerCall   live bytes of the process, by each call that waits, less before: JavaScript of
+ *                  both threads and buffers after a collection; sockets are not in it
+ *   residentBytesPerCall   VmRSS likewise, with whatever the collectors keep for later; residentMb:
+ *                  all of the process
  *   cpuUsPerCall   CPU time of the process less judging: begin + answer + gateway + helper
  *   beginUs        the guest's turn that asks, and its entry in the books of the shard
  *   answerUs       to the gateway and back, and the guest's turn with the answer
@@ -76,6 +78,7 @@ export const llmInflight: Scenario = {
       quick: "48/200",
       sentence: "in flight / upstream ms of a promise a call, and of JSPI",
     },
+    warmSeconds: { full: 4, quick: 0.2, sentence: "at the same rate before that, at least" },
     seconds: { full: 3, quick: 0.3, sentence: "how long calls are timed" },
     slots: { full: 1_024, quick: 16, sentence: "instances of the moderator" },
     turnsBefore: { full: 2, quick: 1, sentence: "messages of each conversation before it" },
@@ -129,6 +132,7 @@ async function runCase(bench: Bench, { name, ...asked }: Case): Promise<number> 
       callsPerTenant: asked.callsPerTenant,
       port: upstream?.port ?? 0,
       seconds: bench.number("seconds"),
+      warmSeconds: bench.number("warmSeconds"),
       slots: bench.number("slots"),
       turnsBefore: bench.number("turnsBefore"),
       tickMs: bench.number("tickMs"),
@@ -160,6 +164,7 @@ function record(bench: Bench, name: string, figures: InFlightFigures): void {
   const { beginUs, answerUs, gatewayUs, helperUs } = figures;
   put("inFlight", figures.inFlight, "calls");
   put("bytesPerCall", figures.bytesPerCall, "bytes");
+  put("residentBytesPerCall", figures.residentBytesPerCall, "bytes");
   put("residentMb", figures.residentMb, "MiB");
   if (Number.isFinite(gatewayUs)) {
     put("cpuUsPerCall", beginUs + answerUs + gatewayUs + helperUs, "us");
@@ -210,7 +215,7 @@ async function runBaseline(
       bench.record(`${name}.${figure}`, value, unit);
     };
     put("inFlight", figures.inFlight, "calls");
-    put("bytesPerCall", figures.bytesPerCall, "bytes");
+    put("residentBytesPerCall", figures.bytesPerCall, "bytes");
     put("residentMb", figures.residentMb, "MiB");
     put("cpuUsPerCall", figures.cpuUsPerCall, "us");
     put("addedP50Ms", figures.addedP50Ms, "ms");
