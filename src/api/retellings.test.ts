@@ -91,6 +91,16 @@ test("retold: a TL;DR is in the words of the model once it is there", async (t) 
   assert.deepEqual([generatedBy, text], ["extractive", '4 messages. "boss"']);
 });
 
+test("retold: also for who asks for few items, which are as few as they asked for", async (t) => {
+  const { say, trending, llm } = await open(t);
+  await say("boss fight", "boss fight", "fight night");
+  llm.answer = () => ({ sentences: ["A boss fight, and a fight at night."] });
+  for (const query of ["?limit=1", "?limit=1&order=count"]) {
+    const { tldr, items } = await trending(`${query}&tldrWaitMs=8000`);
+    assert.deepEqual([tldr.generatedBy, items.length], ["small-1", 1], query);
+  }
+});
+
 test("retold: one that waits gets it, or what there is in time", async (t) => {
   const { engine, say, trending, llm, get } = await open(t);
   await say("boss fight", "boss fight", "boss fight");

@@ -100,10 +100,15 @@ export function trendingRoutes(engine: EngineDoor, retellings?: Retellings): Fas
           const detail = `There is no window ${JSON.stringify(window)}; use ${WINDOW_NAME}.`;
           throw new Problem("windowUnknown", detail);
         }
+        // What is retold is of the window, however few of its items were asked for.
+        const limitRead =
+          retellings === undefined ? limit : Math.max(limit, TRENDING_LIMIT_DEFAULT);
+        const looked = { limit: limitRead, order };
         const read = async (): Promise<TrendingAnswer> => {
-          const report = await engine.trending(tenant, { limit, order });
-          const retelling = retellings?.tldr(tenant, report, { limit, order });
-          return trendingAnswer(tenant, report, retelling);
+          const report = await engine.trending(tenant, looked);
+          const retelling = retellings?.tldr(tenant, report, looked);
+          const items = report.items.slice(0, limit);
+          return trendingAnswer(tenant, { ...report, items }, retelling);
         };
         let answer = await read();
         const isWorth = tldrWaitMs > 0 && answer.tldr.generatedBy === EXTRACTIVE;
