@@ -21,7 +21,13 @@ import { test } from "node:test";
 import type { LightMyRequestResponse } from "fastify";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { MESSAGE_EXAMPLE, TURNS_EXAMPLE, VERDICT_EXAMPLE } from "./moderation-examples.ts";
+import {
+  DEGRADED_VERDICT_EXAMPLE,
+  MESSAGE_EXAMPLE,
+  REVIEWED_EXAMPLE,
+  TURNS_EXAMPLE,
+  VERDICT_EXAMPLE,
+} from "./moderation-examples.ts";
 
 const URL = "/v1/tenants/acme/moderate";
 const JSON_TYPE = { "content-type": "application/json" };
@@ -77,7 +83,9 @@ test("moderate: one message, one verdict, as the schema says", async () => {
 
 test("moderate: the examples keep to their schemas", () => {
   valid(MessageSchema, MESSAGE_EXAMPLE);
-  valid(VerdictSchema, VERDICT_EXAMPLE);
+  for (const example of [VERDICT_EXAMPLE, REVIEWED_EXAMPLE, DEGRADED_VERDICT_EXAMPLE]) {
+    valid(VerdictSchema, example);
+  }
   valid(TurnsSchema, TURNS_EXAMPLE);
   const { start, end } = VERDICT_EXAMPLE.spans[0]!;
   assert.equal(MESSAGE_EXAMPLE.text.slice(start, end), "idiot");

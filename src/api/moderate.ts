@@ -14,7 +14,12 @@ import {
 } from "#model/verdict-answer.ts";
 import type { FastifyPluginAsync, FastifyRequest } from "fastify";
 import { bodyOf, linesOf, mediaTypeOf, parseJson, sayLimit, takeBytes } from "./json-body.ts";
-import { MESSAGE_EXAMPLE, VERDICT_EXAMPLE } from "./moderation-examples.ts";
+import {
+  DEGRADED_VERDICT_EXAMPLE,
+  MESSAGE_EXAMPLE,
+  REVIEWED_EXAMPLE,
+  VERDICT_EXAMPLE,
+} from "./moderation-examples.ts";
 
 const NDJSON_TYPES = new Set([
   "application/x-ndjson",
@@ -219,6 +224,8 @@ refused.`,
           examples: {
             one: { value: VERDICT_EXAMPLE },
             many: { value: { verdicts: [VERDICT_EXAMPLE], problemCount: 0 } },
+            secondOpinion: { value: REVIEWED_EXAMPLE },
+            degraded: { value: DEGRADED_VERDICT_EXAMPLE },
           },
         },
       },

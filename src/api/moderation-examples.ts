@@ -65,10 +65,33 @@ export const VERDICT_EXAMPLE = {
   degraded: false,
 };
 
+/** A language model was asked, and counts. */
+export const REVIEWED_EXAMPLE = {
+  ...VERDICT_EXAMPLE,
+  scores: { ...VERDICT_EXAMPLE.scores, insult: 0.96 },
+  reason:
+    "Flagged for insult: 0.96, of 0.93 embedded and 0.99 of the upstream, reaches the threshold " +
+    "of 0.65. The upstream says: “It calls the person who asked for help an idiot.”",
+  upstream: { outcome: "answered", model: "qwen3:8b", waitMs: 812 },
+};
+
+/** One was to be asked, and the embedded verdict stands. */
+export const DEGRADED_VERDICT_EXAMPLE = {
+  ...VERDICT_EXAMPLE,
+  degraded: true,
+  upstream: {
+    outcome: "timedOut",
+    detail: "No answer in time.",
+    model: "qwen3:8b",
+    waitMs: 5_003,
+  },
+};
+
 export const POLICY_BODY_EXAMPLE = {
   categories: { insult: { flagAt: 0.7, blockAt: 0.95 }, profanity: { flagAt: 0.9 } },
   blockList: [{ term: "free nitro", action: "block" }],
   roles: [{ role: "moderator", leniency: 0.2 }],
+  consult: { mode: "unsure", guidance: "A forum for nurses: anatomy is fine." },
   note: "less strict on insults, after the vote in March",
 };
 
@@ -87,6 +110,7 @@ export const POLICY_EXAMPLE = {
     },
     blockList: [{ term: "free nitro", action: "block" }],
     roles: [{ role: "moderator", leniency: 0.2 }],
+    consult: { ...POLICY_DEFAULT.consult, guidance: "A forum for nurses: anatomy is fine." },
   },
 };
 

@@ -3,6 +3,7 @@ import { CONSULTATION_FAILURES, type ConsultationFailure } from "#model/consulta
 import { REVIEWS_LIMIT_DEFAULT, REVIEWS_LIMIT_MAX } from "#model/limits.ts";
 import { TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import type { FastifyPluginAsync } from "fastify";
+import { DEGRADED_VERDICT_EXAMPLE, MESSAGE_EXAMPLE } from "./moderation-examples.ts";
 import { checkTenant, type DeskSource, fresh, responses } from "./review-routes.ts";
 
 type Query = {
@@ -46,7 +47,18 @@ perhaps nobody was answered.`,
               },
             },
           },
-          response: responses("NotReviewedPage", "One page"),
+          response: {
+            ...responses("NotReviewedPage", "One page"),
+            200: {
+              description: "One page",
+              content: {
+                "application/json": {
+                  schema: { $ref: "NotReviewedPage#" },
+                  example: NOT_REVIEWED_EXAMPLE,
+                },
+              },
+            },
+          },
         },
       },
       async (request, reply) => {
@@ -56,3 +68,18 @@ perhaps nobody was answered.`,
     );
   };
 }
+
+/** Held against `NotReviewedPageSchema` by the tests. */
+export const NOT_REVIEWED_EXAMPLE = {
+  total: 1,
+  messages: [
+    {
+      id: DEGRADED_VERDICT_EXAMPLE.id,
+      outcome: DEGRADED_VERDICT_EXAMPLE.upstream.outcome,
+      asOfMs: DEGRADED_VERDICT_EXAMPLE.asOfMs,
+      reviewId: "r_01KA9Z5N3V8Q2J7R4T6W0X1Y2Z",
+      text: MESSAGE_EXAMPLE.text,
+      verdict: DEGRADED_VERDICT_EXAMPLE,
+    },
+  ],
+};

@@ -11,6 +11,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Type, type TSchema } from "typebox";
 import { Value } from "typebox/value";
+import { POLICY_BODY_EXAMPLE } from "./moderation-examples.ts";
 import { TENANT_EXAMPLE } from "./tenants.ts";
 import { EXAMPLE } from "./trending.ts";
 
@@ -230,6 +231,25 @@ test("api: the reference names every route and its problems, and needs no networ
   const policy = String(page.headers["content-security-policy"]);
   assert.match(policy, /default-src 'self'/);
   assert.doesNotMatch(policy, /https?:|upgrade-insecure/);
+  await server.close();
+});
+
+test("api: the reference shows what may be sent, also where its form is a name", async () => {
+  const { server } = await open();
+  const { paths } = (await server.inject(get("/openapi.json"))).json<{
+    paths: Record<string, Record<string, { requestBody: { content: Record<string, object> } }>>;
+  }>();
+  const shown = (path: string, method: string, type: string) =>
+    paths[path]![method]!.requestBody.content[type] as { example?: unknown; examples?: object };
+  const json = "application/json";
+  assert.deepEqual(shown("/v1/tenants/{tenant}/policy", "put", json).example, POLICY_BODY_EXAMPLE);
+  assert.ok(shown("/v1/tenants/{tenant}/llm", "put", json).example !== undefined);
+  const { examples } = shown("/v1/tenants/{tenant}/moderate", "post", json);
+  assert.deepEqual(Object.keys(examples ?? {}), ["one", "many"]);
+  assert.match(
+    String(shown("/v1/tenants/{tenant}/events", "post", "application/x-ndjson").example),
+    /^\{.*\}\n\{/,
+  );
   await server.close();
 });
 

@@ -2,7 +2,7 @@
 import { SCHEMAS } from "#model/schemas.ts";
 import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifySchema } from "fastify";
 
 const DESCRIPTION = `Live trends, summaries and moderation of many tenants from one process.
 
@@ -43,6 +43,7 @@ export async function registerReference(server: FastifyInstance, version: string
         { name: "system", description: "What the machine does underneath" },
       ],
     },
+    transform: ({ schema, url }) => ({ schema: withBodyExamples(schema), url }),
     refResolver: {
       buildLocalReference: ({ $id }, _uri, _fragment, index) =>
         typeof $id === "string" ? $id : `def-${index}`,
@@ -61,4 +62,27 @@ export async function registerReference(server: FastifyInstance, version: string
   server.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
     reply.header("cache-control", "no-cache").send(server.swagger()),
   );
+}
+
+type BodySchema = {
+  readonly content?: Readonly<
+    Record<
+      string,
+      { readonly schema: object; readonly example?: unknown; readonly examples?: object }
+    >
+  >;
+};
+
+/** Of a body the plugin knows only those examples that stand in its schema. */
+function withBodyExamples(schema: FastifySchema): FastifySchema {
+  const { content } = (schema?.body ?? {}) as BodySchema;
+  if (content === undefined) return schema;
+  const media = Object.entries(content).map(([type, { schema: form, example, examples }]) => {
+    const one = example === undefined ? {} : { examples: [example] };
+    const many = examples === undefined ? {} : { "x-examples": examples };
+    // What stands beside a reference is dropped.
+    const own = "$ref" in form ? { allOf: [form] } : form;
+    return [type, { schema: { ...own, ...one, ...many } }];
+  });
+  return { ...schema, body: { content: Object.fromEntries(media) as object } };
 }

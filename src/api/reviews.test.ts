@@ -25,6 +25,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Value } from "typebox/value";
+import { NOT_REVIEWED_EXAMPLE } from "./not-reviewed.ts";
 
 const REFERENCES = Object.fromEntries(
   [...REVIEW_SCHEMAS, ...MODERATION_SCHEMAS].map((schema) => {
@@ -36,6 +37,10 @@ function valid(name: string, value: unknown): void {
   const schema = REFERENCES[`${name}#`] ?? assert.fail(name);
   assert.deepEqual([...Value.Errors(REFERENCES, schema, value)], [], JSON.stringify(value));
 }
+
+test("reviews: the example keeps to its schema", () => {
+  valid("NotReviewedPage", NOT_REVIEWED_EXAMPLE);
+});
 
 async function open(t: TestContext, path = IN_MEMORY) {
   const sent: Outgoing[] = [];
