@@ -6,7 +6,9 @@ import type { Config } from "#config/options.ts";
 import { ofJob } from "#config/llm-options.ts";
 import { JOBS } from "#model/consultation.ts";
 import { WINDOW_MS } from "#model/limits.ts";
-import { openLog } from "#observe/log.ts";
+import { type Log, openLog } from "#observe/log.ts";
+import type { StandInUpstream } from "#stand-in/stand-in-upstream.ts";
+import type { Application } from "./application.ts";
 import { renderCard } from "./card.ts";
 import { Client } from "./client.ts";
 import { Community, type CommunityMessage } from "./community.ts";
@@ -49,7 +51,7 @@ export async function demo(config: Config, { seed, standsIn }: DemoOptions): Pro
     ? await startStandIn({ ...STAND_IN, seed, apiKey: undefined })
     : undefined;
   const asked = upstream === undefined ? config : asking(upstream.baseUrl, config);
-  const application = await startOrExplain({ ...asked, dataDir: IN_MEMORY }, log);
+  const application = await started({ ...asked, dataDir: IN_MEMORY }, log, upstream);
   const client = new Client(application.url);
   const community = new Community(seed, Date.now() - BACKLOG_MS);
   const tenants = community.tenants;
@@ -57,6 +59,14 @@ export async function demo(config: Config, { seed, standsIn }: DemoOptions): Pro
   const failed = (err: unknown): void => {
     if (!stopped) log.warn({ err }, "the demo's community could not talk");
   };
+  const timers: NodeJS.Timeout[] = [];
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    for (const timer of timers) clearInterval(timer);
+    await application.stop();
+    await upstream?.stop();
+  };
+  const end = untilStopped({ ...application, stop }, log);
   const talk = async (): Promise<void> => send(client, community.messagesUntil(Date.now()));
   await talk();
   const title = style("bold", `NexusCore ${VERSION} demo`);
@@ -80,19 +90,27 @@ export async function demo(config: Config, { seed, standsIn }: DemoOptions): Pro
       renderCard(answer, { time: new Date(answer.asOfMs).toTimeString().slice(0, 8), itemsMax: 4 }),
     );
   };
-  const timers = [every(TALK_MS, talk, failed), every(SHOW_MS, show, failed)];
+  timers.push(every(TALK_MS, talk, failed), every(SHOW_MS, show, failed));
   if (application.llm?.jobs.moderation !== undefined) {
     const review = await reviewer(client, tenants);
     timers.push(every(REVIEW_MS, review, failed));
   }
-  await show();
-  const stop = async (): Promise<void> => {
-    stopped = true;
-    for (const timer of timers) clearInterval(timer);
-    await application.stop();
+  await show().catch(failed);
+  await end;
+}
+
+/** What stands in would keep a process alive that could not start. */
+async function started(
+  config: Config,
+  log: Log,
+  upstream: StandInUpstream | undefined,
+): Promise<Application> {
+  try {
+    return await startOrExplain(config, log);
+  } catch (error) {
     await upstream?.stop();
-  };
-  await untilStopped({ ...application, stop }, log);
+    throw error;
+  }
 }
 
 /** The same options, with all jobs at the address. */
@@ -112,7 +130,7 @@ function asking(baseUrl: string, config: Config): Config {
 }
 
 function standInWords(): string {
-  return "what stands in for one: it knows a few words, and some of its answers fail";
+  return "a stand-in that knows a few words; some of its answers fail";
 }
 
 /** The model is asked about every message; what is returned sends one and shows the verdict. */
@@ -131,7 +149,7 @@ async function reviewer(client: Client, tenants: readonly string[]): Promise<() 
     const verdict = await client.moderate(tenant, { conversation, user: "trent", text });
     const why = `${upstreamWords(verdict) ?? "no model was asked"}. ${verdict.reason}`;
     print(
-      `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", wrap(harmless(why), "  "))}`,
+      `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", wrap(harmless(why), "  "))}\n`,
     );
   };
 }

@@ -48,7 +48,10 @@ export async function checkLanguageModels(
     return [{ name, status: "fail", detail, fix: "Give the key as docs/llm.md says." }];
   }
   if (settings === undefined) {
-    return [{ name, status: "ok", detail: "off: verdicts and TL;DRs are the embedded ones" }];
+    const detail = "off: verdicts and TL;DRs are the embedded ones";
+    if (config.llmModel === "") return [{ name, status: "ok", detail }];
+    const fix = "There is a model, but no address: set NEXUSCORE_LLM_BASE_URL, too.";
+    return [{ name, status: "warn", detail, fix }];
   }
   const { startLlm } = await import("#engine/llm-thread.ts");
   const thread = await startLlm(unbounded(settings), 1);
@@ -139,6 +142,9 @@ function unavailableFix(detail: string, { baseUrl }: UpstreamSettings): string {
   }
   if (/ENOTFOUND|EAI_AGAIN/.test(detail)) {
     return `There is no such host: correct NEXUSCORE_LLM_BASE_URL (${baseUrl}).`;
+  }
+  if (/WRONG_VERSION_NUMBER/.test(detail)) {
+    return `It speaks no TLS: correct NEXUSCORE_LLM_BASE_URL (${baseUrl}) to http://.`;
   }
   if (/CERT|TLS|SSL/.test(detail)) {
     return "Its certificate is not trusted here: set NODE_EXTRA_CA_CERTS if it is your own.";

@@ -6,7 +6,13 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { assembleServer } from "./application.ts";
-import { moderate, type ModerateOptions, renderLine, renderVerdict } from "./moderate.ts";
+import {
+  moderate,
+  type ModerateOptions,
+  renderLine,
+  renderVerdict,
+  upstreamWords,
+} from "./moderate.ts";
 import { COLUMNS, widthOf } from "./terminal.ts";
 
 const VERDICT = VERDICT_EXAMPLE as unknown as VerdictAnswer;
@@ -21,6 +27,22 @@ test("moderate: a verdict as text says what, why, by which scores, and what was 
   assert.match(text, /context: 1 message \(1 replied to\)/);
   assert.match(text, /language: en \(detected\), judged in full/);
   assert.match(text, /by the default policy, nexuscore-embedded-1\+[\w.]+;\s+v_\w+/);
+});
+
+test("moderate: what became of a second opinion is told, and what stands without one", () => {
+  const asked = { model: "m", waitMs: 811.7 };
+  const told = (upstream: VerdictAnswer["upstream"], degraded: boolean) =>
+    upstreamWords({ ...VERDICT, upstream, degraded } as VerdictAnswer);
+  assert.equal(told(undefined, false), undefined);
+  assert.equal(
+    told({ ...asked, outcome: "answered", detail: undefined }, false),
+    "m was asked and answered in 812 ms",
+  );
+  assert.equal(
+    told({ ...asked, outcome: "timedOut", detail: "No answer in time." }, true),
+    "without the opinion of m (timedOut, 812 ms: No answer in time); " +
+      "the verdict is the embedded one",
+  );
 });
 
 test("moderate: a policy that only observes, lists, weak languages and warnings are told", () => {

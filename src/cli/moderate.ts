@@ -159,9 +159,9 @@ export function upstreamWords({ upstream, degraded }: VerdictAnswer): string | u
   const took = `${Math.round(waitMs)} ms`;
   if (outcome === "answered") return `${model} was asked and answered in ${took}`;
   if (outcome === "cached") return `${model} was asked the same before`;
-  const why = detail === undefined || detail === "" ? "" : `: ${detail}`;
+  const why = detail === undefined || detail === "" ? "" : `: ${detail.replace(/\.$/, "")}`;
   const stands = degraded ? "; the verdict is the embedded one" : "";
-  return `${model} did not answer, ${took}, ${outcome}${why}${stands}`;
+  return `without the opinion of ${model} (${outcome}, ${took}${why})${stands}`;
 }
 
 const SCORES_PER_LINE = 3;

@@ -52,6 +52,8 @@ test("reviews command: 80 columns, no control characters, and what is not shown"
   assert.ok(!shown.includes("\u001b[31m"), "what was said does not colour the terminal");
   assert.match(plain, /^acme: 1 pending, 1 claimed, 0 appealed, 1,234 decided\n7 found no room/);
   assert.match(plain, /3 were not judged by the upstream; --not-reviewed shows them\n/);
+  const one = renderReviews("acme", page, { ...STATS, notReviewedCount: 1 });
+  assert.match(one, /1 was not judged by the upstream; --not-reviewed shows it\n/);
   assert.match(plain, /r_01M7ZHGCM30000010008QH41NQ {2}severity 52\n {2}flag: insult, toxicity\n/);
   assert.match(plain, /claimed, ada in general, 3 times, not judged by the upstream, grace has it/);
   assert.match(plain, /\(text not kept\)\n\nand 7 more/);

@@ -54,8 +54,10 @@ export function renderReviews(tenant: string, page: ReviewPage, stats: ReviewSta
     lines.push(`${formatCount(stats.lostCount)} found no room in the queue.`);
   }
   if (stats.notReviewedCount > 0) {
-    const count = formatCount(stats.notReviewedCount);
-    lines.push(`${count} were not judged by the upstream; --not-reviewed shows them`);
+    const count = stats.notReviewedCount;
+    const those = count === 1 ? "1 was" : `${formatCount(count)} were`;
+    const way = `--not-reviewed shows ${count === 1 ? "it" : "them"}`;
+    lines.push(`${those} not judged by the upstream; ${way}`);
   }
   for (const item of page.items) lines.push("", ...linesOf(item));
   const more = page.total - page.items.length;

@@ -175,6 +175,10 @@ test("cli: doctor names a port that another program holds, and exits with 1", as
   const served = await run(["serve", "--http-port", String(port)]);
   assert.equal(served.code, 1);
   assert.match(served.stderr, /is taken by another program; stop it, or choose another port/);
+  // What stands in for a language model was listening by then, and must not keep it alive.
+  const demo = await run(["demo", "--llm", "stand-in", "--http-port", String(port)]);
+  assert.equal(demo.code, 1);
+  assert.match(demo.stderr, /is taken by another program; stop it, or choose another port/);
   assert.equal(served.stderr.trim().split("\n").length, 1);
 });
 
