@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { numberBeyond, quantitiesOf } from "#llm/number-check.ts";
 import { trendingAnswer } from "#model/trending-answer.ts";
 import type { TrendingReport, TrendItem } from "#model/trending.ts";
-import { BoundRetelling, TrendingRecord } from "./trending-record.ts";
+import { BoundRetelling, plainText, TrendingRecord } from "./trending-record.ts";
 
 type Talk = {
   readonly term: string;
@@ -296,6 +296,10 @@ test("no text is shown with a number that is not in the answer", () => {
   });
   fc.assert(property, { numRuns: 4_000 });
   assert.ok(shown > 50, `${shown} were shown`);
+});
+
+test("a text that is told has nothing in it that hides or turns around", () => {
+  assert.equal(plainText(" a\u001B[m\u0000\r\n\u2028b\u202Ec\u2066d\u2069 "), "a[m bcd");
 });
 
 function fact(name: string, text: string): object {

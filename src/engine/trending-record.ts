@@ -321,7 +321,7 @@ function saysOnly(text: string, numbers: readonly Quantity["value"][]): boolean 
 export function plainText(text: string): string {
   return text
     .toWellFormed()
-    .replaceAll(/[\p{Cc}--\s]/gv, "")
+    .replaceAll(/[[\p{Cc}\u202a-\u202e\u2066-\u2069]--\s]/gv, "")
     .replaceAll(/\s+/g, " ")
     .trim();
 }

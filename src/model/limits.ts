@@ -156,7 +156,7 @@ export const REVIEW_BODY_BYTES_MAX = 64 * 1024;
 export const REVIEW_HISTORY_MAX = 50;
 /** Commands that wait for the thread of the review store; beyond, `busy`. */
 export const STORE_WAITING_MAX = 4_096;
-/** Flagged verdicts that wait for it; beyond, they are counted as lost. */
+/** Flagged verdicts that wait for it, half of them of one tenant; beyond, they count as lost. */
 export const STORE_FLAGGED_MAX = 65_536;
 /** Bytes of them and their contexts, about. */
 export const STORE_FLAGGED_BYTES_MAX = 64 * 1024 * 1024;

@@ -70,8 +70,10 @@ function held(t: TestContext) {
   const thread = new StoreThread("x", { log: openLog("silent"), startWorker });
   const worker = workers[0]!;
   t.after(() => worker.store.close());
-  const flag = (number: number): void =>
-    thread.takeFlagged({ verdict: flaggedVerdict(number), text: `t${number}`, context: [] });
+  const flag = (number: number, tenant = "acme"): void => {
+    const verdict = { ...flaggedVerdict(number), tenant };
+    thread.takeFlagged({ verdict, text: `t${number}`, context: [] });
+  };
   const allow = (number: number): void => {
     const { id, asOfMs, scores, thresholds, proposedAction } = flaggedVerdict(number);
     const past = { id, asOfMs, scores, thresholds, proposedAction, listEntry: undefined };
@@ -136,8 +138,13 @@ test("store thread: beyond its bounds callers are refused, losses counted", asyn
   }
   const over = thread.call("stats", { tenant: "acme", ...NOW });
   await assert.rejects(over, (error: Problem) => error.code === "busy");
-  for (let number = 0; number < STORE_FLAGGED_MAX + 3; number++) flag(number);
-  assert.equal(thread.counts().flaggedLostCount, 3);
+  const half = STORE_FLAGGED_MAX / 2;
+  for (let number = 0; number < half + 3; number++) flag(number);
+  assert.equal(thread.counts().flaggedLostCount, 3, "one tenant has half of it");
+  for (let number = 0; number < half + 5; number++) {
+    flag(number, number % 2 === 0 ? "one" : "another");
+  }
+  assert.equal(thread.counts().flaggedLostCount, 3 + 5, "the rest is for others");
   worker.refuse("no disk");
 });
 

@@ -13,8 +13,6 @@ import { Worker } from "node:worker_threads";
 import {
   STORE_ALLOWED_MAX,
   STORE_ALLOWED_MS_MAX,
-  STORE_FLAGGED_BYTES_MAX,
-  STORE_FLAGGED_MAX,
   STORE_PENDING_BYTES_MAX,
   STORE_PENDING_MAX,
   STORE_WAITING_MAX,
@@ -24,6 +22,7 @@ import type { Log } from "#observe/log.ts";
 import { StoreError } from "./database.ts";
 import { EndedReviews } from "./ended-reviews.ts";
 import type { FlaggedEntry, NotReviewedVerdict } from "./intake.ts";
+import { OwedShares } from "./owed-shares.ts";
 import type { PendingId, PendingRow } from "./pending-table.ts";
 import type { AnswerOf, Command, CommandName, Reply, RequestOf } from "./store.ts";
 import type { RecentEntry } from "./verdict-table.ts";
@@ -122,7 +121,7 @@ export class StoreThread {
   #retry: NodeJS.Timeout | undefined;
   #restartCount = 0;
   #owedTakenCount = 0;
-  #owedBytes = 0;
+  readonly #shares = new OwedShares();
   #flaggedLostCount = 0;
   #pendingLostCount = 0;
   #allowedShedCount = 0;
@@ -231,8 +230,8 @@ export class StoreThread {
   }
 
   #owe(owed: Owed): void {
-    const isFull = this.#owed.length >= STORE_FLAGGED_MAX;
-    if (isFull || this.#owedBytes >= STORE_FLAGGED_BYTES_MAX) {
+    const { tenant } = owed.request.verdict;
+    if (this.#shares.isFull(tenant)) {
       this.#flaggedLostCount += 1;
       const count = this.#flaggedLostCount;
       // Powers of two: a flood says so a few times, not each time.
@@ -242,7 +241,7 @@ export class StoreThread {
       return;
     }
     this.#owed.push(owed);
-    this.#owedBytes += bytesOf(owed);
+    this.#shares.add(tenant, bytesOf(owed));
     this.#owedTakenCount += 1;
     this.#pump();
   }
@@ -298,7 +297,9 @@ export class StoreThread {
     const keeping = this.#keeping;
     this.#keeping = undefined;
     const owed = this.#owed.splice(0, OWED_BATCH_MAX);
-    for (const entry of owed) this.#owedBytes -= bytesOf(entry);
+    for (const entry of owed) {
+      this.#shares.remove(entry.request.verdict.tenant, bytesOf(entry));
+    }
     const allowed = this.#allowed.splice(0);
     const ended = this.#ended.takeDue();
     const calls = this.#takeCalls(this.#owedTakenCount - this.#owed.length);
@@ -377,7 +378,7 @@ export class StoreThread {
     const { keeping, owed, ended, calls } = this.#sent ?? NOTHING_SENT;
     this.#sent = undefined;
     this.#owed = [...owed, ...this.#owed];
-    for (const entry of owed) this.#owedBytes += bytesOf(entry);
+    for (const entry of owed) this.#shares.add(entry.request.verdict.tenant, bytesOf(entry));
     this.#ended.putBack(ended);
     this.#refuseKeeping(keeping, reason);
     this.#holdNobodyUp();
