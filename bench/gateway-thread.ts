@@ -17,7 +17,7 @@ export const UNBOUNDED = {
   microsPerDay: Infinity,
 };
 
-/** Moderation at an upstream on this port of this machine; nothing but the connections bounds it. */
+/** Moderation at an upstream on this port of this machine, bounded by the connections alone. */
 export function moderationAt(port: number, connectionsMax: number): LlmSettings {
   return {
     jobs: {

@@ -1,5 +1,5 @@
-// What the benchmarks of language models stand on: a stand-in for a model, a wheel of what falls due,
-// and checks that see a gateway that bleeds. The scenarios themselves: bench.test.ts.
+// What the benchmarks of language models stand on: a stand-in for a model, a wheel of what falls
+// due, and checks that see a gateway that bleeds. The scenarios themselves: bench.test.ts.
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";

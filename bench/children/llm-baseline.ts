@@ -1,7 +1,7 @@
 /**
  * The same calls at the same upstream in two other ways, each as lean as it can be, in a process of
- * its own: a promise a call (`fetch`, JSON in, JSON out), and a Wasm guest that is suspended by JSPI
- * for as long as its call takes. No tenants, no queue, no budgets, no checks, nothing remembered.
+ * its own: a promise a call (`fetch`, JSON in, JSON out), and a Wasm guest that JSPI suspends for as
+ * long as its call takes. No tenants, no queue, no budgets, no checks, nothing remembered.
  */
 import { requestForm } from "#llm/request-form.ts";
 import { collectGarbage } from "../allocation.ts";
@@ -38,6 +38,7 @@ type Mark = { readonly cpuMs: number; readonly begun: number };
 const RATE_MORE = 1.02;
 const WARM_CALLS = 256;
 const KEY = "0123456789abcdef0123";
+const CASE_ID = "01234567-1";
 
 /** (import "m" "w" (func (param i32) (result i32))); (func (export "f") …): f(n) is w(n). */
 const GUEST = Uint8Array.from(
@@ -159,7 +160,8 @@ class Baseline {
   }
 
   async #ask(n: number): Promise<number> {
-    const user = `#${KEY} case ${KEY.slice(0, 8)}-1\n| ${this.#filler} (c${n})\n#${KEY} end of case ${KEY.slice(0, 8)}-1`;
+    const said = `| ${this.#filler} (c${n})`;
+    const user = `#${KEY} case ${CASE_ID}\n${said}\n#${KEY} end of case ${CASE_ID}`;
     const body = `${this.#before}${JSON.stringify(user)}}]}`;
     const headers = { "content-type": "application/json" };
     const response = await fetch(this.#url, { method: "POST", headers, body });

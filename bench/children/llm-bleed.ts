@@ -1,8 +1,8 @@
 /**
  * Calls at random through the product's own code, in simulated time and in one thread, so that a
- * seed is a run: moderators in few slots, `Consultations`, a `Desk` with its gateway, and an upstream
- * within the process that reads every prompt. Each tenant has a word of its own, its canary, in every
- * text, name and id; whoever is shown another's has been shown what is not his.
+ * seed is a run: moderators in few slots, `Consultations`, a `Desk` with its gateway, and an
+ * upstream within the process that reads every prompt. Each tenant has a word of its own, its
+ * canary, in every text, name and id; whoever is shown another's has been shown what is not his.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

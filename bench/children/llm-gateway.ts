@@ -1,7 +1,7 @@
 /**
  * The gateway's thread as a benchmark starts it: the product's own, which says on demand what it
  * holds after a collection. With `upstreamMs` its upstream is within it, and there is no wire:
- * requests are answered after their latency by model-stand-in.ts, as llm-upstream.ts does over HTTP.
+ * requests are answered after their latency by model-stand-in.ts, as llm-upstream.ts does by HTTP.
  */
 import { type MessagePort, workerData } from "node:worker_threads";
 import type { GatewayThreadSettings } from "#llm/protocol.ts";

@@ -31,7 +31,7 @@ export type InFlightSettings = {
   readonly callsPerTenant: number;
   /** Of the upstream; 0: it is in the gateway's thread. */
   readonly port: number;
-  /** How long calls are timed, once as many are in flight as there shall be, and the code is warm. */
+  /** How long calls are timed, once as many wait as there shall be, and the code is warm. */
   readonly seconds: number;
   /** At least so long before that, at the same rate. */
   readonly warmSeconds: number;
@@ -227,7 +227,7 @@ class InFlight {
     return gateway + heapUsed + external;
   }
 
-  /** So many bursts at the even rate, until all of them have ended. `at`: before each, and after. */
+  /** So many bursts at the even rate, until all have ended. `at`: before each, and after. */
   async #offer(
     bursts: number,
     at: (burst: number) => Promise<void> | undefined = () => undefined,

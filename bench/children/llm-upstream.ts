@@ -1,7 +1,8 @@
 /**
  * An upstream language model of a benchmark, a process of its own: HTTP/1.1 read from raw sockets,
- * every request answered after its latency, by model-stand-in.ts. The latency is `upstreamMs` and up
- * to `spreadMs` more, drawn from the seed. Requests with a marker of `stalled` are never answered.
+ * every request answered after its latency, by model-stand-in.ts. The latency is `upstreamMs` and
+ * up to `spreadMs` more, drawn from the seed. Requests of whom it is told to stall are never
+ * answered.
  */
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { Random } from "#std/random.ts";

@@ -1,8 +1,8 @@
 /**
- * Does one tenant's use of a language model cost its neighbours? The whole engine with its gateway's
- * thread in a process, an upstream that all share in another. `neighbours` tenants send lone messages
- * at a steady rate, whether or not those before were answered; every message is asked about. In
- * turns, and each round in another order:
+ * Does one tenant's use of a language model cost its neighbours? The whole engine with its
+ * gateway's thread in a process, an upstream that all share in another. `neighbours` tenants send
+ * lone messages at a steady rate, whether or not those before were answered; every message is asked
+ * about. In turns, and each round in another order:
  *
  *   alone   nobody else
  *   hang    one more tenant sends `hangTimes` times a neighbour's share, and the upstream answers

@@ -23,14 +23,15 @@
  *   gatewayUs      all of the gateway's thread; wireUs: that with a wire less that without
  *   helperUs       V8's own threads: garbage, compiling
  *   judgeUs        the embedded verdict before it, told apart: it is the same without an upstream
- *   lateP99Ms      how much later than due calls were begun: large where the machine is too slow for
- *                  the rate, and then nothing else of the case means much; failed: calls that timed
- *                  out or found all places taken
+ *   lateP99Ms      how much later than due calls were begun: large where the machine is too slow
+ *                  for the rate, and then nothing else of the case means much; failed: calls that
+ *                  timed out or found all places taken
  *   addedP50Ms, …  from when a call fell due to its end in its tenant, less what the upstream
  *                  itself took for it, which each answer says
  *
- * Baselines, with the same upstream and the same prompts, nothing around them: `promise` is `fetch`
- * a call, `jspi` a Wasm guest suspended by JSPI that awaits it. JSPI aborts the process near 31,000.
+ * Baselines, with the same upstream, prompts of 600 bytes and nothing around them: `promise` is
+ * `fetch` a call, `jspi` a Wasm guest suspended by JSPI that awaits it. JSPI aborts the process near
+ * 31,000 calls.
  */
 import { Child } from "../child.ts";
 import type { BaselineFigures, BaselineSettings } from "../children/llm-baseline.ts";
