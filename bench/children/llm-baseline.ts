@@ -1,7 +1,7 @@
 /**
  * The same calls at the same upstream in two other ways, each as lean as it can be, in a process of
- * its own: a promise a call (`fetch`, JSON in, JSON out), and a Wasm guest that JSPI suspends for as
- * long as its call takes. No tenants, no queue, no budgets, no checks, nothing remembered.
+ * its own: a promise a call (`fetch`, JSON in, JSON out), and a Wasm guest that JSPI suspends for
+ * as long as its call takes. No tenants, no queue, no budgets, no checks, nothing remembered.
  */
 import { requestForm } from "#llm/request-form.ts";
 import { collectGarbage } from "../allocation.ts";

@@ -30,8 +30,8 @@
  *                  itself took for it, which each answer says
  *
  * Baselines, with the same upstream, prompts of 600 bytes and nothing around them: `promise` is
- * `fetch` a call, `jspi` a Wasm guest suspended by JSPI that awaits it. JSPI aborts the process near
- * 31,000 calls.
+ * `fetch` a call, `jspi` a Wasm guest suspended by JSPI that awaits it. JSPI aborts the process
+ * near 31,000 calls.
  */
 import { Child } from "../child.ts";
 import type { BaselineFigures, BaselineSettings } from "../children/llm-baseline.ts";
