@@ -61,7 +61,7 @@ export const llmHostile: Scenario = {
     turnTokens: { full: 2_048, quick: 512, sentence: "tokens of each of its messages" },
     upstreamMs: { full: 100, quick: 30, sentence: "latency of the upstream, at least" },
     spreadMs: { full: 100, quick: 20, sentence: "and up to so much more" },
-    waitMsMax: { full: 3_000, quick: 400, sentence: "how long a verdict waits for it" },
+    waitMsMax: { full: 3_000, quick: 2_000, sentence: "how long a verdict waits for it" },
     connections: { full: 64, quick: 16, sentence: "requests to the upstream at once" },
     tenantRunningMax: { full: 8, quick: 4, sentence: "of one tenant" },
     seed: { full: 1, quick: 1, sentence: "of everything drawn" },
