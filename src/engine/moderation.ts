@@ -31,7 +31,7 @@ import {
 } from "#shard/protocol.ts";
 import type { KeepPending, VerdictListener, VerdictsWritten } from "./door.ts";
 import { ReviewWindow } from "./review-window.ts";
-import { Reviews } from "./reviews.ts";
+import { Reviews } from "./open-reviews.ts";
 
 export type ModerationParts = {
   /** Name and version of what judges. */

@@ -11,7 +11,7 @@ import type { Judged, JudgedEvent, JudgedReview } from "#shard/protocol.ts";
 import type { KeepPending, VerdictsWritten } from "./door.ts";
 import { Moderation } from "./moderation.ts";
 import { ReviewWindow } from "./review-window.ts";
-import { Reviews } from "./reviews.ts";
+import { Reviews } from "./open-reviews.ts";
 
 const AT_MS = 1_700_000_000_000;
 const OPEN: JudgedReview = { waitMsMax: 1_000 };
