@@ -30,8 +30,8 @@ export type BleedSettings = {
   readonly tenants: number;
   readonly slots: number;
   readonly seed: number;
-  /** Mixes up two calls now and then, as a server that bleeds would: the checks must see it. */
-  readonly sabotages?: "prompts" | "answers";
+  /** Mixes up two tenants now and then, as a server that bleeds would: the checks must see it. */
+  readonly sabotages?: "prompts" | "answers" | "memories";
 };
 
 export type BleedFigures = {
@@ -202,7 +202,8 @@ class Bleed {
     const { marker, text } = this.#text(tenant);
     const host = this.#host;
     if (!host.isOpen(tenant)) mustBeOk(host.open(tenant, this.#moderator, this.#policy(tenant)));
-    const byteCount = this.#writer.write(this.#message(tenant, marker, text), this.#nowMs);
+    const message = this.#mixedMessage(this.#message(tenant, marker, text), tenant);
+    const byteCount = this.#writer.write(message, this.#nowMs);
     if (typeof byteCount === "string") throw new Error(`${byteCount} of a message is too long`);
     const { bytes } = this.#writer;
     const { outcome, report } = host.judge(tenant, bytes, 0, byteCount);
@@ -487,6 +488,14 @@ class Bleed {
   }
 
   // As a server that bleeds would do it.
+
+  /** In the text that is remembered, a word of the tenant after it. */
+  #mixedMessage(message: ModerationRequest, tenant: number): ModerationRequest {
+    const isMixed = this.#settings.sabotages === "memories";
+    if (!isMixed || !this.#random.chance(1, SABOTAGE_EVERY)) return message;
+    const other = canaryOf((tenant + 1) % this.#settings.tenants);
+    return { ...message, text: `${other} ${message.text}` };
+  }
 
   #mixed(message: EndMessage): EndMessage {
     if (this.#settings.sabotages !== "answers" || !this.#random.chance(1, SABOTAGE_EVERY)) {
