@@ -11,6 +11,7 @@ import type { ConsultationFailure, Job } from "#model/consultation.ts";
 import { type PromptPart, writePromptParts } from "#model/prompt-parts.ts";
 import type { Check } from "./doctor.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
+import { harmless } from "./terminal.ts";
 
 /** A server may load its model first. */
 const FIRST_MS_MAX = 60_000;
@@ -18,6 +19,8 @@ const FIRST_MS_MAX = 60_000;
 const ANSWER_MS_MAX = 5_000;
 const MODELS_MS_MAX = 5_000;
 const MODELS_LISTED_MAX = 8;
+const MODELS_BYTES_MAX = 1024 * 1024;
+const MODEL_CHARACTERS_MAX = 120;
 const TENANT = "doctor";
 
 const TEXTS = ["does anybody know when the release is?", "the second link fixed my build, thanks"];
@@ -163,8 +166,7 @@ async function refusedFix(detail: string, upstream: UpstreamSettings): Promise<s
     if (models === undefined) {
       return `It has no /chat/completions under ${upstream.baseUrl}: does the address end in /v1?`;
     }
-    const list = models.slice(0, MODELS_LISTED_MAX).join(", ");
-    return `It has no such model; set NEXUSCORE_LLM_MODEL to one of: ${list}.`;
+    return `It has no such model; set NEXUSCORE_LLM_MODEL to one of: ${models.join(", ")}.`;
   }
   if (/\b(400|422)\b/.test(detail)) {
     return (
@@ -183,10 +185,26 @@ async function modelsOf({ baseUrl, apiKey }: UpstreamSettings): Promise<string[]
       redirect: "error",
       signal: AbortSignal.timeout(MODELS_MS_MAX),
     });
-    const { data } = (await response.json()) as { data?: readonly { id?: unknown }[] };
-    const ids = data?.map(({ id }) => String(id));
+    const { data } = (await bodyOf(response)) as { data?: readonly { id?: unknown }[] };
+    const ids = data?.slice(0, MODELS_LISTED_MAX).map(({ id }) => wordOf(id));
     return ids === undefined || ids.length === 0 ? undefined : ids;
   } catch {
     return undefined;
   }
+}
+
+/** A server that is asked for a list may send anything. */
+async function bodyOf({ body }: Response): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let byteCount = 0;
+  for await (const chunk of body ?? []) {
+    byteCount += chunk.length;
+    if (byteCount > MODELS_BYTES_MAX) throw new RangeError("The list of models is too long.");
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString());
+}
+
+function wordOf(id: unknown): string {
+  return harmless(String(id)).slice(0, MODEL_CHARACTERS_MAX);
 }

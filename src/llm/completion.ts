@@ -155,7 +155,9 @@ function messageOf(text: string, withoutKey: (said: string) => string): string |
     if (typeof message !== "string") return undefined;
     // Some servers say which key was wrong, with stars in the middle of it.
     const told = withoutKey(message).replaceAll(/\S*\*{2,}\S*/g, "[the key]");
-    return told.slice(0, DETAIL_CHARACTERS_MAX);
+    // One line, of what can be seen: it is printed, too.
+    const line = told.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
+    return line.slice(0, DETAIL_CHARACTERS_MAX).toWellFormed();
   } catch {
     return undefined;
   }

@@ -59,7 +59,7 @@ test("an answer comes with its tokens, and is of the schema", async () => {
     assert.equal(answer.kind, "content");
     const reading = readAnswers("moderation", answer.content, [PROMPT.cases[0]!.id]);
     assert.ok("answers" in reading);
-    assert.equal([...reading.answers.values()][0]!.scores.toxicity, 0.9);
+    assert.equal(reading.answers[0]!.scores.toxicity, 0.9);
     assert.ok(answer.usage!.promptTokens > 10 && answer.usage!.completionTokens > 10);
     const { body } = standIn.seen[0]!;
     assert.deepEqual(
@@ -169,6 +169,13 @@ test("a key is not told on however the server writes it", async () => {
     typed.kind === "failed" && typed.detail,
     'An answer of type "x/[the key]", not JSON.',
   );
+});
+
+test("what a server says of an error is one line, of what can be seen", async () => {
+  const body = '{"error":{"message":"no\\u001b[2J\\r\\n\\u202eway \\u0000"}}';
+  const head = `HTTP/1.1 400 No\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const answer = await told("key", `${head}${body}`);
+  assert.equal(answer.kind === "failed" && answer.detail, "It answered 400: no [2J way");
 });
 
 test("an error is one however long its page is", async () => {
