@@ -38,7 +38,7 @@ test("the stand-in for a model answers each case by its own marker", () => {
   const content = contentOf(asked, 12.3456);
   const reading = readAnswers("moderation", content, [cases[0]!.id, cases[1]!.id]);
   assert("answers" in reading, JSON.stringify(reading));
-  const { reason } = reading.answers.get(cases[1]!.id)!;
+  const { reason } = reading.answers[1]!;
   assert.deepEqual(readReason(reason), { marker: "c8", tookMs: 12.346 });
   assert.equal(readReason("c8 took long"), undefined);
 });

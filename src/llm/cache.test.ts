@@ -63,6 +63,17 @@ test("an answer is found until it is too old", () => {
   assert.equal(cache.bytes, 0);
 });
 
+test("keys that begin alike are not taken for each other; the newer is kept", () => {
+  const cache = new AnswerCache();
+  cache.add("acme", "like 1", ANSWER, 0);
+  assert.equal(cache.find("acme", "like 2", 0), undefined);
+  const other = Buffer.alloc(10, 1);
+  cache.add("acme", "like 2", other, 0);
+  assert.equal(cache.find("acme", "like 1", 0), undefined);
+  assert.equal(cache.find("acme", "like 2", 0), other);
+  assert.equal(cache.bytes, 400 + 10);
+});
+
 test("one tenant's answers are no other's, whatever the key", () => {
   const cache = new AnswerCache();
   cache.add("acme", "k", ANSWER, 0);

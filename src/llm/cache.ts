@@ -11,6 +11,10 @@
  * The oldest used leaves first, when there are too many bytes in all or too many answers of one
  * tenant; so a tenant that floods pushes out its own. The order of use is that of a Map's
  * insertions, one Map a tenant and one of the tenants, so an answer that leaves is found at once.
+ *
+ * A Map that is asked for a text enters it in V8's table of all texts first, which takes as long as
+ * the hash. So answers are found by a number, the key's first bits, and the key is compared; of two
+ * keys with one number the newer one is kept.
  */
 import { hash } from "node:crypto";
 import {
@@ -35,7 +39,7 @@ export type AnswerCacheOptions = {
   readonly ageMsMax?: number;
 };
 
-type Entry = { readonly answer: Uint8Array; readonly untilMs: number };
+type Entry = { readonly key: string; readonly answer: Uint8Array; readonly untilMs: number };
 
 /** Bytes that an entry takes beside its answer: key, two Map places, Buffer; measured at 400. */
 const ENTRY_BYTES = 400;
@@ -45,9 +49,9 @@ export class AnswerCache {
   readonly #answersOfTenantMax: number;
   readonly #ageMsMax: number;
   /** The tenant that used or added an answer last is the last. */
-  readonly #tenants = new Map<string, Map<string, Entry>>();
+  readonly #tenants = new Map<string, Map<number, Entry>>();
   /** The last of them, unless it is empty. */
-  #newest: Map<string, Entry> | undefined;
+  #newest: Map<number, Entry> | undefined;
   #bytes = 0;
 
   constructor(options: AnswerCacheOptions = {}) {
@@ -62,22 +66,25 @@ export class AnswerCache {
 
   find(tenant: string, key: string, nowMs: number): Uint8Array | undefined {
     const answers = this.#tenants.get(tenant);
-    const entry = answers?.get(key);
-    if (answers === undefined || entry === undefined || entry.untilMs <= nowMs) {
-      if (entry !== undefined) this.#remove(tenant, answers!, key, entry);
+    const number = numberOfKey(key);
+    const entry = answers?.get(number);
+    if (answers === undefined || entry === undefined || entry.key !== key) return undefined;
+    if (entry.untilMs <= nowMs) {
+      this.#remove(tenant, answers, number, entry);
       return undefined;
     }
-    answers.delete(key);
-    answers.set(key, entry);
+    answers.delete(number);
+    answers.set(number, entry);
     this.#touch(tenant, answers);
     return entry.answer;
   }
 
   add(tenant: string, key: string, answer: Uint8Array, nowMs: number): void {
-    const answers = this.#tenants.get(tenant) ?? new Map<string, Entry>();
-    const before = answers.get(key);
-    if (before !== undefined) this.#remove(tenant, answers, key, before);
-    answers.set(key, { answer, untilMs: nowMs + this.#ageMsMax });
+    const answers = this.#tenants.get(tenant) ?? new Map<number, Entry>();
+    const number = numberOfKey(key);
+    const before = answers.get(number);
+    if (before !== undefined) this.#remove(tenant, answers, number, before);
+    answers.set(number, { key, answer, untilMs: nowMs + this.#ageMsMax });
     this.#bytes += bytesOf(answer);
     this.#touch(tenant, answers);
     if (answers.size > this.#answersOfTenantMax) this.#removeOldest(tenant, answers);
@@ -96,20 +103,20 @@ export class AnswerCache {
     this.#tenants.delete(tenant);
   }
 
-  #touch(tenant: string, answers: Map<string, Entry>): void {
+  #touch(tenant: string, answers: Map<number, Entry>): void {
     if (this.#newest === answers) return;
     this.#newest = answers;
     this.#tenants.delete(tenant);
     this.#tenants.set(tenant, answers);
   }
 
-  #removeOldest(tenant: string, answers: Map<string, Entry>): void {
-    const [key, entry] = answers.entries().next().value!;
-    this.#remove(tenant, answers, key, entry);
+  #removeOldest(tenant: string, answers: Map<number, Entry>): void {
+    const [number, entry] = answers.entries().next().value!;
+    this.#remove(tenant, answers, number, entry);
   }
 
-  #remove(tenant: string, answers: Map<string, Entry>, key: string, { answer }: Entry): void {
-    answers.delete(key);
+  #remove(tenant: string, answers: Map<number, Entry>, number: number, { answer }: Entry): void {
+    answers.delete(number);
     this.#bytes -= bytesOf(answer);
     if (answers.size > 0) return;
     this.#tenants.delete(tenant);
@@ -120,8 +127,29 @@ export class AnswerCache {
 /** Lengths stand before the texts in the bytes, so that no two questions read the same. */
 export function answerKey(question: AnswerKeyParts): string {
   const { tenant, job, policyVersion, prompt, parts } = question;
-  return `${tenant} ${job} ${policyVersion} ${hash("sha256", normal(prompt, parts), "latin1")}`;
+  const said = normal(prompt, parts);
+  const end = KEY_HEAD_BYTES + said.length;
+  if (end > hashed.length) hashed = Buffer.alloc(2 * end);
+  hashed.writeUInt32LE(tenant, 0);
+  hashed.writeUInt32LE(job, 4);
+  hashed.writeDoubleLE(policyVersion, 8);
+  hashed.set(said, KEY_HEAD_BYTES);
+  return hash("sha256", hashed.subarray(0, end), "latin1");
 }
+
+/** What a Map finds the key by; others may have the same. */
+export function numberOfKey(key: string): number {
+  return (
+    key.charCodeAt(0) |
+    (key.charCodeAt(1) << 8) |
+    (key.charCodeAt(2) << 16) |
+    (key.charCodeAt(3) << 24)
+  );
+}
+
+const KEY_HEAD_BYTES = 16;
+/** What is hashed, one question at a time. */
+let hashed = Buffer.alloc(8_192);
 
 /** The prompt with its subject in normal form, which it is in as a rule. */
 function normal(prompt: Uint8Array, parts: readonly PromptPart[]): Uint8Array {

@@ -22,7 +22,8 @@ import { type AnswerOf, readAnswers } from "./structured-output.ts";
 import type { TenantUsage } from "./tenant-usage.ts";
 import type { Upstream } from "./upstream.ts";
 
-export type Answers = ReadonlyMap<string, AnswerOf[Job]>;
+/** In the order of the cases. */
+export type Answers = readonly AnswerOf[Job][];
 
 export type ExchangesOptions = {
   readonly upstream: Pick<Upstream, "send">;
@@ -37,7 +38,7 @@ export type ExchangesOptions = {
   readonly nowMs: () => number;
   /** In [0, 1). */
   readonly random: () => number;
-  /** All of its cases, by id. */
+  /** All of its cases. */
   readonly answered: (exchange: Exchange, answers: Answers) => void;
   readonly failed: (exchange: Exchange, failure: ConsultationFailure, detail: string) => void;
   /** Connections are free. */
@@ -257,8 +258,9 @@ export class Exchanges {
 /** What the schema does not say of an answer: its numbers are the record's. */
 function numberProblem(job: Job, answers: Answers, { cases }: Exchange): string | undefined {
   if (job === "moderation") return undefined;
-  for (const { id, parts } of cases) {
-    const answer = answers.get(id) as AnswerOf["tldr"] | AnswerOf["rolling"];
+  for (let place = 0; place < cases.length; place++) {
+    const { parts } = cases[place]!;
+    const answer = answers[place] as AnswerOf["tldr"] | AnswerOf["rolling"];
     const text = "summary" in answer ? answer.summary : answer.sentences.join(" ");
     const record = parts.map((part) => `${part.name} ${part.text}`);
     if (numberBeyond(text, record) !== undefined) {

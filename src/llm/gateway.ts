@@ -24,7 +24,7 @@ import { CATEGORIES } from "#model/moderation.ts";
 import { type PromptPart, readPromptParts } from "#model/prompt-parts.ts";
 import type { Breaker } from "./breaker.ts";
 import { type BudgetName, type Budgets, type Cost, costOf } from "./budget.ts";
-import { type AnswerCache, answerKey } from "./cache.ts";
+import { type AnswerCache, answerKey, numberOfKey } from "./cache.ts";
 import { type Call, Exchange, Question } from "./call.ts";
 import { DEADLINE_STEP_MS, Deadlines } from "./deadlines.ts";
 import { type Answers, Exchanges } from "./exchanges.ts";
@@ -79,8 +79,8 @@ export class Gateway {
   readonly #slots: number[] = [];
   /** By ticket. */
   readonly #questions: (Question | undefined)[] = [];
-  /** Questions that may be joined. */
-  readonly #asked = new Map<string, Question>();
+  /** By number of the key: questions that may be joined. */
+  readonly #asked = new Map<number, Question>();
   /** By tenant: calls that joined one and wait. */
   readonly #joined: Int32Array;
   #isStopped = false;
@@ -130,8 +130,9 @@ export class Gateway {
     const key = answerKey({ tenant, job, policyVersion, prompt, parts });
     const cached = cache?.find(nameOf(tenant), key, arrivedMs);
     if (cached !== undefined) return this.#deliver(call, cached, "cached", arrivedMs);
-    const asked = this.#asked.get(key);
-    if (asked !== undefined) return this.#join(call, asked);
+    const number = numberOfKey(key);
+    const asked = this.#asked.get(number);
+    if (asked?.key === key) return this.#join(call, asked);
     if (this.#exchanges.pausedUntilMs >= call.deadlineMs) {
       return this.#refuse(call, "rateLimited", PAUSED_DETAIL);
     }
@@ -147,7 +148,8 @@ export class Gateway {
     const question = new Question(call, key, cost, parts);
     question.ticket = ticket;
     this.#questions[ticket] = question;
-    this.#asked.set(key, question);
+    // Of two keys with one number, the newer one is found.
+    this.#asked.set(number, question);
     this.#promptBytes += call.promptBytes;
     this.#wait(call, question);
   }
@@ -267,7 +269,7 @@ export class Gateway {
       // Who is told of one end may have cancelled another.
       const question = exchange.questions[place];
       if (question === undefined) continue;
-      const answer = bytesOf(this.#rulesOf(exchange.job).job, answers, exchange.cases[place]!.id);
+      const answer = bytesOf(this.#rulesOf(exchange.job).job, answers[place]!);
       const name = this.#options.nameOf(question.tenant);
       const nowMs = this.#options.nowMs();
       this.#options.cache?.add(name, question.key, answer, nowMs);
@@ -318,7 +320,8 @@ export class Gateway {
     question.isOver = true;
     this.#settle(question);
     this.#questions[question.ticket] = undefined;
-    this.#asked.delete(question.key);
+    const number = numberOfKey(question.key);
+    if (this.#asked.get(number) === question) this.#asked.delete(number);
     this.#promptBytes -= question.promptBytes;
     this.#queue.end(question.ticket);
     for (let call = question.calls!.next; call !== undefined; call = call.next) {
@@ -392,8 +395,7 @@ export class Gateway {
   }
 }
 
-function bytesOf(job: Job, answers: Answers, id: string): Uint8Array {
-  const answer = answers.get(id)!;
+function bytesOf(job: Job, answer: Answers[number]): Uint8Array {
   if (job === "moderation") {
     const { scores, reason } = answer as AnswerOf["moderation"];
     return judgementBytes(

@@ -23,8 +23,8 @@ test("an answer of the schema about every case is read, in any order", () => {
   const content = ` \n${JSON.stringify({ answers })}\n`;
   const reading = readAnswers("moderation", content, IDS);
   assert.ok("answers" in reading);
-  assert.equal(reading.answers.get(IDS[1]!)!.scores.toxicity, 1);
-  assert.deepEqual(Object.keys(reading.answers.get(IDS[0]!)!.scores), [...CATEGORIES]);
+  assert.equal(reading.answers[1]!.scores.toxicity, 1);
+  assert.deepEqual(Object.keys(reading.answers[0]!.scores), [...CATEGORIES]);
 });
 
 test("anything else is refused", () => {

@@ -100,12 +100,13 @@ export function responseFormat(job: Job, kind: StructuredOutput): object | undef
 
 /** `problem`: what is wrong with it, for the upstream and for the log. */
 export type Reading<J extends Job> =
-  | { readonly answers: ReadonlyMap<string, AnswerOf[J]> }
+  | { readonly answers: readonly AnswerOf[J][] }
   | { readonly problem: string };
 
 /**
- * `ids`: the cases that were asked. The answers are theirs, one each. A server that knows nothing
- * of structured output (`none`) may put the JSON in a fenced block of code, with nothing around it.
+ * `ids`: the cases that were asked; at most a few. The answers are theirs, one each and in their
+ * order. A server that knows nothing of structured output (`none`) may put the JSON in a fenced
+ * block of code, with nothing around it.
  */
 export function readAnswers<J extends Job>(
   job: J,
@@ -121,15 +122,19 @@ export function readAnswers<J extends Job>(
   }
   const validator = VALIDATORS[job];
   if (!validator.Check(value)) return { problem: problemOf(validator.Errors(value)) };
-  const answers = new Map<string, AnswerOf[J]>();
+  // No Map: a text that is looked up in one is entered in V8's table of all texts first.
+  const answers = ids.map((): AnswerOf[J] | undefined => undefined);
   for (const answer of value.answers) {
-    if (!ids.includes(answer.id)) return { problem: "An answer has an id that is no case's." };
-    if (answers.has(answer.id)) return { problem: `The case ${answer.id} has two answers.` };
-    answers.set(answer.id, answer as unknown as AnswerOf[J]);
+    const place = ids.indexOf(answer.id);
+    if (place === -1) return { problem: "An answer has an id that is no case's." };
+    if (answers[place] !== undefined) {
+      return { problem: `The case ${answer.id} has two answers.` };
+    }
+    answers[place] = answer as unknown as AnswerOf[J];
   }
-  const missing = ids.find((each) => !answers.has(each));
-  if (missing !== undefined) return { problem: `The case ${missing} has no answer.` };
-  return { answers };
+  const missing = answers.indexOf(undefined);
+  if (missing !== -1) return { problem: `The case ${ids[missing]} has no answer.` };
+  return { answers: answers as AnswerOf[J][] };
 }
 
 function unfenced(content: string): string {
