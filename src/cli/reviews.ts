@@ -13,7 +13,7 @@ export type ReviewsOptions = {
   readonly url: string;
   readonly tenant: string;
   readonly state: string;
-  /** Only items that an upstream was to judge, and did not. */
+  /** Only items that a language model was to judge, and did not. */
   readonly degraded: boolean;
   /** All such messages instead, whether they are items or not. */
   readonly notReviewed: boolean;
@@ -57,7 +57,7 @@ export function renderReviews(tenant: string, page: ReviewPage, stats: ReviewSta
     const count = stats.notReviewedCount;
     const those = count === 1 ? "1 was" : `${formatCount(count)} were`;
     const way = `--not-reviewed shows ${count === 1 ? "it" : "them"}`;
-    lines.push(`${those} not judged by the upstream; ${way}`);
+    lines.push(`${those} not judged by the language model; ${way}`);
   }
   for (const item of page.items) lines.push("", ...linesOf(item));
   const more = page.total - page.items.length;
@@ -67,7 +67,7 @@ export function renderReviews(tenant: string, page: ReviewPage, stats: ReviewSta
 
 /** 80 columns wide, the newest first. */
 export function renderNotReviewed(tenant: string, { total, messages }: NotReviewedPage): string {
-  const lines = [wrap(`${tenant}: ${formatCount(total)} not judged by the upstream`, "")];
+  const lines = [wrap(`${tenant}: ${formatCount(total)} not judged by the language model`, "")];
   for (const message of messages) lines.push("", ...notReviewedLines(message));
   const more = total - messages.length;
   if (more > 0) lines.push("", `and ${formatCount(more)} more; --limit shows them`);
@@ -93,7 +93,7 @@ function linesOf(item: ReviewItem): string[] {
   const where = conversation === undefined ? "" : ` in ${conversation}`;
   const facts = [state, `${user ?? "somebody"}${where}`];
   if (verdictCount > 1) facts.push(`${formatCount(verdictCount)} times`);
-  if (degraded) facts.push("not judged by the upstream");
+  if (degraded) facts.push("not judged by the language model");
   if (reportCount > 0) facts.push(`${formatCount(reportCount)} reports`);
   if (claim !== undefined) facts.push(`${claim.moderator} has it`);
   if (decision !== undefined) facts.push(`${decision.decision} by ${decision.moderator}`);

@@ -117,11 +117,14 @@ function tellNow(parts: readonly QuotedPart[]): string[] {
   return rest.map((sentence) => sentence.slice(0, SENTENCE_CHARACTERS_MAX));
 }
 
-/** The summary so far and what was said since, the oldest left out where there is no room. */
+/**
+ * The summary so far and what was said since, the oldest left out where there is no room. What is
+ * open or decided was said, so it is there already.
+ */
 function tellSoFar(parts: readonly QuotedPart[]): string {
   const pieces = parts.flatMap((part) => {
     const text = textOf(part);
-    if (text === "") return [];
+    if (text === "" || part.heading === "record") return [];
     if (part.heading.startsWith("summary")) return text.split(/(?<=[.?!”]) /);
     return [part.name === "" ? cut(text) : `${part.name}: ${cut(text)}`];
   });
