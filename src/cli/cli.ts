@@ -50,6 +50,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   const program = buildProgram((code) => (exitCode = code));
   try {
     refuseUnknownCommand(program, args[0]);
+    refuseKeys(args);
     await program.parseAsync([...args], { from: "user" });
     return exitCode;
   } catch (error) {
@@ -88,6 +89,16 @@ function refuseUnknownCommand(program: Command, word: string | undefined): void 
     `no command ${JSON.stringify(word)}; there are ${names.join(", ")}`,
     EXIT_USAGE,
   );
+}
+
+/** A key is told to nobody, and an unknown option would be repeated. */
+function refuseKeys(args: readonly string[]): void {
+  const flag = args.map((arg) => /^--llm-[\w-]*key(?==|$)/.exec(arg)?.[0]).find(Boolean);
+  if (flag === undefined) return;
+  const option = flag.endsWith("-api-key") ? flag : "--llm-api-key";
+  const variable = `NEXUSCORE_${option.slice(2).toUpperCase().replaceAll("-", "_")}`;
+  const way = `set ${variable}, or name a file with ${option}-file`;
+  throw new CliError(`${flag}: a key is never a flag, as others can see those; ${way}`, EXIT_USAGE);
 }
 
 export function buildProgram(setExitCode: (code: number) => void): Command {

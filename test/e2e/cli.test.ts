@@ -76,6 +76,11 @@ test("cli: --help of every command, in 80 columns, as golden", async (t) => {
 for (const { args, environment, code, stderr } of [
   { args: ["fly"], code: 2, stderr: /no command "fly"; there are serve, demo, / },
   { args: ["serve", "--fast"], code: 2, stderr: /unknown option '--fast'/ },
+  {
+    args: ["serve", "--llm-api-key=sk-told-to-nobody"],
+    code: 2,
+    stderr: /^nexuscore: --llm-api-key: a key is never a flag, .* --llm-api-key-file\n$/,
+  },
   { args: ["serve", "--http-port", "x"], code: 2, stderr: /--http-port: .* 0 to 65535/ },
   {
     args: ["serve"],
