@@ -26,10 +26,21 @@ export class ReviewWindow {
 
   /** Resolves with how many messages may follow, once there are enough. */
   async room(nowMs: () => number): Promise<number> {
-    while (REVIEWS_OPEN_MAX - this.#openCount < ROOM_MIN) {
-      if (nowMs() >= this.#untilMs) return JUDGE_SLICE_COUNT_MAX;
-      await this.#ended.promise;
+    for (;;) {
+      // First of all: or else what ends all at once makes room for as many again, without end.
+      const leftMs = this.#untilMs - nowMs();
+      if (leftMs <= 0) return JUDGE_SLICE_COUNT_MAX;
+      const room = REVIEWS_OPEN_MAX - this.#openCount;
+      if (room >= ROOM_MIN) return Math.min(JUDGE_SLICE_COUNT_MAX, room);
+      await this.#endWithin(leftMs);
     }
-    return Math.min(JUDGE_SLICE_COUNT_MAX, REVIEWS_OPEN_MAX - this.#openCount);
+  }
+
+  /** Of a review, or of the time. */
+  async #endWithin(ms: number): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    const timer = setTimeout(over.resolve, ms);
+    await Promise.race([this.#ended.promise, over.promise]);
+    clearTimeout(timer);
   }
 }

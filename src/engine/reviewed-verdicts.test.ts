@@ -208,6 +208,23 @@ test("a request is not held back for longer than a verdict may wait", async () =
   assert.equal(room, JUDGE_SLICE_COUNT_MAX);
 });
 
+test("a request goes on when its time is over, whether anything has ended or not", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const window = new ReviewWindow();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (let n = 0; n < REVIEWS_OPEN_MAX; n++) window.add(promise, 1_000, 5_000);
+  let nowMs = 5_400;
+  let isOver = false;
+  const asked = window.room(() => nowMs).then(() => (isOver = true));
+  t.mock.timers.tick(599);
+  await settled();
+  assert.equal(isOver, false);
+  nowMs = 6_000;
+  t.mock.timers.tick(1);
+  await asked;
+  resolve();
+});
+
 test("a message that could not be asked about is degraded, and waits for nothing", async (t) => {
   const { moderation, told } = newModeration(t, () => ({ failure: "queueFull", detail: "64" }));
   const [outcome] = await moderation.moderate("t0", messages("a"));
