@@ -122,9 +122,10 @@ function tellNow(parts: readonly QuotedPart[]): string[] {
  * open or decided was said, so it is there already.
  */
 function tellSoFar(parts: readonly QuotedPart[]): string {
-  const pieces = parts.flatMap((part) => {
+  const said = parts.filter(({ heading }) => heading !== "record");
+  const pieces = (said.length > 0 ? said : parts).flatMap((part) => {
     const text = textOf(part);
-    if (text === "" || part.heading === "record") return [];
+    if (text === "") return [];
     if (part.heading.startsWith("summary")) return text.split(/(?<=[.?!”]) /);
     return [part.name === "" ? cut(text) : `${part.name}: ${cut(text)}`];
   });
