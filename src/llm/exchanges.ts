@@ -2,7 +2,7 @@
  * Requests to one upstream: sent, sent again, sent twice, and how each exchange ends.
  *
  * An exchange has one request at the upstream, or two (hedges.ts); the first good answer wins and
- * the other request is cancelled. A failure that may pass is tried again after a while (ladder.ts);
+ * the other request is cancelled. A failure that may pass is tried again later (retries.ts);
  * an answer that is not of the schema is asked for once more with what is wrong about it. Whether
  * the upstream is asked at all is up to the breaker (breaker.ts) and to what it said itself when it
  * was asked too often: then nothing is sent until the time it named.
@@ -16,7 +16,7 @@ import { Attempt, type Exchange } from "./call.ts";
 import { type UpstreamAnswer, type UpstreamFailure, withoutPrompt } from "./completion.ts";
 import { sumOf } from "./gateway-stats.ts";
 import type { JobRules } from "./job-rules.ts";
-import { afterFailure, RetryBudget } from "./ladder.ts";
+import { afterFailure, RetryBudget } from "./retries.ts";
 import { numberBeyond } from "./number-check.ts";
 import { type AnswerOf, readAnswers } from "./structured-output.ts";
 import type { TenantUsage } from "./tenant-usage.ts";

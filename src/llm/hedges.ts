@@ -5,7 +5,7 @@
  * are read. Requests are looked at in the order in which they were sent, as they are due in it.
  */
 import { Durations } from "./gateway-stats.ts";
-import { RetryBudget } from "./ladder.ts";
+import { RetryBudget } from "./retries.ts";
 
 const QUANTILE = 0.95;
 const HALF_MS = 30_000;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { NO_USAGE } from "#model/consultation.ts";
-import { afterFailure, RetryBudget, TRIES_MAX } from "./ladder.ts";
+import { afterFailure, RetryBudget, TRIES_MAX } from "./retries.ts";
 import type { UpstreamFailure } from "./completion.ts";
 
 const DOWN: UpstreamFailure = {
