@@ -60,6 +60,17 @@ test("one tenant alone shuts the upstream for itself alone", () => {
   assert.equal(breaker.admit(5, nowMs + 5), "refuse", "when others fail, too, it is for all");
 });
 
+test("who is answered is not shut out by one whose calls fail", () => {
+  const breaker = new Breaker(16);
+  let nowMs = START_MS;
+  for (let n = 0; n < 8; n++) {
+    nowMs += 1_000;
+    breaker.failed(0, false, nowMs);
+    if (n % 2 === 0) breaker.succeeded(1, false, nowMs);
+  }
+  assert.deepEqual([breaker.admit(0, nowMs), breaker.admit(1, nowMs)], ["refuse", "send"]);
+});
+
 test("a tenant has one failure a second counted", () => {
   const breaker = new Breaker(16);
   for (let n = 0; n < 900; n++) breaker.failed(0, false, START_MS + n);

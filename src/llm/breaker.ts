@@ -7,8 +7,9 @@
  * badly, and it stays open for as long again.
  *
  * The upstream is everybody's, so two rules keep tenants apart. No tenant has more than one failure
- * a second counted: whose calls fail because of what they ask weighs little. And if all that ended
- * in those seconds was one tenant's, it opens for this tenant alone. What was sent before it
+ * a second counted: whose calls fail because of what they ask weighs little. And if all that failed
+ * in those seconds was one tenant's, it opens for this tenant alone. Whoever gives up sooner than
+ * the upstream answers as a rule has not seen it fail (exchanges.ts). What was sent before it
  * opened changes nothing any more. Breakers of libraries know one party only, hence our own.
  */
 export type BreakerState = "closed" | "open" | "halfOpen";
@@ -30,7 +31,7 @@ export class Breaker {
   readonly #seconds = new Float64Array(SECONDS).fill(Number.NEGATIVE_INFINITY);
   readonly #goods = new Int32Array(SECONDS);
   readonly #bads = new Int32Array(SECONDS);
-  /** Whose they were: a tenant, NOBODY or SEVERAL. */
+  /** Whose failures they were: a tenant, NOBODY or SEVERAL. */
   readonly #tenants = new Int32Array(SECONDS);
   /** By tenant: when a failure of its was counted last. */
   readonly #failedMs: Float64Array;
@@ -65,7 +66,7 @@ export class Breaker {
 
   succeeded(tenant: number, isTry: boolean, nowMs: number): void {
     if (isTry) return this.#close();
-    if (!this.#concerns(tenant)) this.#goods[this.#secondOf(tenant, nowMs)]! += 1;
+    if (!this.#concerns(tenant)) this.#goods[this.#secondOf(nowMs)]! += 1;
   }
 
   failed(tenant: number, isTry: boolean, nowMs: number): void {
@@ -77,7 +78,9 @@ export class Breaker {
     if (this.#concerns(tenant)) return;
     if (nowMs - this.#failedMs[tenant]! < SECOND_MS) return;
     this.#failedMs[tenant] = nowMs;
-    this.#bads[this.#secondOf(tenant, nowMs)]! += 1;
+    const at = this.#secondOf(nowMs);
+    this.#bads[at]! += 1;
+    this.#tenants[at] = joint(this.#tenants[at]!, tenant);
     this.#openIfBad(nowMs);
   }
 
@@ -124,7 +127,7 @@ export class Breaker {
   }
 
   /** Place of this second, begun anew if it held an older one. */
-  #secondOf(tenant: number, nowMs: number): number {
+  #secondOf(nowMs: number): number {
     const second = Math.floor(nowMs / SECOND_MS);
     const at = second % SECONDS;
     if (this.#seconds[at] !== second) {
@@ -133,7 +136,6 @@ export class Breaker {
       this.#bads[at] = 0;
       this.#tenants[at] = NOBODY;
     }
-    this.#tenants[at] = joint(this.#tenants[at]!, tenant);
     return at;
   }
 }

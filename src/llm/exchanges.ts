@@ -49,6 +49,12 @@ const ALONE_DETAIL = "The upstream failed too often and is left alone for a whil
 /** Retries that a tenant which had one in the last second leaves to the others. */
 const RETRIES_KEPT = 50;
 const RETRY_MS = 1_000;
+/**
+ * Who gives up sooner, or before a request takes as long as 95 of 100 do, knows nothing of the
+ * upstream: its patience is its own affair, and must not close the upstream to the others.
+ */
+const LATE_MS_MIN = 1_000;
+const LATE_QUANTILE = 0.95;
 /** Time that a second request needs to make sense. */
 const HEDGE_MS_MIN = 50;
 
@@ -93,7 +99,7 @@ export class Exchanges {
     }
   }
 
-  /** None of its calls waits any more; `isLate`: because of the upstream. */
+  /** None of its calls waits any more; `isLate`: their time is over. */
   abandon(exchange: Exchange, isLate: boolean): void {
     const nowMs = this.#options.nowMs();
     for (const attempt of exchange.attempts) this.#cancel(attempt, isLate, nowMs);
@@ -244,8 +250,15 @@ export class Exchanges {
     const { sending, exchange, isTry } = attempt;
     this.#end(attempt);
     sending?.cancel();
-    if (isLate) this.#options.breaker.failed(exchange.tenant, isTry, nowMs);
+    const isUnwell = isLate && this.#isLong(exchange, nowMs - attempt.sentMs);
+    if (isUnwell) this.#options.breaker.failed(exchange.tenant, isTry, nowMs);
     else if (isTry) this.#options.breaker.gaveUp();
+  }
+
+  /** Whether an upstream that is well would have answered by now. */
+  #isLong(exchange: Exchange, sentForMs: number): boolean {
+    if (sentForMs < LATE_MS_MIN) return false;
+    return sentForMs >= this.#rulesOf(exchange).stats.upstream.quantileMs(LATE_QUANTILE);
   }
 
   #end(attempt: Attempt): void {

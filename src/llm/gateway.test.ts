@@ -226,6 +226,38 @@ test("an upstream that keeps failing is not asked for a while, and is tried agai
   assert.match((slow.ends.get(request) as { detail: string }).detail, /left alone/);
 });
 
+test("a tenant without patience does not close the upstream to the others", () => {
+  const bench = new Bench({ exchangeCountMax: 8 });
+  let other = -1;
+  let answered = 0;
+  for (let second = 0; second < 30; second++) {
+    for (let tenth = 0; tenth < 10; tenth++) {
+      for (const tenant of [0, 1]) bench.ask(`${second} ${tenth}`, { tenant, waitMs: 100 });
+      if (tenth === 0) other = bench.ask(`${second}`, { tenant: 2 });
+      bench.tick();
+      // The upstream takes 300 ms, for which only the third tenant waits.
+      for (let n = 0; n < 13; n++) bench.tick(8);
+      if (tenth === 2) {
+        const place = bench.sent.findLastIndex(({ isCancelled }) => !isCancelled);
+        if (place !== -1) bench.answer(place);
+        if (bench.toxicityOf(other) !== undefined) answered += 1;
+      }
+    }
+  }
+  assert.equal(answered, 30);
+});
+
+test("an upstream that hangs is left alone, once that is known", () => {
+  const bench = new Bench({ exchangeCountMax: 64 });
+  for (let n = 0; n < 8; n++) bench.ask(`${n}`, { tenant: n });
+  bench.tick();
+  for (let n = 0; n < 4; n++) bench.tick(520);
+  const next = bench.ask("next", { tenant: 20 });
+  bench.tick();
+  assert.equal(bench.failureOf(next), "unavailable");
+  assert.equal(bench.sent.length, 8);
+});
+
 test("a stop ends every call, and nothing is left", () => {
   const bench = new Bench({ exchangeCountMax: 1 });
   const requests = [0, 1, 2].map((tenant) => bench.ask("a", { tenant }));
