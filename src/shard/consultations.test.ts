@@ -27,8 +27,13 @@ function newShard(
   {
     asks = true,
     name = "hostile-moderator",
+    sendMs = 0,
     ...options
-  }: Options & { asks?: boolean; name?: "hostile-moderator" | "moderate" } = {},
+  }: Options & {
+    asks?: boolean;
+    name?: "hostile-moderator" | "moderate";
+    sendMs?: number;
+  } = {},
 ) {
   const host = new GlassModeratorHost(options);
   const component = host.admit(moderatorComponent(name));
@@ -36,7 +41,7 @@ function newShard(
   const ids = new VerdictIds({ shard: 0, incarnation: 0, salt: 0 });
   const gateway = new FakeGateway();
   const port = asks ? gateway.port : undefined;
-  const moderation = new Moderation({ host, component, ids, gateway: port }, counters);
+  const moderation = new Moderation({ host, component, ids, gateway: port, sendMs }, counters);
   t.after(() => gateway.close());
   const say = (tenant: number, texts: readonly string[], nowMs = NOW_MS) => {
     const parts = texts.flatMap((text) => {
@@ -106,6 +111,40 @@ test("what the policy wants asked is asked once a step, of each tenant in its ow
   assert.equal(answered!.opinion?.reason, "no harm in it");
   assert.deepEqual(counts(), [3, 2, 1]);
   assert.equal(moderation.openReviewCount, 1);
+});
+
+test("one message goes at once, and the next with all that came since", (t) => {
+  const { gateway, moderation, say } = newShard(t, { sendMs: 10 });
+  const step = (afterMs: number, text?: string) => {
+    if (text !== undefined) say(0, [text], NOW_MS + afterMs);
+    moderation.stepReviews(NOW_MS + afterMs);
+    return gateway.look().map((call) => textsOfCall(call).at(-1));
+  };
+  assert.deepEqual(step(0, "?!! first"), ["?!! first"]);
+  assert.deepEqual(step(1, "?!! second"), []);
+  assert.equal(moderation.hasUnsent, true);
+  assert.deepEqual(step(9, "?!! third"), []);
+  assert.deepEqual(step(10), ["?!! second", "?!! third"]);
+  assert.equal(moderation.hasUnsent, false);
+  assert.deepEqual(step(25, "?!! fourth"), ["?!! fourth"]);
+  assert.deepEqual(step(26, "?!! fifth"), []);
+  assert.deepEqual(step(-5_000), ["?!! fifth"], "a clock that is set back holds nothing up");
+  assert.deepEqual(gateway.messageSizes, [1, 2, 1, 1]);
+});
+
+test("what waits to be sent is not, once nobody wants it or the shard stops", (t) => {
+  const { gateway, moderation, say, end } = newShard(t, { sendMs: 10 });
+  say(0, ["?!! first"]);
+  moderation.stepReviews(NOW_MS);
+  const [second] = say(0, ["?!! second"], NOW_MS + 1) as JudgedMessage[];
+  moderation.stopReviews(NOW_MS + 2);
+  assert.equal(moderation.hasUnsent, false);
+  const told = end(NOW_MS + 20);
+  assert.equal(told.find(({ id }) => id === second!.id)?.outcome, "interrupted");
+  assert.deepEqual(
+    gateway.look().map((call) => textsOfCall(call).at(-1)),
+    ["?!! first"],
+  );
 });
 
 test("without a gateway nothing is asked, whatever the policy wants", (t) => {

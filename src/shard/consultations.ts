@@ -5,6 +5,9 @@
  *
  *   begun -> outbox -> sent -> due -> told     (due: its end is known, its turn is still to come)
  *
+ * A message wakes the gateway's thread, which takes as long as ten calls. So one goes at once, and
+ * the next not before `sendMs` have passed: who is alone does not wait, and a crowd goes together.
+ *
  * Whatever comes, a review is told once, and the embedded verdict stands where there is no answer.
  * An end that is late, or comes twice, finds no review any more. A gateway that began anew has
  * forgotten what it was asked: those reviews are interrupted. Of a moderator in quarantine, or a
@@ -37,6 +40,9 @@ const INTERRUPTED: CallEnd = {
 };
 const LATE: CallEnd = { failure: "timedOut", detail: "The gateway has not answered in time." };
 
+/** Between two messages to the gateway at least, as between two of its own. */
+export const SEND_MS = 2;
+
 /** A review as its turn and its verdict make it. */
 export type NewReview = {
   readonly tenant: number;
@@ -65,6 +71,8 @@ type Due = { readonly review: Review; readonly end: CallEnd; result: EndedReview
 
 export class Consultations {
   readonly #host: ModeratorHost;
+  readonly #sendMs: number;
+  #sentMs = Number.NEGATIVE_INFINITY;
   #port: MessagePort | undefined;
   /** By number at the gateway; without those that are due. */
   readonly #open = new Map<number, Review>();
@@ -87,9 +95,11 @@ export class Consultations {
   /** Bound once: a slice is the same function every time. */
   readonly #slice = (): void => this.#runSlice();
 
-  constructor(host: ModeratorHost, port: MessagePort | undefined) {
+  /** `sendMs`: between two messages at least; 0: every step sends what it has. */
+  constructor(host: ModeratorHost, port: MessagePort | undefined, sendMs = SEND_MS) {
     this.#host = host;
     this.#port = port;
+    this.#sendMs = sendMs;
   }
 
   /** There is somebody to ask. */
@@ -105,6 +115,11 @@ export class Consultations {
   /** There are ends whose turns are for the next step. */
   get hasDue(): boolean {
     return this.#due.length > 0;
+  }
+
+  /** There is something to send in `sendMs` at the latest. */
+  get hasUnsent(): boolean {
+    return this.#outbox.length > 0 || this.#cancels.length > 0;
   }
 
   openCountOf(tenant: number): number {
@@ -137,7 +152,7 @@ export class Consultations {
     this.#cancels = [];
   }
 
-  /** A review has begun; it is sent at the end of the step. */
+  /** A review has begun; it is sent at the end of the step, or of one soon after it. */
   begin({ asked, ...begun }: NewReview, nowMs: number): Review {
     this.#request += 1;
     const review: Review = {
@@ -194,7 +209,8 @@ export class Consultations {
     this.#receive();
     this.#endLate(nowMs);
     if (this.#due.length > 0) this.#runDue(nowMs);
-    this.#send();
+    // A clock that was set back holds nothing up.
+    if (this.hasUnsent && Math.abs(nowMs - this.#sentMs) >= this.#sendMs) this.#send(nowMs);
   }
 
   /** The process ends: who waits is told so. No turns: what they change ends, too. */
@@ -209,6 +225,7 @@ export class Consultations {
     this.#open.clear();
     this.#ofTenant.clear();
     this.#outbox = [];
+    this.#cancels = [];
     this.#port?.close();
     this.#port = undefined;
   }
@@ -348,8 +365,9 @@ export class Consultations {
   }
 
   /** One message, and one buffer in it: what is posted is the whole buffer behind a view. */
-  #send(): void {
+  #send(nowMs: number): void {
     const port = this.#port!;
+    this.#sentMs = nowMs;
     if (this.#outbox.length > 0) {
       const calls = this.#packed();
       this.#outbox = [];

@@ -38,6 +38,8 @@ export type ModerationParts = {
   readonly ids: VerdictIds;
   /** To the gateway of upstream language models, where there is one. */
   readonly gateway?: MessagePort | undefined;
+  /** Between two messages to it, at least. */
+  readonly sendMs?: number;
 };
 
 /** Tenants that are told the time in one step, if nothing of theirs was judged for long. */
@@ -74,7 +76,7 @@ export class Moderation {
     this.#counters = counters;
     const { host, gateway } = parts;
     const { judgements } = counters;
-    const consultations = new Consultations(host, gateway);
+    const consultations = new Consultations(host, gateway, parts.sendMs);
     this.#consultations = consultations;
     const open = this.#open.bind(this);
     this.#judging = new Judging({ host, consultations, open, judgements });
@@ -97,6 +99,11 @@ export class Moderation {
   /** There is more to do than what comes. */
   get draining(): boolean {
     return this.#consultations.hasDue;
+  }
+
+  /** There is something for the gateway that may not be sent yet. */
+  get hasUnsent(): boolean {
+    return this.#consultations.hasUnsent;
   }
 
   /** Judges the messages of a record, in order. */

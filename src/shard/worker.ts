@@ -9,6 +9,7 @@ import { Merger } from "#merger/merger.ts";
 import { REVIEWS_STOP_MS_MAX } from "#model/limits.ts";
 import { VerdictIds } from "#model/verdict-id.ts";
 import { RingReader } from "#std/byte-ring.ts";
+import { SEND_MS } from "./consultations.ts";
 import {
   ShardCounters,
   type ShardControl,
@@ -79,7 +80,7 @@ function run(settings: ShardSettings): void {
       stopMsMax = Math.min(stopMsMax, performance.now() + REVIEWS_STOP_MS_MAX);
       if (performance.now() >= stopMsMax) break;
     }
-    ring.wait(idleMs);
+    ring.wait(shard.moderation?.hasUnsent === true ? SEND_MS : idleMs);
   }
   shard.moderation?.stopReviews(Date.now());
   postReviews(shard);
