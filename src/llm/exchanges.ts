@@ -66,6 +66,8 @@ export class Exchanges {
   #again: { readonly exchange: Exchange; readonly atMs: number }[] = [];
   /** Nothing is sent until then: the upstream asked for it. */
   pausedUntilMs = 0;
+  /** Since when, if it does. */
+  pausedSinceMs = 0;
   /** Requests at the upstream. */
   count = 0;
 
@@ -172,6 +174,7 @@ export class Exchanges {
   #retryOrEnd(exchange: Exchange, failed: UpstreamFailure, nowMs: number): void {
     if (failed.failure === "malformed") this.#rulesOf(exchange).stats.malformed += 1;
     if (failed.failure === "rateLimited" && failed.retryAfterMs !== undefined) {
+      if (nowMs >= this.pausedUntilMs) this.pausedSinceMs = nowMs;
       this.pausedUntilMs = Math.max(this.pausedUntilMs, nowMs + failed.retryAfterMs);
     }
     const tries = { count: exchange.tries, deadlineMs: exchange.deadlineMs };

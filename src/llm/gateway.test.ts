@@ -152,6 +152,18 @@ test("who cannot wait for as long as the upstream asks is told so, and at once",
   assert.equal(bench.toxicityOf(patient), 0.1);
 });
 
+test("a short pause is not why a call's turn did not come", () => {
+  const bench = new Bench({ exchangeCountMax: 1 });
+  const [first, waiting] = [bench.ask("a", { waitMs: 60_000 }), bench.ask("b", { tenant: 1 })];
+  bench.tick();
+  bench.tick(1_990);
+  const failed = { failure: "rateLimited", opensBreaker: false, retryAfterMs: 50 } as const;
+  bench.fail(0, failed);
+  bench.tick(20);
+  assert.equal(bench.failureOf(first), undefined);
+  assert.equal(bench.failureOf(waiting), "timedOut");
+});
+
 test("of an error that repeats the prompt nothing is told but its kind", () => {
   const bench = new Bench();
   const request = bench.ask("a secret between friends");

@@ -293,10 +293,17 @@ export class Gateway {
 
   #endLate(call: Call): void {
     const hasWaited = call.question!.exchange === undefined;
-    if (hasWaited && this.#exchanges.pausedUntilMs > this.#options.nowMs()) {
+    if (hasWaited && this.#hasPaused(call)) {
       return this.#fail(call, "rateLimited", PAUSED_DETAIL);
     }
     this.#fail(call, "timedOut", hasWaited ? "Its turn did not come." : "No answer in time.");
+  }
+
+  /** Whether a call that waits does so because the upstream wants no requests, rather than a turn. */
+  #hasPaused({ arrivedMs }: Call): boolean {
+    const { pausedSinceMs, pausedUntilMs } = this.#exchanges;
+    const nowMs = this.#options.nowMs();
+    return nowMs < pausedUntilMs && 2 * (nowMs - pausedSinceMs) >= nowMs - arrivedMs;
   }
 
   /** One call ends, for a reason of its own; others may still wait for the same answer. */
