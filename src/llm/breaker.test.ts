@@ -71,6 +71,15 @@ test("who is answered is not shut out by one whose calls fail", () => {
   assert.deepEqual([breaker.admit(0, nowMs), breaker.admit(1, nowMs)], ["refuse", "send"]);
 });
 
+test("a chance failure of a neighbour does not make one tenant's failures everybody's", () => {
+  const { breaker, nowMs } = opened([0, 0, 0, 0, 0]);
+  breaker.failed(1, false, nowMs + 1);
+  breaker.failed(2, false, nowMs + 2);
+  assert.deepEqual([breaker.admit(0, nowMs + 3), breaker.admit(1, nowMs + 3)], ["refuse", "send"]);
+  breaker.failed(3, false, nowMs + 4);
+  assert.equal(breaker.admit(1, nowMs + 5), "refuse", "three of three others are no chance");
+});
+
 test("a tenant has one failure a second counted", () => {
   const breaker = new Breaker(16);
   for (let n = 0; n < 900; n++) breaker.failed(0, false, START_MS + n);

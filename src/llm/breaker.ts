@@ -7,8 +7,8 @@
  * badly, and it stays open for as long again.
  *
  * The upstream is everybody's, so two rules keep tenants apart. No tenant has more than one failure
- * a second counted: whose calls fail because of what they ask weighs little. And if all that failed
- * in those seconds was one tenant's, it opens for this tenant alone. Whoever gives up sooner than
+ * a second counted: whose calls fail because of what they ask weighs little. And if most that failed
+ * was one tenant's, and the others fare well enough, it opens for this tenant alone. Whoever gives up sooner than
  * the upstream answers as a rule has not seen it fail (exchanges.ts). What was sent before it
  * opened changes nothing any more. Breakers of libraries know one party only, hence our own.
  */
@@ -22,6 +22,11 @@ const SAMPLES_MIN = 5;
 const FAILED_SHARE = 0.5;
 const OPEN_MS_DEFAULT = 5_000;
 
+/** Failures whose tenants are known: more than any tenant has counted in SECONDS, twice over. */
+const FAILURES_KNOWN = 64;
+/** Without the tenant that failed most, so many ends tell something of the upstream. */
+const OTHERS_MIN = 3;
+
 const NOBODY = -1;
 const SEVERAL = -2;
 
@@ -31,8 +36,10 @@ export class Breaker {
   readonly #seconds = new Float64Array(SECONDS).fill(Number.NEGATIVE_INFINITY);
   readonly #goods = new Int32Array(SECONDS);
   readonly #bads = new Int32Array(SECONDS);
-  /** Whose failures they were: a tenant, NOBODY or SEVERAL. */
-  readonly #tenants = new Int32Array(SECONDS);
+  // The newest failures, in a ring: whose, and when.
+  readonly #whose = new Int32Array(FAILURES_KNOWN).fill(NOBODY);
+  readonly #whenMs = new Float64Array(FAILURES_KNOWN).fill(Number.NEGATIVE_INFINITY);
+  #failureCount = 0;
   /** By tenant: when a failure of its was counted last. */
   readonly #failedMs: Float64Array;
   /** Since when it is open; undefined: it is closed. */
@@ -78,9 +85,11 @@ export class Breaker {
     if (this.#concerns(tenant)) return;
     if (nowMs - this.#failedMs[tenant]! < SECOND_MS) return;
     this.#failedMs[tenant] = nowMs;
-    const at = this.#secondOf(nowMs);
-    this.#bads[at]! += 1;
-    this.#tenants[at] = joint(this.#tenants[at]!, tenant);
+    this.#bads[this.#secondOf(nowMs)]! += 1;
+    const at = this.#failureCount % FAILURES_KNOWN;
+    this.#failureCount += 1;
+    this.#whose[at] = tenant;
+    this.#whenMs[at] = nowMs;
     this.#openIfBad(nowMs);
   }
 
@@ -92,6 +101,9 @@ export class Breaker {
   /** Its number is another tenant's from now on. */
   forget(tenant: number): void {
     this.#failedMs[tenant] = Number.NEGATIVE_INFINITY;
+    for (let at = 0; at < FAILURES_KNOWN; at++) {
+      if (this.#whose[at] === tenant) this.#whose[at] = NOBODY;
+    }
     if (this.#openFor === tenant) this.#close();
   }
 
@@ -106,24 +118,46 @@ export class Breaker {
     this.#openFor = SEVERAL;
     this.#isTried = false;
     this.#seconds.fill(Number.NEGATIVE_INFINITY);
+    this.#whenMs.fill(Number.NEGATIVE_INFINITY);
   }
 
   #openIfBad(nowMs: number): void {
     const oldest = Math.floor(nowMs / SECOND_MS) - SECONDS + 1;
     let good = 0;
     let bad = 0;
-    let whose = NOBODY;
     for (let at = 0; at < SECONDS; at++) {
       if (this.#seconds[at]! < oldest) continue;
       good += this.#goods[at]!;
       bad += this.#bads[at]!;
-      whose = joint(whose, this.#tenants[at]!);
     }
     if (good + bad < SAMPLES_MIN || bad < FAILED_SHARE * (good + bad)) return;
+    const most = this.#mostFailing(oldest * SECOND_MS);
+    const others = bad - this.#failuresOf(most, oldest * SECOND_MS);
+    const isEverybodys = good + others >= OTHERS_MIN && others >= FAILED_SHARE * (good + others);
     // That it is open for one already is no reason not to be for all.
-    this.#openFor = whose;
+    this.#openFor = isEverybodys || most === NOBODY ? SEVERAL : most;
     this.#openedMs = nowMs;
     this.#isTried = false;
+  }
+
+  /** Who had more than half of the failures since then, if anybody had (Boyer and Moore 1981). */
+  #mostFailing(sinceMs: number): number {
+    let candidate = NOBODY;
+    let lead = 0;
+    for (let at = 0; at < FAILURES_KNOWN; at++) {
+      if (this.#whenMs[at]! < sinceMs) continue;
+      if (lead === 0) candidate = this.#whose[at]!;
+      lead += candidate === this.#whose[at] ? 1 : -1;
+    }
+    return lead > 0 ? candidate : NOBODY;
+  }
+
+  #failuresOf(tenant: number, sinceMs: number): number {
+    let count = 0;
+    for (let at = 0; at < FAILURES_KNOWN; at++) {
+      if (this.#whose[at] === tenant && this.#whenMs[at]! >= sinceMs) count += 1;
+    }
+    return count;
   }
 
   /** Place of this second, begun anew if it held an older one. */
@@ -134,13 +168,7 @@ export class Breaker {
       this.#seconds[at] = second;
       this.#goods[at] = 0;
       this.#bads[at] = 0;
-      this.#tenants[at] = NOBODY;
     }
     return at;
   }
-}
-
-function joint(left: number, right: number): number {
-  if (left === NOBODY || left === right) return right;
-  return right === NOBODY ? left : SEVERAL;
 }
