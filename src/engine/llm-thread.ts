@@ -28,6 +28,11 @@ import type { LlmSettings } from "#llm/settings.ts";
 const RESTARTS_IN_ROW_MAX = 5;
 const LONG_MS = 600_000;
 const RESTART_MS_FIRST = 100;
+/**
+ * Whatever waits outlives a collection, so that it copies all that is young: with V8's 96 MB each
+ * holds up the calls for 5 ms (14 at most), with 12 for 1.2 (6), for the same time in all.
+ */
+const YOUNG_MB_MAX = 12;
 /** How long a stop waits for the thread to end by itself. */
 const STOP_MS_MAX = 2_000;
 
@@ -42,12 +47,6 @@ export async function startLlm(settings: LlmSettings, tenantCountMax: number): P
   }
   return thread;
 }
-
-/**
- * Whatever waits outlives a collection, so that it copies all that is young: with V8's 96 MB each
- * holds up the calls for 5 ms (14 at most), with 12 for 1.2 (6), for the same time in all.
- */
-const YOUNG_MB_MAX = 12;
 
 /** The thread is down: what it was asked is not known. */
 export class LlmDownError extends Error {
