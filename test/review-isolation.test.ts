@@ -143,6 +143,8 @@ class Player {
         component: this.host.admit(component),
         ids: new VerdictIds({ shard: 0, incarnation: 0, salt: 0 }),
         gateway: this.#gateway.port,
+        // Every step sends: what is compared goes through the same steps.
+        sendMs: 0,
       },
       counters,
     );
