@@ -1,6 +1,11 @@
 /** The gateway's thread beside one shard side, as a benchmark holds it: a port, a ring, its CPU. */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import type { ControlMessage, GatewayMessage, GatewayThreadSettings } from "#llm/protocol.ts";
+import {
+  type ControlMessage,
+  GATEWAY_HEAP,
+  type GatewayMessage,
+  type GatewayThreadSettings,
+} from "#llm/protocol.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import { createRing } from "#std/byte-ring.ts";
 import type { GatewayWorkerData } from "./children/llm-gateway.ts";
@@ -59,7 +64,12 @@ export class GatewayThread {
   ): Promise<GatewayThread> {
     const { port1, port2: held } = new MessageChannel();
     const workerData: GatewayWorkerData = { ...settings, upstreamMs, held };
-    const worker = new Worker(PROGRAM, { workerData, transferList: [held], name: THREAD });
+    const worker = new Worker(PROGRAM, {
+      workerData,
+      transferList: [held],
+      name: THREAD,
+      resourceLimits: GATEWAY_HEAP,
+    });
     await new Promise<void>((resolve, reject) => {
       worker.once("error", reject);
       worker.once("message", (message: GatewayMessage) => {

@@ -9,18 +9,19 @@
 import assert from "node:assert/strict";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { ConsultationFailure } from "#model/consultation.ts";
-import type {
-  AskedCall,
-  CallMessage,
-  ControlMessage,
-  EndedCall,
-  EndMessage,
-  GatewayMessage,
-  GatewayThreadSettings,
-  LlmStats,
-  TenantLimits,
-  TenantLlmUsage,
-  TenantSpending,
+import {
+  type AskedCall,
+  type CallMessage,
+  type ControlMessage,
+  type EndedCall,
+  type EndMessage,
+  GATEWAY_HEAP,
+  type GatewayMessage,
+  type GatewayThreadSettings,
+  type LlmStats,
+  type TenantLimits,
+  type TenantLlmUsage,
+  type TenantSpending,
 } from "#llm/protocol.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 
@@ -28,11 +29,6 @@ import type { LlmSettings } from "#llm/settings.ts";
 const RESTARTS_IN_ROW_MAX = 5;
 const LONG_MS = 600_000;
 const RESTART_MS_FIRST = 100;
-/**
- * Whatever waits outlives a collection, so that it copies all that is young: with V8's 96 MB each
- * holds up the calls for 5 ms (14 at most), with 12 for 1.2 (6), for the same time in all.
- */
-const YOUNG_MB_MAX = 12;
 /** How long a stop waits for the thread to end by itself. */
 const STOP_MS_MAX = 2_000;
 
@@ -165,7 +161,7 @@ export class LlmThread {
     const worker = new Worker(new URL(import.meta.resolve("#llm/thread.ts")), {
       workerData: this.#settings,
       name: "llm",
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB_MAX },
+      resourceLimits: GATEWAY_HEAP,
     });
     this.#worker = worker;
     this.#startedMs = performance.now();
