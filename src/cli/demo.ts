@@ -148,9 +148,8 @@ async function reviewer(client: Client, tenants: readonly string[]): Promise<() 
     }
     const verdict = await client.moderate(tenant, { conversation, user: "trent", text });
     const why = `${upstreamWords(verdict) ?? "no model was asked"}. ${verdict.reason}`;
-    print(
-      `${renderLine(verdict, `${tenant}: ${text}`)}\n${style("dim", wrap(harmless(why), "  "))}\n\n`,
-    );
+    const line = renderLine(verdict, `${tenant}: ${text}`);
+    print(`${line}\n${style("dim", wrap(harmless(why), "  "))}\n\n`);
   };
 }
 

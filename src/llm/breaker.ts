@@ -7,10 +7,11 @@
  * badly, and it stays open for as long again.
  *
  * The upstream is everybody's, so two rules keep tenants apart. No tenant has more than one failure
- * a second counted: whose calls fail because of what they ask weighs little. And if most that failed
- * was one tenant's, and the others fare well enough, it opens for this tenant alone. Whoever gives up sooner than
- * the upstream answers as a rule has not seen it fail (exchanges.ts). What was sent before it
- * opened changes nothing any more. Breakers of libraries know one party only, hence our own.
+ * a second counted: whose calls fail because of what they ask weighs little. And if most of what
+ * failed was one tenant's, and the others fare well enough, it opens for this tenant alone. Whoever
+ * gives up sooner than the upstream answers as a rule has not seen it fail (exchanges.ts). What was
+ * sent before it opened changes nothing any more. Breakers of libraries know one party only, hence
+ * our own.
  */
 export type BreakerState = "closed" | "open" | "halfOpen";
 /** `try`: it decides whether the breaker closes. */

@@ -299,7 +299,7 @@ export class Gateway {
     this.#fail(call, "timedOut", hasWaited ? "Its turn did not come." : "No answer in time.");
   }
 
-  /** Whether a call that waits does so because the upstream wants no requests, rather than a turn. */
+  /** Whether a call waits because the upstream wants no requests, rather than for its turn. */
   #hasPaused({ arrivedMs }: Call): boolean {
     const { pausedSinceMs, pausedUntilMs } = this.#exchanges;
     const nowMs = this.#options.nowMs();
