@@ -182,6 +182,7 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
       slotCount,
       imageBytesMax,
       tenantCountMax,
+      logPath: statePath(config),
       stage: stage.handle,
       llm,
       keepPending: async (reviews) => pending.keep(reviews),
@@ -301,6 +302,11 @@ async function putPolicies(engine: EngineDoor, { policies }: ReviewDesk, log: Lo
 }
 
 const POLICIES_AT_ONCE = 64;
+
+/** Where tenants outlive the process; undefined: they do not. */
+function statePath({ dataDir }: Config): string | undefined {
+  return dataDir === IN_MEMORY ? undefined : join(resolve(dataDir), "state.db");
+}
 
 function dataPath({ dataDir }: Config): string {
   return dataDir === IN_MEMORY ? IN_MEMORY : join(resolve(dataDir), "moderation.db");

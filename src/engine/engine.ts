@@ -52,6 +52,7 @@ import { Merges } from "./merges.ts";
 import { Moderation } from "./moderation.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
+import { WriterThread } from "./writer-thread.ts";
 
 /** Bytes of body that go into one ring record: as many lines as fit, or one line. */
 const CHUNK_BYTES = 64 * 1024;
@@ -81,6 +82,8 @@ export type EngineSettings = {
   readonly stage?: StageHandle | undefined;
   /** Upstream language models; left out: nothing is ever asked of one. */
   readonly llm?: LlmSettings | undefined;
+  /** File of the log; left out: turns are kept in memory alone. */
+  readonly logPath?: string | undefined;
   /**
    * Keeps the embedded verdicts on messages about which an upstream is asked, before anybody is
    * answered. Its failures are counted and told, and hold nothing up.
@@ -99,6 +102,9 @@ type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
 
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
+  const { logPath, shardCount } = settings;
+  const writer = logPath === undefined ? undefined : new WriterThread(logPath, shardCount);
+  await writer?.opened;
   const [component, moderator, classifier, gateway] = await Promise.all([
     settings.component ?? readFile(COMPONENT),
     settings.moderator ?? readFile(MODERATOR),
@@ -110,7 +116,7 @@ export async function startEngine(settings: EngineSettings): Promise<Engine> {
     moderatorTrusted: settings.moderator === undefined,
   };
   const components = { component, moderator, classifier };
-  const engine = new Engine({ ...settings, ...components }, trust, gateway);
+  const engine = new Engine({ ...settings, ...components }, trust, gateway, writer);
   try {
     await engine.started;
   } catch (error) {
@@ -139,13 +145,20 @@ export class Engine implements EngineDoor {
   readonly #merges: Merges;
   readonly #moderation: Moderation;
   readonly #gateway: LlmThread | undefined;
+  readonly #writer: WriterThread | undefined;
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
   #reviewsEnd: NodeJS.Timeout | undefined;
 
   /** Which of the components are the built-in ones. */
-  constructor(settings: EngineSettings & Components, trust: Trust, gateway?: LlmThread) {
+  constructor(
+    settings: EngineSettings & Components,
+    trust: Trust,
+    gateway?: LlmThread,
+    writer?: WriterThread,
+  ) {
+    this.#writer = writer;
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     const { moderator, classifier, llm, keepPending, verdictsWritten } = settings;
     assert(shardCount >= 1);
@@ -179,6 +192,7 @@ export class Engine implements EngineDoor {
           endReviews: (json) => this.#moderation.endReviews(json),
           loseReviews: () => this.#moderation.loseReviews(shard),
           unkeptReviewCount: () => this.#moderation.unkeptCount(shard),
+          log: writer === undefined ? undefined : (ring) => writer.attach(shard, ring),
           gateway: asks ? (ring) => gateway.attach(ring) : undefined,
         },
       );
@@ -311,6 +325,7 @@ export class Engine implements EngineDoor {
   /** The gateway last: reviews that are open may end. */
   async #stop(): Promise<void> {
     await Promise.all(this.#shards.map((shard) => shard.stop()));
+    await this.#writer?.stop();
     await this.#moderation.told();
     clearTimeout(this.#reviewsEnd);
     await this.#gateway?.stop();

@@ -13,6 +13,7 @@ import {
   type Answer,
   type ShardControl,
   ShardCounters,
+  type ShardLog,
   type ShardMessage,
   type ShardSettings,
   writeRecord,
@@ -37,7 +38,10 @@ export type ShardRecord = {
 };
 
 /** What a thread is started with, but for what is made for each start. */
-type Settings = Omit<ShardSettings, "ring" | "counters" | "incarnation" | "policies" | "gateway">;
+type Settings = Omit<
+  ShardSettings,
+  "ring" | "counters" | "incarnation" | "policies" | "gateway" | "log"
+>;
 
 /** What a thread has of its engine. */
 export type ShardThreadParts = {
@@ -52,6 +56,8 @@ export type ShardThreadParts = {
   readonly unkeptReviewCount: () => number;
   /** A port to the gateway for the shard that this ring wakes; left out: there is none. */
   readonly gateway?: ((ring: SharedArrayBuffer) => MessagePort) | undefined;
+  /** The way to the disk for the shard that this ring wakes. */
+  readonly log?: ((ring: SharedArrayBuffer) => ShardLog) | undefined;
 };
 
 export class ShardThread {
@@ -197,7 +203,8 @@ export class ShardThread {
     const incarnation = this.restartCount;
     const policies = this.#parts.policies();
     const gateway = this.#parts.gateway?.(ring);
-    const settings = { ...this.#settings, ring, counters, incarnation, policies, gateway };
+    const log = this.#parts.log?.(ring);
+    const settings = { ...this.#settings, ring, counters, incarnation, policies, gateway, log };
     const workerData: ShardSettings = settings;
     this.#worker = new Worker(new URL(import.meta.resolve("#shard/worker.ts")), {
       workerData,

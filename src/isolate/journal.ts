@@ -41,6 +41,17 @@ export type Replayable = {
   ) => void;
 };
 
+/** Who is told every turn that counts: the entry begins at `from`. */
+export type JournalSink = {
+  readonly makeRoom: (byteCount: number) => void;
+  readonly append: (tenant: number, journal: Buffer, view: DataView, from: number) => void;
+  /** Of what was appended: [end, pending end, count, pending count]. */
+  readonly cursor: Float64Array;
+};
+
+/** Nobody is told. */
+const NO_CURSOR = new Float64Array(4);
+
 assert(ENTRY_BYTES + BATCH_BYTES_MAX <= JOURNAL_BYTES);
 
 export class Journal {
@@ -111,10 +122,18 @@ export class Journal {
     this.#appendBytes(text, 0, text.length);
   }
 
-  /** The appended entry counts from now on; its turn took so long. */
-  publish(turnMs: number): void {
+  /** Hot. Hands the appended entry on, before it counts. */
+  handOn(sink: JournalSink, tenant: number): void {
+    sink.append(tenant, this.#bytes, this.#view, this.#end);
+  }
+
+  /** It counts from now on, here and where it was handed on; the turn took so long. */
+  publish(turnMs: number, cursor: Float64Array = NO_CURSOR): void {
     this.#ms += turnMs;
     this.#end = this.#pendingEnd;
+    // One straight line with the above: the turn is in both or in neither.
+    cursor[0] = cursor[1]!;
+    cursor[2] = cursor[3]!;
   }
 
   /** Does the turns again, on an instance that holds the committed image. */

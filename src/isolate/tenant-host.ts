@@ -25,6 +25,7 @@ import { admitComponent, type AdmittedComponent } from "./admission.ts";
 import { outcomeOf } from "./guest-instance.ts";
 import { HostStats } from "./host-stats.ts";
 import { Images } from "./images.ts";
+import type { JournalSink } from "./journal.ts";
 import { runGuarded } from "./slice-guard.ts";
 import { type HostedInstance, NO_TENANT, type Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
@@ -46,6 +47,8 @@ export type TenantHostOptions = {
   readonly guarded?: boolean;
   /** A host of another world with which `imageBytesMax` is shared. */
   readonly sharesWith?: TenantHost<HostedInstance> | undefined;
+  /** Is told every turn that counts, in order. */
+  readonly sink?: JournalSink | undefined;
   /** CPU time of this thread in ms; for tests. */
   readonly threadCpuMs?: () => number;
 };
@@ -71,7 +74,9 @@ export class TenantHost<Instance extends HostedInstance> {
   readonly #world: AbiWorld;
   readonly #tenants: TenantTable;
   readonly #components = new Map<string, number>();
+  readonly #digests: Buffer[] = [];
   readonly #guarded: boolean;
+  readonly #sink: JournalSink | undefined;
   readonly #turnMsMax: number;
   readonly #strikeCountMax: number;
   readonly #threadCpuMs: () => number;
@@ -91,6 +96,7 @@ export class TenantHost<Instance extends HostedInstance> {
     if (options.sharesWith !== undefined) this.images.shareBound(options.sharesWith.images);
     this.stats = new HostStats(this.images);
     this.#guarded = options.guarded ?? true;
+    this.#sink = options.sink;
     this.#turnMsMax = options.turnMsMax ?? TURN_MS_MAX;
     this.#strikeCountMax = options.strikeCountMax ?? STRIKE_COUNT_MAX;
     this.#threadCpuMs = options.threadCpuMs ?? threadCpuMs;
@@ -115,6 +121,7 @@ export class TenantHost<Instance extends HostedInstance> {
     const number = this.#components.size;
     this.slots.addComponent(admitted);
     this.#components.set(sha256, number);
+    this.#digests.push(Buffer.from(sha256, "hex"));
     return number;
   }
 
@@ -189,6 +196,73 @@ export class TenantHost<Instance extends HostedInstance> {
     return hash.digest("hex");
   }
 
+  /** SHA-256 of the component that the tenant runs. */
+  digestOf(tenant: number): Uint8Array {
+    return this.#digests[this.#tenants.component(tenant)]!;
+  }
+
+  hasDigest(component: number, digest: Uint8Array): boolean {
+    return this.#digests[component]!.equals(digest);
+  }
+
+  /**
+   * Copies the tenant's state as it is now to `packed`: the bytes of its image, 0 for the base. -1:
+   * there is no room to write its image first, and it goes on as it is.
+   */
+  takeImage(tenant: number, packed: Buffer): number {
+    assert(this.isOpen(tenant));
+    const outcome = this.slots.commit(tenant);
+    if (outcome === "refused") return -1;
+    return this.images.read(tenant, packed);
+  }
+
+  /**
+   * Opens a tenant with a state that `takeImage` gave of the same component. Its strikes are what
+   * they were. `refused`: there is no room for it.
+   */
+  putImage(
+    tenant: number,
+    component: number,
+    strikes: number,
+    packed: Buffer,
+    byteCount: number,
+  ): Outcome {
+    this.#checkTenant(tenant);
+    assert(!this.#tenants.isOpen(tenant));
+    assert(component >= 0 && component < this.#components.size);
+    if (!this.images.store(tenant, packed, byteCount)) return "refused";
+    this.#tenants.open(tenant, component);
+    this.#tenants.strikes[tenant] = strikes;
+    return "ok";
+  }
+
+  /**
+   * Does a turn again that went well once, of a tenant that stands where it stood before it; its
+   * first turn opens it. Strikes do not matter: it had none that mattered then.
+   */
+  replay(
+    tenant: number,
+    component: number,
+    kind: number,
+    first: number,
+    second: number,
+    time: number,
+    source: Buffer,
+    byteOffset: number,
+    byteCount: number,
+  ): Outcome {
+    const isOpening = !this.isOpen(tenant);
+    const slot = isOpening ? this.beginOpening(tenant, component) : this.#begin(tenant, byteCount);
+    if (slot === undefined) return this.decline();
+    try {
+      slot.instance.again(kind, first, second, time, source, byteOffset, byteCount);
+    } catch (error) {
+      return isOpening ? this.failOpening(slot, error) : this.fail(slot, error);
+    }
+    slot.journal.callWith(kind, first, second, source, byteOffset, byteCount);
+    return isOpening ? this.finishOpening(slot) : this.finish(slot);
+  }
+
   /** Writes the images of all tenants in slots. */
   commitAll(): void {
     this.slots.commitAll();
@@ -212,7 +286,10 @@ export class TenantHost<Instance extends HostedInstance> {
   }
 
   protected finishOpening(slot: Slot<Instance>): Outcome {
-    slot.journal.publish(performance.now() - this.#turnStartMs);
+    const sink = this.#sink;
+    if (sink !== undefined) slot.journal.handOn(sink, slot.tenant);
+    const cursor = sink?.cursor;
+    slot.journal.publish(performance.now() - this.#turnStartMs, cursor);
     this.#openingTenant = NO_TENANT;
     this.#turnTenant = NO_TENANT;
     this.slots.torn = undefined;
@@ -235,6 +312,7 @@ export class TenantHost<Instance extends HostedInstance> {
   }
 
   #begin(tenant: number, byteCount: number): Slot<Instance> | undefined {
+    this.#sink?.makeRoom(byteCount);
     const slot = this.slots.enter(tenant, byteCount);
     if (slot === undefined) return undefined;
     this.#turnStartMs = performance.now();
@@ -244,10 +322,13 @@ export class TenantHost<Instance extends HostedInstance> {
 
   /** The turn counts from here on. Nothing in its last five lines can be interrupted. */
   protected finish(slot: Slot<Instance>): Outcome {
+    const sink = this.#sink;
+    if (sink !== undefined) slot.journal.handOn(sink, slot.tenant);
+    const cursor = sink?.cursor;
     const turnMs = performance.now() - this.#turnStartMs;
     const { stats } = this;
     const slots = this.slots;
-    slot.journal.publish(turnMs);
+    slot.journal.publish(turnMs, cursor);
     this.#turnTenant = NO_TENANT;
     slots.torn = undefined;
     stats.turns += 1;

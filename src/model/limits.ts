@@ -286,3 +286,24 @@ export const REFINES_OF_LIST_MAX = 3;
 export const RETELLINGS_BYTES_MAX = 16 * 1024 * 1024;
 /** Conversations of one tenant whose refined summary is kept. */
 export const REFINED_OF_TENANT_MAX = 64;
+
+/** Bytes of turns that a shard gathers before it hands them to the writer, at most. */
+export const LOG_BLOCK_BYTES_MAX = 1024 * 1024;
+/** Bytes of the ring between a shard and the writer: what may wait for the disk. */
+export const LOG_RING_BYTES = 32 * 1024 * 1024;
+/** Bytes of one transaction of the writer, about: more would hold up who waits for the first. */
+export const LOG_GROUP_BYTES_MAX = 4 * 1024 * 1024;
+/** After a commit the writer rests so many times as long as it took, and so long at most. */
+export const LOG_REST = 3;
+export const LOG_REST_MS_MAX = 5;
+/** What waits then is worth a commit at once. */
+export const LOG_REST_BYTES_MAX = 1024 * 1024;
+/** Of a writer whose disk failed: how long it waits for another try. */
+export const LOG_RETRY_MS = 500;
+/** A commit that takes longer makes new events wait outside: the disk is slow. */
+export const LOG_SLOW_MS = 2_000;
+/** API keys of one server. */
+export const KEYS_MAX = 100_000;
+/** How long a rotated key's former secret still opens, unless it is told otherwise. */
+export const KEY_OVERLAP_MS_DEFAULT = 24 * 3_600_000;
+export const KEY_NOTE_BYTES_MAX = 256;

@@ -18,6 +18,8 @@ export const PROBLEMS = {
   malformedJson: { status: 400, title: "The body is not valid JSON" },
   invalidUtf8: { status: 400, title: "The body is not valid UTF-8" },
   malformedEncoding: { status: 400, title: "The body does not decompress" },
+  unauthorized: { status: 401, title: "No key that opens this server" },
+  forbidden: { status: 403, title: "The key is not for that" },
   crossSite: { status: 403, title: "Not from another site's page" },
   tenantUnknown: { status: 404, title: "No such tenant" },
   conversationUnknown: { status: 404, title: "No such conversation" },
@@ -37,15 +39,19 @@ export const PROBLEMS = {
   mediaTypeUnsupported: { status: 415, title: "Unsupported content type" },
   encodingUnsupported: { status: 415, title: "Unsupported content encoding" },
   tenantLimit: { status: 429, title: "All tenants are taken" },
+  overQuota: { status: 429, title: "The tenant is over its quota" },
   busy: { status: 429, title: "The engine is behind; try again" },
   internal: { status: 500, title: "Internal error" },
   guestFailed: { status: 500, title: "The tenant's component failed" },
   stopping: { status: 503, title: "The server is stopping" },
+  recovering: { status: 503, title: "The server is reading what it kept" },
+  storageUnavailable: { status: 503, title: "The disk does not take events" },
   shardRestarting: { status: 503, title: "A shard is restarting" },
   memoryFull: { status: 503, title: "The memory for tenants is full" },
   storeUnavailable: { status: 503, title: "The review store cannot be had" },
   llmDown: { status: 503, title: "The gateway to the upstream is starting anew" },
   liveLimit: { status: 503, title: "All live connections are taken" },
+  storageFull: { status: 507, title: "The disk is full" },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -205,6 +205,18 @@ export type ShardControl =
   /** The embedded verdicts stand of what is open, and no upstream is asked any more. */
   | { readonly type: "endReviews" };
 
+/** A shard's way to the disk. */
+export type ShardLog = {
+  readonly ring: SharedArrayBuffer;
+  readonly bell: Int32Array;
+  readonly durable: Int32Array;
+  readonly stream: number;
+  /** Of the store, and streams of former runs: what the shard begins with. */
+  readonly path: string;
+  readonly former: readonly { readonly stream: number; readonly trimmed: number }[];
+  readonly shardCount: number;
+};
+
 /** What a shard's thread is started with. */
 export type ShardSettings = {
   readonly shard: number;
@@ -232,6 +244,8 @@ export type ShardSettings = {
   readonly incarnation: number;
   /** To the gateway of upstream language models; left out: messages are judged here alone. */
   readonly gateway?: MessagePort | undefined;
+  /** Where turns are kept; left out: nowhere. */
+  readonly log?: ShardLog | undefined;
 };
 
 /** Int32: tenants taken in all, then of each shard what it holds of them, and a claim's flag. */

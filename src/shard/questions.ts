@@ -77,16 +77,21 @@ function putTenant(
   if (before.clock !== clock && host.isOpen(number)) {
     host.close(number);
     shard.tenants.clear(number);
+    shard.parts.log?.closed(number);
   }
   host.release(number);
   shard.moderation?.parts.host.release(number);
   const isOpen = host.isOpen(number);
   batcher.tenantFlagsSet(number, flagsOfSettings({ clock, spans }));
+  shard.parts.log?.flagsSet(number, flagsOfSettings({ clock, spans }));
   // An open tenant keeps its state, and only learns of its windows.
   const outcome =
     isOpen && before.spans !== spans ? reconfigure(shard, number) : shard.open(number);
   if (outcome === "ok") return statusOf(shard, number);
-  if (isOpen) batcher.tenantFlagsSet(number, flagsOfSettings(before));
+  if (isOpen) {
+    batcher.tenantFlagsSet(number, flagsOfSettings(before));
+    shard.parts.log?.flagsSet(number, flagsOfSettings(before));
+  }
   return failureOf(tenant, outcome);
 }
 

@@ -68,6 +68,13 @@ export type ShardParts = {
   readonly policies?: ReadonlyMap<string, Uint8Array> | undefined;
   /** Makes one window of those of many tenants. */
   readonly merger?: SketchMerger | undefined;
+  /** Where turns are kept; is told what no turn says. */
+  readonly log?:
+    | {
+        readonly closed: (tenant: number) => void;
+        readonly flagsSet: (tenant: number, flags: number) => void;
+      }
+    | undefined;
   /** This shard's end of the kernel stage, where there is one. */
   readonly drain?: Drain | undefined;
 };

@@ -1,5 +1,7 @@
 /** What a shard remembers of each of its tenants beside the image: numbers in typed arrays. */
 const COUNT_INITIAL = 256;
+/** What is kept of a tenant beside its image. */
+export const LEDGER_NUMBERS = 7;
 
 export class TenantLedger {
   /** Events counted in windows, and those that were late, duplicates or repeats. */
@@ -24,6 +26,37 @@ export class TenantLedger {
     this.rejected = grown(this.rejected, length);
     this.lastEventMs = grown(this.lastEventMs, length);
     this.advancedMs = grown(this.advancedMs, length);
+  }
+
+  /** A batch was counted; `report` as of a component. */
+  count(tenant: number, report: Uint32Array, joined: number, nowMs: number): void {
+    this.events[tenant]! += report[0]! + joined;
+    this.late[tenant]! += report[1]!;
+    this.duplicates[tenant]! += report[2]!;
+    this.repeated[tenant]! += report[3]!;
+    this.lastEventMs[tenant] = nowMs;
+    this.advancedMs[tenant] = nowMs;
+  }
+
+  /** LEDGER_NUMBERS of them. */
+  write(tenant: number, numbers: Float64Array): void {
+    numbers[0] = this.events[tenant]!;
+    numbers[1] = this.late[tenant]!;
+    numbers[2] = this.duplicates[tenant]!;
+    numbers[3] = this.repeated[tenant]!;
+    numbers[4] = this.rejected[tenant]!;
+    numbers[5] = this.lastEventMs[tenant]!;
+    numbers[6] = this.advancedMs[tenant]!;
+  }
+
+  read(tenant: number, numbers: Float64Array): void {
+    this.events[tenant] = numbers[0]!;
+    this.late[tenant] = numbers[1]!;
+    this.duplicates[tenant] = numbers[2]!;
+    this.repeated[tenant] = numbers[3]!;
+    this.rejected[tenant] = numbers[4]!;
+    this.lastEventMs[tenant] = numbers[5]!;
+    this.advancedMs[tenant] = numbers[6]!;
   }
 
   clear(tenant: number): void {

@@ -2,6 +2,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Batcher } from "#batcher/batcher.ts";
 import { bindClassifier } from "#classifier/classifier.ts";
+import type { RecoveryReport } from "#durable/recovery.ts";
 import { IsolateHost } from "#isolate/host.ts";
 import { ModeratorHost } from "#isolate/moderator-host.ts";
 import { Drain } from "#kernel/drain.ts";
@@ -17,6 +18,7 @@ import {
   type ShardSettings,
 } from "./protocol.ts";
 import { Shard } from "./shard.ts";
+import { LoggedTurns } from "./shard-log.ts";
 import { TenantCap } from "./tenant-cap.ts";
 
 /** How long the thread sleeps at most; idle tenants are looked after that often. */
@@ -33,7 +35,15 @@ function run(settings: ShardSettings): void {
   const ring = new RingReader(settings.ring);
   const { tenantCountMax, stage } = settings;
   const idleMs = stage === undefined ? IDLE_MS : STAGE_IDLE_MS;
+  const batcher = new Batcher({ tenantCountMax });
+  const log =
+    settings.log === undefined
+      ? undefined
+      : new LoggedTurns(settings.log, settings.shard, tenantCountMax, (tenant) =>
+          batcher.tenantName(tenant),
+        );
   const host = new IsolateHost({
+    sink: log?.summarizer,
     slotCount: settings.slotCount,
     imageBytesMax: settings.imageBytesMax,
     tenantCountMax,
@@ -46,13 +56,14 @@ function run(settings: ShardSettings): void {
       tenantCountMax,
       guarded: !settings.moderatorTrusted,
       sharesWith: host,
+      sink: log?.moderator,
     },
     bindClassifier(settings.classifier),
   );
   const shard = new Shard({
     shard: settings.shard,
     ring,
-    batcher: new Batcher({ tenantCountMax }),
+    batcher,
     host,
     component: host.admit(settings.component),
     counters: new ShardCounters(settings.counters),
@@ -64,18 +75,20 @@ function run(settings: ShardSettings): void {
       gateway: settings.gateway,
     },
     policies: settings.policies,
+    log,
     merger: new Merger(),
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
+  if (log !== undefined) tellRecovery(log.recover(shard));
   post({ type: "ready" });
   const takesControl = settings.gateway !== undefined;
   let stopMsMax = Infinity;
   for (;;) {
     ring.look();
     if (takesControl) takeControl(shard);
-    step(shard);
+    step(shard, log);
     if (ring.bytesUsed > 0 || shard.draining) continue;
-    if (ring.stopping) {
+    if (ring.stopping && !(log?.isHolding ?? false)) {
       if (shard.openReviewCount === 0) break;
       stopMsMax = Math.min(stopMsMax, performance.now() + REVIEWS_STOP_MS_MAX);
       if (performance.now() >= stopMsMax) break;
@@ -87,8 +100,18 @@ function run(settings: ShardSettings): void {
   post({ type: "stopped" });
 }
 
-function step(shard: Shard): void {
-  const answers = shard.step(Date.now());
+/** For whoever tries it out; the product tells it with `ready`. */
+function tellRecovery(report: RecoveryReport): void {
+  if (process.env["NEXUSCORE_TELL"] === undefined) return;
+  process.stderr.write(`${JSON.stringify(report)}\n`);
+}
+
+function step(shard: Shard, log: LoggedTurns | undefined): void {
+  const nowMs = Date.now();
+  const made = shard.step(nowMs);
+  log?.seal(nowMs);
+  log?.snapshot(shard, nowMs);
+  const answers = log === undefined ? made : log.release(made);
   // Before the answers: who is told of a request's events has been told of their verdicts.
   const verdicts = shard.takeVerdicts();
   if (verdicts.length > 0) post({ type: "verdicts", json: JSON.stringify(verdicts) });

@@ -1,0 +1,476 @@
+/**
+ * Log and snapshots in one SQLite file: WAL, synchronous=FULL. A group is one transaction and one
+ * sync of the disk. The lease of all partitions is a lock file beside it: there is one owner.
+ *
+ *   log        (stream, number) -> block                    one row a block, never one an event
+ *   tenants    id -> name
+ *   snapshots  at = id * 16 + world * 2 + generation -> snapshot, and how far it reaches: with
+ *              an index on that, which a start reads without touching an image
+ *   streams    stream -> number of the last block that was trimmed, what it was a stream of
+ *
+ * Every start is a run with streams of its own, one a shard, however many there were before.
+ * Streams of former runs go once each shard of this one had its first trim: then all that was
+ * replayed from them is in snapshots.
+ *
+ * A tenant has two generations of snapshots, written in turn: if the newer cannot be read, the
+ * older and the log give the same. So blocks must stay for as long as an older one needs them. That
+ * of a tenant which went quiet would need them for ever: before a trim it becomes a copy of the
+ * newer one, which is read back and checked on the way. Pages are large, because blocks and images
+ * are: with pages of 4 KiB a MiB costs half as much CPU again.
+ *
+ * Numbers of blocks must follow each other; a gap is refused, for it would be found only when it is
+ * too late.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import {
+  DamagedRecord,
+  type Group,
+  type Log,
+  type LogBlock,
+  type StoredSnapshot,
+  type Trim,
+  WriteFailure,
+} from "./durable-store.ts";
+import { openSnapshot, reachOf } from "./snapshot.ts";
+
+const WORLDS = 8;
+const PAGE_BYTES = 32 * 1024;
+/** Pages of the WAL after which they are brought to the file. */
+const CHECKPOINT_PAGES = 1024;
+/** Copies of one transaction: whoever waits for the disk waits for them, too. */
+const COPIES_MAX = 64;
+
+const PUT_BLOCK = "INSERT INTO log (stream, number, bytes) VALUES (?, ?, ?)";
+const PUT_SNAPSHOT =
+  "INSERT INTO snapshots VALUES (?, ?, ?, ?) " +
+  "ON CONFLICT DO UPDATE SET stream = excluded.stream, number = excluded.number, " +
+  "bytes = excluded.bytes";
+
+/** As in review/migrations.ts: a published step is never changed. */
+const MIGRATIONS: readonly string[] = [
+  `
+CREATE TABLE log (
+  at INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
+);
+CREATE UNIQUE INDEX log_number ON log (stream, number);
+CREATE TABLE streams (
+  stream INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, shard INTEGER NOT NULL,
+  trimmed INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE snapshots (
+  at INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
+);
+CREATE INDEX snapshots_reach ON snapshots (stream, number);
+CREATE TABLE components (sha256 BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+`,
+];
+
+export type StreamRow = {
+  readonly stream: number;
+  readonly run: number;
+  readonly shard: number;
+  readonly trimmed: number;
+  /** Of its last block; as `trimmed` if there is none. */
+  readonly last: number;
+};
+
+type Reach = ReturnType<typeof reachOf>;
+
+export class SqliteStore implements Log {
+  readonly #database: DatabaseSync;
+  readonly #lock: DatabaseSync | undefined;
+  readonly #statements = new Map<string, StatementSync>();
+  /** Stream -> number of its last block. */
+  readonly #lasts = new Map<number, number>();
+  readonly #ids = new Map<string, number>();
+  /** id * WORLDS + world -> generation of the newest snapshot. */
+  readonly #generations = new Map<number, number>();
+  /** The same of those whose older one is older -> how far the newer reaches; oldest first. */
+  readonly #behind = new Map<number, Reach>();
+  /** By stream: the newest trim that waits for copies. */
+  readonly #wanted = new Map<number, Trim>();
+  /** Streams of this run that had no trim yet. */
+  readonly #unsettled = new Set<number>();
+
+  /** `reader`: beside the one that writes, to read what is there. */
+  constructor(path: string, as: "writer" | "reader" = "writer") {
+    if (as === "writer") {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      this.#lock = lockOf(path);
+    }
+    this.#database = new DatabaseSync(path, { timeout: 0, readOnly: as === "reader" });
+    try {
+      if (as === "writer") this.#prepare();
+      this.#load();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Bytes of the file that are in use, about. */
+  get usedBytes(): number {
+    const used = this.#number("PRAGMA page_count") - this.#number("PRAGMA freelist_count");
+    return used * this.#number("PRAGMA page_size");
+  }
+
+  /** Streams for the shards of a process that begins. */
+  beginRun(shardCount: number): number[] {
+    const run = this.#number("SELECT coalesce(max(run), 0) FROM streams") + 1;
+    this.#transact(() => {
+      for (let shard = 0; shard < shardCount; shard++) {
+        this.#run("INSERT INTO streams (run, shard) VALUES (?, ?)", run, shard);
+      }
+    });
+    const begun = this.streams().filter((row) => row.run === run);
+    this.#unsettled.clear();
+    for (const { stream } of begun) {
+      this.#lasts.set(stream, 0);
+      this.#unsettled.add(stream);
+    }
+    return begun.map(({ stream }) => stream);
+  }
+
+  streams(): StreamRow[] {
+    const rows = this.#statement("SELECT * FROM streams ORDER BY stream").all();
+    return rows.map((row) => ({
+      stream: Number(row["stream"]),
+      run: Number(row["run"]),
+      shard: Number(row["shard"]),
+      trimmed: Number(row["trimmed"]),
+      last: this.#lasts.get(Number(row["stream"])) ?? 0,
+    }));
+  }
+
+  async commit(group: Group): Promise<void> {
+    this.commitNow(group);
+  }
+
+  /** The same, done when it returns. */
+  commitNow({ blocks, snapshots, trims, forgotten }: Group): void {
+    const lasts = new Map<number, number>();
+    for (const { stream, number } of blocks) {
+      const last = lasts.get(stream) ?? this.#lasts.get(stream);
+      if (last === undefined) throw new Error(`Stream ${stream} was not begun.`);
+      if (number !== last + 1) {
+        throw new Error(`Block ${number} of stream ${stream} follows ${last}: one is missing.`);
+      }
+      lasts.set(stream, number);
+    }
+    const generations = new Map<number, number>();
+    const ids = new Map<string, number>();
+    this.#transact(() => {
+      for (const { stream, number, bytes } of blocks) {
+        this.#run(PUT_BLOCK, stream, number, bytes);
+      }
+      for (const snapshot of snapshots) this.#put(snapshot, ids, generations);
+      for (const tenant of forgotten) this.#forget(tenant);
+    });
+    for (const [stream, last] of lasts) this.#lasts.set(stream, last);
+    for (const [tenant, id] of ids) this.#ids.set(tenant, id);
+    for (const [key, generation] of generations) this.#generations.set(key, generation);
+    for (const { tenant, world, bytes } of snapshots) {
+      const key = this.#ids.get(tenant)! * WORLDS + world;
+      this.#behind.delete(key);
+      this.#behind.set(key, reachOf(bytes));
+    }
+    for (const tenant of forgotten) this.#forgotten(tenant);
+    for (const trim of trims) this.#wanted.set(trim.stream, trim);
+    if (this.#wanted.size > 0) this.#tidy();
+  }
+
+  *blocks(stream: number, from: number): Iterable<LogBlock> {
+    const rows = this.#statement(
+      "SELECT number, bytes FROM log WHERE stream = ? AND number >= ? ORDER BY number",
+    );
+    let expected = from;
+    for (const row of rows.iterate(stream, from)) {
+      const number = Number(row["number"]);
+      if (number !== expected) {
+        throw new DamagedRecord(`block ${expected} of stream ${stream} is missing`);
+      }
+      expected += 1;
+      yield { stream, number, bytes: row["bytes"] as Uint8Array };
+    }
+  }
+
+  *snapshots(isOurs: (tenant: string) => boolean = () => true): Iterable<StoredSnapshot> {
+    const names = new Map([...this.#ids].map(([name, id]) => [id, name]));
+    // In the order of the file.
+    for (const key of [...this.#generations.keys()].toSorted((a, b) => a - b)) {
+      const name = names.get(Math.floor(key / WORLDS))!;
+      if (!isOurs(name)) continue;
+      const found = this.#snapshot(name, key, this.#generations.get(key)!);
+      if (found !== undefined) yield found;
+    }
+  }
+
+  olderSnapshot(tenant: string, world: number): StoredSnapshot | undefined {
+    const key = this.#ids.get(tenant)! * WORLDS + world;
+    return this.#snapshot(tenant, key, 1 - this.#generations.get(key)!);
+  }
+
+  /** Kept until no image needs it. */
+  keepComponent(sha256: Uint8Array, bytes: Uint8Array): void {
+    this.#run("INSERT INTO components VALUES (?, ?) ON CONFLICT DO NOTHING", sha256, bytes);
+  }
+
+  component(sha256: Uint8Array): Uint8Array | undefined {
+    const row = this.#statement("SELECT bytes FROM components WHERE sha256 = ?").get(sha256);
+    return row?.["bytes"] as Uint8Array | undefined;
+  }
+
+  /**
+   * Brings all to the file itself and empties the WAL, where deleted bytes would stay for a while.
+   */
+  checkpoint(): void {
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
+  /** For tests: no more pages than this, so that the disk is full. */
+  limitPages(count: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${count}`);
+  }
+
+  close(): void {
+    this.#database.close();
+    this.#lock?.close();
+  }
+
+  #prepare(): void {
+    this.#database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
+    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    this.#database.exec("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY");
+    this.#database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    this.#database.exec("BEGIN IMMEDIATE; COMMIT");
+    const version = this.#number("PRAGMA user_version");
+    if (version > MIGRATIONS.length) {
+      throw new Error(`The store is of version ${version}; this one knows ${MIGRATIONS.length}.`);
+    }
+    for (let step = version; step < MIGRATIONS.length; step++) {
+      this.#database.exec(`BEGIN; ${MIGRATIONS[step]!}; PRAGMA user_version = ${step + 1}; COMMIT`);
+    }
+  }
+
+  #load(): void {
+    for (const { stream, trimmed } of this.#statement("SELECT * FROM streams").all()) {
+      this.#lasts.set(Number(stream), Number(trimmed));
+    }
+    const last = this.#statement("SELECT max(number) AS number FROM log WHERE stream = ?");
+    for (const stream of this.#lasts.keys()) {
+      const { number } = last.get(stream) ?? {};
+      if (typeof number === "number") this.#lasts.set(stream, number);
+    }
+    for (const { id, name } of this.#statement("SELECT id, name FROM tenants").iterate()) {
+      this.#ids.set(String(name), Number(id));
+    }
+    const reaches = new Map<number, Reach>();
+    const rows = this.#statement(
+      "SELECT at, stream, number FROM snapshots INDEXED BY snapshots_reach",
+    );
+    for (const { at, stream, number } of rows.iterate()) {
+      reaches.set(Number(at), { stream: Number(stream), number: Number(number) });
+    }
+    const behind: [key: number, reach: Reach][] = [];
+    for (const [at, reach] of reaches) {
+      const other = reaches.get(at ^ 1);
+      const ahead = other === undefined ? 1 : compare(reach, other);
+      if (ahead < 0 || (ahead === 0 && at % 2 === 1)) continue;
+      this.#generations.set(at >>> 1, at % 2);
+      if (ahead > 0) behind.push([at >>> 1, reach]);
+    }
+    for (const [key, reach] of behind.toSorted((a, b) => compare(a[1], b[1]))) {
+      this.#behind.set(key, reach);
+    }
+  }
+
+  #snapshot(tenant: string, key: number, generation: number): StoredSnapshot | undefined {
+    const row = this.#statement("SELECT bytes FROM snapshots WHERE at = ?").get(
+      key * 2 + generation,
+    );
+    if (row === undefined) return undefined;
+    return { tenant, world: key % WORLDS, bytes: row["bytes"] as Uint8Array };
+  }
+
+  #put(
+    { tenant, world, bytes }: StoredSnapshot,
+    ids: Map<string, number>,
+    generations: Map<number, number>,
+  ): void {
+    const id = this.#ids.get(tenant) ?? ids.get(tenant) ?? this.#addTenant(tenant, ids);
+    const key = id * WORLDS + world;
+    const before = generations.get(key) ?? this.#generations.get(key);
+    const generation = before === undefined ? 0 : 1 - before;
+    const { stream, number } = reachOf(bytes);
+    this.#run(PUT_SNAPSHOT, key * 2 + generation, stream, number, bytes);
+    generations.set(key, generation);
+  }
+
+  #addTenant(tenant: string, ids: Map<string, number>): number {
+    const { lastInsertRowid } = this.#statement("INSERT INTO tenants (name) VALUES (?)").run(
+      tenant,
+    );
+    const id = Number(lastInsertRowid);
+    ids.set(tenant, id);
+    return id;
+  }
+
+  /** Some of the copies that the wanted trims wait for; and those that need to wait no more. */
+  #tidy(): void {
+    const copied: number[] = [];
+    const trimmed: number[] = [];
+    this.#transact(() => {
+      for (const trim of this.#wanted.values()) {
+        const reach = { stream: trim.stream, number: trim.taken };
+        let isWaiting = false;
+        for (const [key, reaches] of this.#behind) {
+          if (compare(reaches, reach) > 0) break;
+          isWaiting = copied.length >= COPIES_MAX;
+          if (isWaiting) break;
+          if (this.#copy(key)) copied.push(key);
+          else isWaiting = true;
+        }
+        if (isWaiting) continue;
+        this.#trim(trim);
+        trimmed.push(trim.stream);
+      }
+    });
+    for (const key of copied) this.#behind.delete(key);
+    for (const stream of trimmed) this.#settle(stream);
+  }
+
+  #settle(stream: number): void {
+    this.#wanted.delete(stream);
+    if (!this.#unsettled.delete(stream) || this.#unsettled.size > 0) return;
+    const rows = this.streams();
+    const run = rows.at(-1)!.run;
+    const former = rows.filter((row) => row.run < run);
+    this.#transact(() => {
+      for (const row of former) {
+        this.#trim({ stream: row.stream, number: row.last });
+        this.#run("DELETE FROM streams WHERE stream = ?", row.stream);
+      }
+    });
+    for (const row of former) this.#lasts.delete(row.stream);
+  }
+
+  /**
+   * Makes the older snapshot the same as the newer; false: that one is damaged, and nothing is
+   * done.
+   */
+  #copy(key: number): boolean {
+    const newest = this.#generations.get(key)!;
+    const row = this.#statement("SELECT bytes FROM snapshots WHERE at = ?").get(key * 2 + newest);
+    const bytes = row?.["bytes"] as Uint8Array | undefined;
+    if (bytes === undefined || !isWhole(bytes)) return false;
+    const { stream, number } = reachOf(bytes);
+    this.#run(PUT_SNAPSHOT, key * 2 + 1 - newest, stream, number, bytes);
+    return true;
+  }
+
+  #trim({ stream, number }: Omit<Trim, "taken">): void {
+    this.#run("DELETE FROM log WHERE stream = ? AND number <= ?", stream, number);
+    this.#run(
+      "UPDATE streams SET trimmed = ? WHERE stream = ? AND trimmed < ?",
+      number,
+      stream,
+      number,
+    );
+  }
+
+  #forget(tenant: string): void {
+    const row = this.#statement("SELECT id FROM tenants WHERE name = ?").get(tenant);
+    if (row === undefined) return;
+    const id = Number(row["id"]);
+    this.#run("DELETE FROM snapshots WHERE at >= ? AND at < ?", id * 16, (id + 1) * 16);
+    this.#run("DELETE FROM tenants WHERE id = ?", id);
+  }
+
+  #forgotten(tenant: string): void {
+    const id = this.#ids.get(tenant);
+    if (id === undefined) return;
+    this.#ids.delete(tenant);
+    for (let world = 0; world < WORLDS; world++) {
+      this.#generations.delete(id * WORLDS + world);
+      this.#behind.delete(id * WORLDS + world);
+    }
+  }
+
+  #transact(work: () => void): void {
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      work();
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      // Some failures have rolled back already; a rollback that fails leaves nothing to do.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw failureOf(error);
+    }
+  }
+
+  #number(sql: string): number {
+    return Number(Object.values(this.#statement(sql).get() ?? {})[0] ?? 0);
+  }
+
+  #run(sql: string, ...values: (number | string | Uint8Array)[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  #statement(sql: string): StatementSync {
+    let found = this.#statements.get(sql);
+    if (found === undefined) this.#statements.set(sql, (found = this.#database.prepare(sql)));
+    return found;
+  }
+}
+
+function isWhole(bytes: Uint8Array): boolean {
+  try {
+    openSnapshot(bytes, "a tenant");
+    return true;
+  } catch (error) {
+    if (error instanceof DamagedRecord) return false;
+    throw error;
+  }
+}
+
+/**
+ * Held until it is closed or the process is gone: one process writes. A file of its own, so that
+ * the store can be read beside the one that writes it: by shards that begin, and by tools.
+ */
+function lockOf(path: string): DatabaseSync {
+  const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
+  try {
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+/** Later streams reach further. */
+function compare(a: Reach, b: Reach): number {
+  return a.stream - b.stream || a.number - b.number;
+}
+
+/** Result codes of sqlite3.h. */
+const SQLITE_FULL = 13;
+const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
+
+function failureOf(error: unknown): unknown {
+  const { errcode, message } = error as Error & { errcode?: number };
+  switch ((errcode ?? 0) & 0xff) {
+    case SQLITE_FULL:
+      return new WriteFailure("full", message);
+    case SQLITE_READONLY:
+      return new WriteFailure("readOnly", message);
+    case SQLITE_IOERR:
+      return new WriteFailure("failed", message);
+    default:
+      return error;
+  }
+}

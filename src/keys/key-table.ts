@@ -1,0 +1,132 @@
+/**
+ * Keys as rows of an SQLite file. A revoked key stays as a row, so that it is told apart from one
+ * that never was, and the audit can name it. The text of a key is nowhere.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import { isScopeEntry, type Role, ROLE_NAMES, type TenantScope } from "#model/access.ts";
+import { KEY_NOTE_BYTES_MAX, KEY_OVERLAP_MS_DEFAULT, KEYS_MAX } from "#model/limits.ts";
+import type { KeyRecord } from "./key-ring.ts";
+import { hashOf, newKey } from "./key-text.ts";
+
+export const KEY_TABLES = `
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY, roles TEXT NOT NULL, tenants TEXT NOT NULL, note TEXT NOT NULL,
+  created_ms REAL NOT NULL, expires_ms REAL, revoked_ms REAL, hash BLOB NOT NULL,
+  former_hash BLOB, former_ends_ms REAL
+) WITHOUT ROWID;
+`;
+
+export type KeyRequest = {
+  readonly roles: readonly Role[];
+  readonly tenants: TenantScope;
+  readonly note?: string | undefined;
+  readonly expiresMs?: number | undefined;
+};
+
+/** The text is told once, to whoever made it. */
+export type MadeKey = { readonly text: string; readonly record: KeyRecord };
+
+export class KeyError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "KeyError";
+  }
+}
+
+export class KeyTable {
+  readonly #database: DatabaseSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  all(): KeyRecord[] {
+    const rows = this.#database.prepare("SELECT * FROM api_keys ORDER BY created_ms, id").all();
+    return rows.map((row) => recordOf(row));
+  }
+
+  get(id: string): KeyRecord | undefined {
+    const row = this.#database.prepare("SELECT * FROM api_keys WHERE id = ?").get(id);
+    return row === undefined ? undefined : recordOf(row);
+  }
+
+  create(request: KeyRequest, nowMs: number): MadeKey {
+    check(request, nowMs);
+    const { count } = this.#database.prepare("SELECT count(*) AS count FROM api_keys").get()!;
+    if (Number(count) >= KEYS_MAX) throw new KeyError(`There are ${KEYS_MAX} keys already.`);
+    const { id, text } = newKey();
+    const { roles, tenants, note = "", expiresMs } = request;
+    this.#database
+      .prepare("INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL)")
+      .run(
+        id,
+        JSON.stringify(roles),
+        JSON.stringify(tenants),
+        note,
+        nowMs,
+        expiresMs ?? null,
+        hashOf(text),
+      );
+    return { text, record: this.get(id)! };
+  }
+
+  /** A new secret; the one before goes on opening for a while, so that nobody is locked out. */
+  rotate(id: string, nowMs: number, overlapMs = KEY_OVERLAP_MS_DEFAULT): MadeKey {
+    this.#require(id);
+    const { text } = newKey(id);
+    this.#database
+      .prepare("UPDATE api_keys SET former_hash = hash, former_ends_ms = ?, hash = ? WHERE id = ?")
+      .run(nowMs + overlapMs, hashOf(text), id);
+    return { text, record: this.get(id)! };
+  }
+
+  revoke(id: string, nowMs: number): KeyRecord {
+    const { revokedMs } = this.#require(id);
+    if (revokedMs === undefined) {
+      this.#database.prepare("UPDATE api_keys SET revoked_ms = ? WHERE id = ?").run(nowMs, id);
+    }
+    return this.get(id)!;
+  }
+
+  #require(id: string): KeyRecord {
+    const record = this.get(id);
+    if (record === undefined) throw new KeyError(`There is no key ${id}.`);
+    return record;
+  }
+}
+
+function check({ roles, tenants, note = "", expiresMs }: KeyRequest, nowMs: number): void {
+  if (roles.length === 0) throw new KeyError(`Give at least one role of ${ROLE_NAMES.join(", ")}.`);
+  for (const role of roles) {
+    if (!ROLE_NAMES.includes(role)) {
+      throw new KeyError(`${role} is no role; use ${ROLE_NAMES.join(", ")}.`);
+    }
+  }
+  if (tenants.length === 0) throw new KeyError("Give at least one tenant, a prefix*, or *.");
+  for (const entry of tenants) {
+    if (!isScopeEntry(entry)) throw new KeyError(`${entry} is no tenant id, prefix* or *.`);
+  }
+  if (Buffer.byteLength(note) > KEY_NOTE_BYTES_MAX) {
+    throw new KeyError(`The note is over ${KEY_NOTE_BYTES_MAX} bytes.`);
+  }
+  if (expiresMs !== undefined && !(expiresMs > nowMs)) {
+    throw new KeyError("The key would have expired already.");
+  }
+}
+
+function recordOf(row: Record<string, unknown>): KeyRecord {
+  const optional = (value: unknown): number | undefined =>
+    typeof value === "number" ? value : undefined;
+  return {
+    id: String(row["id"]),
+    roles: JSON.parse(String(row["roles"])) as Role[],
+    tenants: JSON.parse(String(row["tenants"])) as string[],
+    note: String(row["note"]),
+    createdMs: Number(row["created_ms"]),
+    expiresMs: optional(row["expires_ms"]),
+    revokedMs: optional(row["revoked_ms"]),
+    hash: row["hash"] as Uint8Array,
+    formerHash: (row["former_hash"] as Uint8Array | null) ?? undefined,
+    formerEndsMs: optional(row["former_ends_ms"]),
+  };
+}
