@@ -30,5 +30,7 @@ export type OptionSpec = {
   readonly mayBeEmpty?: boolean;
   /** The option that it is as, if it is not set. */
   readonly follows?: string;
+  /** A running server takes a new value upon SIGHUP; all others need a restart. */
+  readonly reload?: boolean;
   readonly sentence: string;
 };
