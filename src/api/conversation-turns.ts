@@ -38,6 +38,7 @@ function registerGet(server: FastifyInstance, engine: EngineDoor): void {
   server.get<ConversationParams>(
     PATH,
     {
+      config: { access: "review" },
       schema: {
         tags: ["moderation"],
         operationId: "conversationTurns",
@@ -74,6 +75,7 @@ function registerDelete(server: FastifyInstance, engine: EngineDoor): void {
   server.delete<ConversationParams>(
     PATH,
     {
+      config: { access: "manage" },
       schema: {
         tags: ["moderation"],
         operationId: "forgetConversation",

@@ -70,6 +70,7 @@ function registerList(
   server.get<TenantParams & { Querystring: ListQuery }>(
     "/v1/tenants/:tenant/conversations",
     {
+      config: { access: "read" },
       schema: {
         tags: ["summaries"],
         operationId: "conversations",
@@ -116,6 +117,7 @@ function registerOne(
   server.get<ConversationParams>(
     "/v1/tenants/:tenant/conversations/:conversation/summary",
     {
+      config: { access: "read" },
       schema: {
         tags: ["summaries"],
         operationId: "conversationSummary",

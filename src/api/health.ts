@@ -51,6 +51,7 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
     server.get(
       "/livez",
       {
+        config: { access: "public" },
         schema: {
           tags: ["health"],
           operationId: "livez",
@@ -65,6 +66,7 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
     server.get(
       "/readyz",
       {
+        config: { access: "public" },
         schema: {
           tags: ["health"],
           operationId: "readyz",
@@ -94,7 +96,8 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
         });
       },
     );
-    server.get("/", { schema: { hide: true } }, async (request, reply) => {
+    const landing = { config: { access: "public" }, schema: { hide: true } } as const;
+    server.get("/", landing, async (request, reply) => {
       const wantsHtml = String(request.headers.accept ?? "").includes("text/html");
       reply.header("vary", "accept");
       if (!wantsHtml) return { product: PRODUCT, version, ...LINKS };

@@ -43,6 +43,7 @@ export function kernelRoutes(
     server.get(
       "/v1/system/kernel",
       {
+        config: { access: "watch" },
         schema: {
           tags: ["system"],
           operationId: "systemKernel",

@@ -42,6 +42,7 @@ function registerStats(server: FastifyInstance, { engine, defaults }: LlmParts):
   server.get(
     "/v1/llm",
     {
+      config: { access: "watch" },
       schema: {
         tags,
         operationId: "llm",
@@ -71,6 +72,7 @@ function registerUsage(server: FastifyInstance, { engine, keeper }: LlmParts): v
   server.get<TenantParams>(
     PATH,
     {
+      config: { access: "read" },
       schema: {
         tags,
         operationId: "tenantLlm",
@@ -93,6 +95,7 @@ function registerPut(server: FastifyInstance, { engine, defaults, keeper }: LlmP
     {
       bodyLimit: SETTINGS_BYTES_MAX,
       onRequest: async (request) => void requireTenantId(request.params.tenant),
+      config: { access: "operate" },
       schema: {
         tags,
         operationId: "putTenantLlm",

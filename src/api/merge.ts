@@ -68,6 +68,7 @@ export function mergeRoutes(engine: EngineDoor): FastifyPluginAsync {
       {
         bodyLimit: BODY_BYTES_MAX,
         preValidation: async (request) => refuseNulls(request.body),
+        config: { access: "read" },
         schema: {
           tags: ["summaries"],
           operationId: "mergeSummaries",

@@ -19,6 +19,8 @@ import {
 
 export type MetricsOptions = {
   readonly engine: EngineDoor;
+  /** What reading them needs; `watch`, unless the operator opened them. */
+  readonly access?: "watch" | "public";
   readonly stage: (() => StageStats) | undefined;
   readonly telemetry: TelemetrySource;
   /** Of the review store, if there is one. */
@@ -31,7 +33,8 @@ let processMetrics: prometheus.Registry | undefined;
 export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
   const ours = (processMetrics ??= observeProcess());
   return async (server) => {
-    server.get("/metrics", { schema: { hide: true } }, async (_request, reply) => {
+    const route = { config: { access: options.access ?? "watch" }, schema: { hide: true } };
+    server.get("/metrics", route, async (_request, reply) => {
       const { engine, stage, telemetry, store } = options;
       const families = [
         ...shardFamilies(engine.stats()),

@@ -37,6 +37,7 @@ export function moderateRoutes(engine: EngineDoor): FastifyPluginAsync {
       "/v1/tenants/:tenant/moderate",
       {
         bodyLimit: MODERATE_BODY_BYTES_MAX,
+        config: { access: "judge" },
         schema: SCHEMA,
         onRequest: async (request) => void requireTenantId(request.params.tenant),
       },

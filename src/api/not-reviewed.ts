@@ -20,6 +20,7 @@ export function notReviewedRoutes(desk: DeskSource): FastifyPluginAsync {
     server.get<TenantParams & { Querystring: Query }>(
       "/v1/tenants/:tenant/reviews::notReviewed",
       {
+        config: { access: "review" },
         schema: {
           tags: ["reviews"],
           operationId: "listNotReviewed",

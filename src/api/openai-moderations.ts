@@ -44,7 +44,7 @@ export function openAiModerationRoutes(engine: EngineDoor, log: Log): FastifyPlu
         .header("x-request-id", moderation.id)
         .send(moderation);
     };
-    const options = { bodyLimit: MODERATE_BODY_BYTES_MAX };
+    const options = { bodyLimit: MODERATE_BODY_BYTES_MAX, config: { access: "judge" } } as const;
     server.post("/v1/moderations", { ...options, schema: OPENAI_SCHEMA }, answer);
     const schema = {
       ...OPENAI_SCHEMA,

@@ -73,6 +73,12 @@ export function perspectiveRoutes(parts: PerspectiveParts): FastifyPluginAsync {
   };
 }
 
+/** Clients of theirs send the key in the query. */
+const OPTIONS = {
+  bodyLimit: MODERATE_BODY_BYTES_MAX,
+  config: { access: "judge", keyInQuery: true },
+} as const;
+
 type RouteParts = PerspectiveParts & { readonly ofTenant: { readonly params?: object } };
 
 function registerAnalyze(
@@ -82,7 +88,7 @@ function registerAnalyze(
 ): void {
   const operationId = ofTenant.params === undefined ? "analyzeComment" : "analyzeTenantComment";
   const schema = { ...ANALYZE_SCHEMA, operationId, ...ofTenant };
-  server.post(path, { bodyLimit: MODERATE_BODY_BYTES_MAX, schema }, async (request, reply) => {
+  server.post(path, { ...OPTIONS, schema }, async (request, reply) => {
     const body = fieldsOf(request);
     const tenant = tenantOf(request, body);
     const asked = askedOf(body);
@@ -106,7 +112,7 @@ function registerSuggest(
 ): void {
   const operationId = ofTenant.params === undefined ? "suggestScore" : "suggestTenantScore";
   const schema = { ...SUGGEST_SCHEMA, operationId, ...ofTenant };
-  server.post(path, { bodyLimit: MODERATE_BODY_BYTES_MAX, schema }, async (request, reply) => {
+  server.post(path, { ...OPTIONS, schema }, async (request, reply) => {
     const body = fieldsOf(request);
     const feedback = feedbackOf(body, tenantOf(request, body));
     onFeedback(feedback);

@@ -130,6 +130,7 @@ function registerGet(server: FastifyInstance, { policies }: PolicyDesk): void {
   server.get<TenantParams>(
     "/v1/tenants/:tenant/policy",
     {
+      config: { access: "review" },
       schema: {
         tags: ["moderation"],
         operationId: "getPolicy",
@@ -150,6 +151,7 @@ function registerVersions(server: FastifyInstance, { policies }: PolicyDesk): vo
   server.get<TenantParams>(
     "/v1/tenants/:tenant/policy/versions",
     {
+      config: { access: "review" },
       schema: {
         tags: ["moderation"],
         operationId: "policyVersions",
@@ -186,6 +188,7 @@ function registerPut(server: FastifyInstance, desk: PolicyDesk): void {
     {
       bodyLimit: POLICY_BODY_BYTES_MAX,
       onRequest: async (request) => void requireTenantId(request.params.tenant),
+      config: { access: "manage" },
       schema: {
         tags: ["moderation"],
         operationId: "putPolicy",
@@ -215,6 +218,7 @@ function registerDelete(server: FastifyInstance, desk: PolicyDesk): void {
     "/v1/tenants/:tenant/policy",
     {
       onRequest: async (request) => void requireTenantId(request.params.tenant),
+      config: { access: "manage" },
       schema: {
         tags: ["moderation"],
         operationId: "deletePolicy",
@@ -243,6 +247,7 @@ function registerDryRun(
     {
       bodyLimit: POLICY_BODY_BYTES_MAX,
       onRequest: async (request) => void requireTenantId(request.params.tenant),
+      config: { access: "review" },
       schema: {
         tags: ["moderation"],
         operationId: "dryRunPolicy",

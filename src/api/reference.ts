@@ -1,4 +1,5 @@
 /** `/openapi.json` and `/docs`: made from the schemas of the routes, served from this machine. */
+import { setAccess } from "#keys/access-hooks.ts";
 import { SCHEMAS } from "#model/schemas.ts";
 import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
@@ -49,7 +50,16 @@ export async function registerReference(server: FastifyInstance, version: string
         typeof $id === "string" ? $id : `def-${index}`,
     },
   });
-  await server.register(fastifySwaggerUi, {
+  await server.register(async (scope) => registerPages(scope));
+  const open = { config: { access: "public" }, schema: { hide: true } } as const;
+  server.get("/openapi.json", open, async (_request, reply) =>
+    reply.header("cache-control", "no-cache").send(server.swagger()),
+  );
+}
+
+async function registerPages(scope: FastifyInstance): Promise<void> {
+  setAccess(scope, "public");
+  await scope.register(fastifySwaggerUi, {
     routePrefix: "/docs",
     staticCSP: CONTENT_POLICY,
     theme: {
@@ -59,9 +69,6 @@ export async function registerReference(server: FastifyInstance, version: string
     },
     uiConfig: { docExpansion: "list", tryItOutEnabled: true, validatorUrl: null },
   });
-  server.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
-    reply.header("cache-control", "no-cache").send(server.swagger()),
-  );
 }
 
 type BodySchema = {

@@ -57,6 +57,7 @@ function registerExports(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams & { Querystring: Format & FilterQuery }>(
     `${TENANT}/reviews::export`,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "exportReviews",
@@ -76,6 +77,7 @@ function registerExports(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams & { Querystring: Format }>(
     `${TENANT}/labels::export`,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "exportLabels",
@@ -227,6 +229,7 @@ function registerAuthors(server: FastifyInstance, desk: DeskSource): void {
   server.get<AuthorParams>(
     `${TENANT}/authors/:author/history`,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "authorHistory",
@@ -244,6 +247,7 @@ function registerAuthors(server: FastifyInstance, desk: DeskSource): void {
   server.delete<AuthorParams>(
     `${TENANT}/authors/:author`,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "eraseAuthor",
@@ -271,6 +275,7 @@ function registerConversations(server: FastifyInstance, desk: DeskSource): void 
   server.delete<{ Params: { tenant: string; conversation: string } }>(
     `${TENANT}/conversations/:conversation/reviews`,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "eraseConversationReviews",
@@ -300,6 +305,7 @@ function registerAudit(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams & { Querystring: { limit: number; before?: number } }>(
     `${TENANT}/audit`,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "audit",
@@ -331,6 +337,7 @@ function registerRetention(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams>(
     path,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "getRetention",
@@ -345,6 +352,7 @@ function registerRetention(server: FastifyInstance, desk: DeskSource): void {
   server.put<TenantParams & { Body: Retention }>(
     path,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "putRetention",

@@ -103,6 +103,7 @@ function registerList(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams & { Querystring: ListQuery }>(
     PATH,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "listReviews",
@@ -156,6 +157,7 @@ function registerReport(server: FastifyInstance, desk: DeskSource): void {
     PATH,
     {
       bodyLimit,
+      config: { access: "judge" },
       schema: {
         tags,
         operationId: "report",
@@ -221,6 +223,7 @@ function registerClaim(server: FastifyInstance, desk: DeskSource): void {
     `${PATH}::claim`,
     {
       bodyLimit,
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "claimReviews",
@@ -260,6 +263,7 @@ function registerDetail(server: FastifyInstance, desk: DeskSource): void {
   server.get<ReviewRequest>(
     `${PATH}/${REVIEW}`,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "getReview",
@@ -297,6 +301,7 @@ function registerClaimOne(server: FastifyInstance, desk: DeskSource): void {
     `${PATH}/${REVIEW}::claim`,
     {
       bodyLimit,
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "claimReview",
@@ -324,6 +329,7 @@ function registerRelease(server: FastifyInstance, desk: DeskSource): void {
     `${PATH}/${REVIEW}::release`,
     {
       bodyLimit,
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "releaseReview",
@@ -352,6 +358,7 @@ function registerDecide(server: FastifyInstance, desk: DeskSource): void {
     `${PATH}/${REVIEW}::decide`,
     {
       bodyLimit,
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "decideReview",
@@ -388,6 +395,7 @@ function registerAppeal(server: FastifyInstance, desk: DeskSource): void {
     `${PATH}/${REVIEW}::appeal`,
     {
       bodyLimit,
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "appealReview",
@@ -415,6 +423,7 @@ function registerStats(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams>(
     `${PATH}::stats`,
     {
+      config: { access: "review" },
       schema: {
         tags,
         operationId: "reviewStats",

@@ -4,8 +4,10 @@ import {
   HEADERS_MS_MAX,
   KEEP_ALIVE_MS,
   REQUEST_MS_MAX,
+  SILENCE_MS_MAX,
   SETTINGS_BYTES_MAX,
 } from "#model/limits.ts";
+import { type AccessParts, registerAccess } from "#keys/access-hooks.ts";
 import { Problem } from "#model/problem.ts";
 import { fastifySSE } from "@fastify/sse";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
@@ -21,18 +23,21 @@ export type ServerOptions = {
   readonly stopping: () => boolean;
   /** Each registers its routes in a scope of its own. */
   readonly routes: readonly FastifyPluginAsync[];
+  /** Who may do what. */
+  readonly access: AccessParts;
 };
 
 /** Long enough for any percent-encoded tenant id, so that a longer one meets our own check. */
 const PARAM_LENGTH_MAX = 2_048;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { log, version, stopping, routes } = options;
+  const { log, version, stopping, routes, access } = options;
   const server = Fastify({
     logger: false,
     bodyLimit: SETTINGS_BYTES_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS_MAX,
+    connectionTimeout: SILENCE_MS_MAX,
     http: { headersTimeout: HEADERS_MS_MAX, connectionsCheckingInterval: 2_000 },
     // While stopping, our own problem is answered instead, and only to those who write.
     return503OnClosing: false,
@@ -63,6 +68,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   server.addHook("onRequest", async (_request, reply) => {
     reply.header("x-content-type-options", "nosniff");
   });
+  registerAccess(server, access);
   refuseEndlessNumbers(server);
   const allowedOf = collectMethods(server);
   server.setNotFoundHandler((request, reply) => {

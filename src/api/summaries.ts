@@ -75,6 +75,7 @@ function registerSummary(server: FastifyInstance, engine: EngineDoor): void {
   server.get<TenantParams & { Querystring: SummaryQuery }>(
     "/v1/tenants/:tenant/summary",
     {
+      config: { access: "read" },
       schema: {
         tags: ["summaries"],
         operationId: "summary",
@@ -111,6 +112,7 @@ function registerSketch(server: FastifyInstance, engine: EngineDoor): void {
   server.get<TenantParams & { Querystring: { window: string } }>(
     "/v1/tenants/:tenant/sketch",
     {
+      config: { access: "read" },
       schema: {
         tags: ["summaries"],
         operationId: "sketch",

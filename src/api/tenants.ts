@@ -63,6 +63,7 @@ function registerList(server: FastifyInstance, engine: EngineDoor): void {
   server.get<{ Querystring: ListQuery }>(
     "/v1/tenants",
     {
+      config: { access: "read" },
       schema: {
         tags: ["tenants"],
         operationId: "listTenants",
@@ -95,6 +96,7 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
   server.get<TenantParams>(
     "/v1/tenants/:tenant",
     {
+      config: { access: "read" },
       schema: {
         tags: ["tenants"],
         operationId: "getTenant",
@@ -114,6 +116,7 @@ function registerOne(server: FastifyInstance, engine: EngineDoor): void {
   server.put<TenantParams & { Body: TenantBody }>(
     "/v1/tenants/:tenant",
     {
+      config: { access: "manage" },
       schema: {
         tags: ["tenants"],
         operationId: "putTenant",

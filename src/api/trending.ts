@@ -58,6 +58,7 @@ export function trendingRoutes(engine: EngineDoor, retellings?: Retellings): Fas
     server.get<TenantParams & { Querystring: TrendingQuery }>(
       "/v1/tenants/:tenant/trending",
       {
+        config: { access: "read" },
         schema: {
           tags: ["trending"],
           operationId: "trending",

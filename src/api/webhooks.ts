@@ -45,6 +45,7 @@ function registerRead(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams>(
     PATH,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "listWebhooks",
@@ -61,6 +62,7 @@ function registerRead(server: FastifyInstance, desk: DeskSource): void {
   server.get<WebhookParams>(
     `${PATH}/${WEBHOOK}`,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "getWebhook",
@@ -80,6 +82,7 @@ function registerPut(server: FastifyInstance, desk: DeskSource): void {
   server.put<WebhookParams & { Body: WebhookBody }>(
     `${PATH}/${WEBHOOK}`,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "putWebhook",
@@ -125,6 +128,7 @@ function registerDelete(server: FastifyInstance, desk: DeskSource): void {
   server.delete<WebhookParams>(
     `${PATH}/${WEBHOOK}`,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "deleteWebhook",
@@ -149,6 +153,7 @@ function registerTest(server: FastifyInstance, desk: DeskSource): void {
   server.post<WebhookParams>(
     `${PATH}/${WEBHOOK}::test`,
     {
+      config: { access: "manage" },
       schema: {
         tags,
         operationId: "testWebhook",

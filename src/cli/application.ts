@@ -22,6 +22,8 @@ import { webhookRoutes } from "#api/webhooks.ts";
 import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import type { EngineDoor } from "#engine/door.ts";
+import type { AccessParts } from "#keys/access-hooks.ts";
+import { KeyRing } from "#keys/key-ring.ts";
 import { Retellings } from "#engine/retellings.ts";
 import { eventRoutes } from "#ingest/http.ts";
 import type { UdpIngest } from "#ingest/udp.ts";
@@ -107,6 +109,7 @@ export async function assembleServer(
   udp: UdpIngest | string = "not started",
   telemetry: TelemetrySource = () => noTelemetry(undefined),
   moderation: ModerationParts = moderationInMemory(),
+  access: AccessParts = { keys: new KeyRing(), isLoopback: true },
 ): Promise<AssembledServer> {
   let stopping = false;
   const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
@@ -131,6 +134,7 @@ export async function assembleServer(
     log,
     version: VERSION,
     stopping: () => stopping,
+    access,
     routes: [
       eventRoutes(engine),
       trendingRoutes(engine, retellings),

@@ -47,7 +47,12 @@ export function liveRoutes(engine: EngineDoor, retellings?: Retellings): Fastify
     server.get<TenantParams & LiveQuery>(
       "/v1/tenants/:tenant/live",
       // `manual`: whoever asks for this path wants the stream, whatever its Accept says.
-      { sse: { kind: "manual", serializer: String }, exposeHeadRoute: false, schema: SCHEMA },
+      {
+        config: { access: "read" },
+        sse: { kind: "manual", serializer: String },
+        exposeHeadRoute: false,
+        schema: SCHEMA,
+      },
       async (request, reply) => {
         const tenant = requireTenantId(request.params.tenant);
         const { summary, verdicts } = request.query;

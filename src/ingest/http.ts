@@ -60,6 +60,7 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
     server.post<TenantParams>(
       "/v1/tenants/:tenant/events",
       {
+        config: { access: "send" },
         schema: { ...SCHEMA, operationId: "postTenantEvents", params: TENANT_PARAMS },
         // The id is checked before the body is read: a wrong address costs nothing.
         onRequest: async (request) => void requireTenantId(request.params.tenant),
@@ -69,6 +70,7 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
     server.post(
       "/v1/events",
       {
+        config: { access: "send" },
         schema: {
           ...SCHEMA,
           operationId: "postEvents",

@@ -34,6 +34,15 @@ export type AccessParts = {
   readonly onRefusal?: (refusal: KeyRefusal | "missing", address: string) => void;
 };
 
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** What the route asks for. */
+    access?: Access;
+    /** A key may come as `?key=`. */
+    keyInQuery?: boolean;
+  }
+}
+
 const PRINCIPAL = Symbol("principal");
 type Known = FastifyRequest & { [PRINCIPAL]?: Principal };
 
@@ -99,7 +108,7 @@ export function principalOf(request: FastifyRequest): Principal {
 /** Says for all routes of a scope what they ask for, where they do not say it themselves. */
 export function setAccess(scope: FastifyInstance, access: Access): void {
   scope.addHook("onRoute", (route) => {
-    route.config = { access, ...route.config } as RouteOptions["config"] & { access: Access };
+    route.config = { access, ...route.config };
   });
 }
 

@@ -1,19 +1,30 @@
 /** Who may do what: what a route asks for, what a key gives, and for which tenants. */
 
 /** What a request does. Every route has one; `public` needs no key. */
-export const ACCESSES = ["public", "send", "judge", "read", "review", "manage", "operate"] as const;
+export const ACCESSES = [
+  "public",
+  "send",
+  "judge",
+  "read",
+  "review",
+  "manage",
+  "watch",
+  "operate",
+] as const;
 export type Access = (typeof ACCESSES)[number];
 
 /**
  * `send`: events in. `judge`: verdicts on messages. `read`: what is trending, summaries, live.
  * `review`: the queue, decisions, appeals, audit. `manage`: a tenant's settings, policy, webhooks,
- * retention, deletion. `operate`: the server: keys, backups, components, all tenants.
+ * retention, deletion. `watch`: how the server is doing: metrics, kernel, language models.
+ * `operate`: the server: keys, backups, components, what a tenant may take of it.
  */
 export const ROLES = {
   tenantWrite: ["send", "judge"],
   tenantRead: ["read"],
   moderator: ["review", "judge", "read"],
-  admin: ["send", "judge", "read", "review", "manage", "operate"],
+  monitor: ["watch"],
+  admin: ["send", "judge", "read", "review", "manage", "watch", "operate"],
 } as const satisfies Record<string, readonly Access[]>;
 export type Role = keyof typeof ROLES;
 export const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
@@ -43,10 +54,12 @@ export function coversPrefix(scope: TenantScope, prefix: string): boolean {
   return scope.some((entry) => entry.endsWith("*") && prefix.startsWith(entry.slice(0, -1)));
 }
 
+const OF_THE_SERVER: readonly Access[] = ["watch", "operate"];
+
 /** Whether the roles give it, to any tenant. What is about the server needs all tenants. */
 export function allows({ roles, tenants }: Principal, access: Access): boolean {
   if (access === "public") return true;
-  if (access === "operate" && !tenants.includes("*")) return false;
+  if (OF_THE_SERVER.includes(access) && !tenants.includes("*")) return false;
   return roles.some((role) => (ROLES[role] as readonly Access[]).includes(access));
 }
 
