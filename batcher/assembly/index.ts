@@ -10,11 +10,11 @@ import {
   RESULT_GROUPED,
   RESULTS,
 } from "./layout";
-import { tableHash, tenantAdd, tenantFind, tenantRecord } from "./tenants";
+import { freeCount, tableHash, tenantAdd, tenantFind, tenantRecord } from "./tenants";
 
 export { batcherInit, parseElements, parseLines } from "./batcher";
 export { splitJson, splitLines, splitterInit, splitterReserve } from "./splitter";
-export { tenantsSetCountMax } from "./tenants";
+export { tenantRemove, tenantsSetCountMax } from "./tenants";
 
 /** Address of the results; layout.ts says which is where. */
 export function resultsAddress(): usize {
@@ -40,6 +40,11 @@ export function add(bytes: u32): i32 {
   const hash = tableHash(NAME, bytes);
   const known = tenantFind(NAME, bytes, hash);
   return known >= 0 ? known : tenantAdd(NAME, bytes, hash);
+}
+
+/** Numbers of tenants that are nobody's. */
+export function freeTenants(): u32 {
+  return freeCount;
 }
 
 /** Address of the tenant's record; tenants.ts says what is where. */

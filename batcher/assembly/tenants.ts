@@ -3,9 +3,15 @@
 // matches. Names come from outside, so the hash of the table has a secret seed: nobody can choose
 // names that meet in one slot. Where a tenant lives must be the same everywhere, and is another hash.
 //
-//   record, 16 bytes: 0 u32 address of the name · 4 u8 bytes of it · 5 u8 flags · 8 u32 hash
+// A tenant that is removed leaves its number to the next new one: numbers are below `tenantCount`, and
+// `freeCount` of them are nobody's. Its slot is closed by moving those behind it that would not be
+// found over a gap (Knuth 6.4, algorithm R), so probes stay as short as if it had never been there.
+//
+//   record, 16 bytes: 0 u32 address of the name · 4 u8 bytes of it, 0: removed · 5 u8 flags
+//                     6 u8 bytes that lie reserved at the address · 8 u32 hash
+//                     12 u32 the next number that is nobody's, + 1
 //   list,    8 bytes: 0 u32 first event + 1 · 4 u32 last event + 1, of the batch being collected
-import { allocate, copyShort } from "./layout";
+import { allocate } from "./layout";
 import { TENANT_ID_BYTES_MAX } from "./limits.gen";
 
 /** Flags of a tenant. */
@@ -15,6 +21,9 @@ export const FLAG_QUARANTINED: u8 = 2;
 const NAMES_STEP_BYTES: usize = 256 * 1024;
 
 export let tenantCount: u32 = 0;
+export let freeCount: u32 = 0;
+/** The number that a new tenant gets, + 1; 0: the next that nobody ever had. */
+let freeHead: u32 = 0;
 let countMax: u32 = 0;
 let capacity: u32 = 0;
 let records: usize = 0;
@@ -85,23 +94,69 @@ export function tenantFind(start: usize, bytes: u32, hash: u32): i32 {
 
 /** Number of a tenant that `tenantFind` did not find; -1 when there are too many. */
 export function tenantAdd(start: usize, bytes: u32, hash: u32): i32 {
-  if (tenantCount >= countMax) return -1;
-  if (names + bytes > namesEnd) {
-    names = allocate(NAMES_STEP_BYTES);
-    namesEnd = names + NAMES_STEP_BYTES;
+  if (tenantCount - freeCount >= countMax) return -1;
+  let tenant = tenantCount;
+  if (freeHead == 0) tenantCount++;
+  else {
+    tenant = freeHead - 1;
+    freeHead = load<u32>(records + (<usize>tenant << 4), 12);
+    freeCount--;
   }
-  const record = records + (<usize>tenantCount << 4);
-  store<u32>(record, <u32>names);
+  const record = records + (<usize>tenant << 4);
+  const name = nameRoom(record, bytes);
   store<u8>(record, <u8>bytes, 4);
   store<u32>(record, hash, 8);
-  copyShort(names, start, bytes);
-  names += bytes;
+  memory.copy(name, start, bytes);
   let slot = hash >> slotShift;
   while (load<u32>(slots + (<usize>slot << 3), 4) != 0) slot = (slot + 1) & slotMask;
   store<u32>(slots + (<usize>slot << 3), hash);
-  tenantCount++;
-  store<u32>(slots + (<usize>slot << 3), tenantCount, 4);
-  return tenantCount - 1;
+  store<u32>(slots + (<usize>slot << 3), tenant + 1, 4);
+  return tenant;
+}
+
+/** Where the name goes: the room of the number's last owner, if it is enough. */
+function nameRoom(record: usize, bytes: u32): usize {
+  if (<u32>load<u8>(record, 6) >= bytes) return <usize>load<u32>(record);
+  // In steps of 8, so that a number whose names differ soon has room for all of them.
+  const room = (bytes + 7) & ~7;
+  if (names + room > namesEnd) {
+    names = allocate(NAMES_STEP_BYTES);
+    namesEnd = names + NAMES_STEP_BYTES;
+  }
+  const name = names;
+  names += room;
+  store<u32>(record, <u32>name);
+  store<u8>(record, <u8>room, 6);
+  return name;
+}
+
+/** The number is the next new tenant's. It has no events that wait. */
+export function tenantRemove(tenant: u32): void {
+  const record = records + (<usize>tenant << 4);
+  let slot = load<u32>(record, 8) >> slotShift;
+  while (load<u32>(slots + (<usize>slot << 3), 4) != tenant + 1) slot = (slot + 1) & slotMask;
+  closeSlot(slot);
+  memory.fill(<usize>load<u32>(record), 0, load<u8>(record, 4));
+  store<u16>(record, 0, 4);
+  store<u32>(record, 0, 8);
+  store<u32>(record, freeHead, 12);
+  freeHead = tenant + 1;
+  freeCount++;
+}
+
+function closeSlot(gap: u32): void {
+  let slot = gap;
+  while (true) {
+    slot = (slot + 1) & slotMask;
+    const at = slots + (<usize>slot << 3);
+    if (load<u32>(at, 4) == 0) break;
+    // It may move only where a probe from its home still passes.
+    const home = load<u32>(at) >> slotShift;
+    if (((slot - home) & slotMask) < ((slot - gap) & slotMask)) continue;
+    store<u64>(slots + (<usize>gap << 3), load<u64>(at));
+    gap = slot;
+  }
+  store<u64>(slots + (<usize>gap << 3), 0);
 }
 
 /** Whether the tenant has this name. */

@@ -54,6 +54,7 @@ export class Batcher {
   full = false;
   /** Events that wait for `group`. */
   eventCount = 0;
+  /** Numbers of tenants are below it; those of removed ones are, too, until they are given anew. */
   tenantCount = 0;
   readonly tenantCountMax: number;
 
@@ -218,6 +219,27 @@ export class Batcher {
     return tenant;
   }
 
+  /** Tenants that there are. */
+  get liveTenantCount(): number {
+    return this.tenantCount - this.#wasm.freeTenants();
+  }
+
+  /** Whether a tenant has the number. */
+  hasTenant(tenant: number): boolean {
+    return this.#memory[this.#recordOf(tenant) + RECORD_NAME_BYTES]! > 0;
+  }
+
+  /**
+   * Forgets the tenant: its number is the next new one's. Between a `clear` and a `parse`, and not
+   * before everybody who knows the number has forgotten it.
+   */
+  tenantRemove(tenant: number): void {
+    assert(this.eventCount === 0, "events of it may wait");
+    assert(this.hasTenant(tenant));
+    this.#wasm.tenantRemove(tenant);
+  }
+
+  /** Empty: it was removed. */
   tenantName(tenant: number): string {
     const record = this.#recordOf(tenant);
     const start = this.#words[record >>> 2]!;
@@ -238,8 +260,8 @@ export class Batcher {
   }
 
   /**
-   * New tenants are refused from `count` on; it may be below what there are, never above the
-   * maximum.
+   * New tenants are refused where there are `count` already; it may be below what there are, never
+   * above the maximum.
    */
   setTenantCountMax(count: number): void {
     this.#wasm.tenantsSetCountMax(Math.min(count, this.tenantCountMax));

@@ -31,6 +31,8 @@ export type BatcherExports = {
   find(nameBytes: number): number;
   add(nameBytes: number): number;
   recordAddress(tenant: number): number;
+  tenantRemove(tenant: number): void;
+  freeTenants(): number;
   tenantsSetCountMax(count: number): void;
 
   splitterInit(shardCount: number): void;
