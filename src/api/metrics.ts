@@ -8,6 +8,8 @@ import type { TelemetrySource } from "#model/kernel-telemetry.ts";
 import type { StoreCounts } from "#review/store-thread.ts";
 import type { FastifyPluginAsync } from "fastify";
 import prometheus, { type Metric } from "prom-client";
+import { connectionStats } from "./connection-limits.ts";
+import { connectionFamilies } from "./connection-metrics.ts";
 import { llmFamilies } from "./llm-metrics.ts";
 import {
   type Family,
@@ -42,6 +44,7 @@ export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
         ...kernelFamilies(telemetry()),
         ...storeFamilies(store?.()),
         ...(await llmFamilies(engine.llm)),
+        ...connectionFamilies(connectionStats(server.server)),
       ];
       return reply
         .type(prometheus.Registry.PROMETHEUS_CONTENT_TYPE)

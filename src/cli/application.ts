@@ -1,4 +1,5 @@
 /** The running product: engine and HTTP together. Used by serve, demo and replay. */
+import { limitConnections } from "#api/connection-limits.ts";
 import { conversationTurnRoutes } from "#api/conversation-turns.ts";
 import { conversationRoutes } from "#api/conversations.ts";
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
@@ -231,6 +232,7 @@ async function openApplication(parts: {
   const moderation = moderationOn(reviews, engine, llm);
   const { report } = telemetry;
   const { server, beginStop } = await assembleServer(engine, log, udp, report, moderation);
+  limitConnections(server.server, config);
   const closeReviews = async (): Promise<void> => {
     if (typeof reviews !== "string") await reviews.close();
   };

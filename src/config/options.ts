@@ -1,6 +1,7 @@
 /** Every option, once: types, flags, environment, help and the printed defaults come from here. */
 import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { availableParallelism } from "node:os";
+import { CONNECTION_OPTIONS } from "./connection-options.ts";
 import { LLM_OPTIONS } from "./llm-options.ts";
 import type { OptionSpec } from "./option-spec.ts";
 
@@ -143,6 +144,7 @@ export const OPTIONS = {
     max: TENANT_COUNT_MAX,
     sentence: "Tenants that are taken; a new one beyond is refused.",
   },
+  ...CONNECTION_OPTIONS,
   ...LLM_OPTIONS,
   logLevel: {
     kind: "choice",

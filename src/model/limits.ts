@@ -220,6 +220,19 @@ export const TENANT_PAGE_DEFAULT = 100;
 export const HEADERS_MS_MAX = 10_000;
 export const REQUEST_MS_MAX = 60_000;
 export const KEEP_ALIVE_MS = 65_000;
+/** HTTP connections at once: of all, and of one address. Live ones count. */
+export const CONNECTIONS_MAX_DEFAULT = 16_384;
+export const CONNECTIONS_PER_ADDRESS_MAX_DEFAULT = 128;
+/** A body that brings fewer bytes a second than that, over that long, is waited for no more. */
+export const BODY_RATE_MIN = 1_024;
+export const BODY_RATE_MS = 5_000;
+/** Requests of one connection that wait for their answers. */
+export const PIPELINED_MAX = 64;
+/**
+ * A connection on which nothing moves, in either direction, is closed: longer than the longest wait
+ * for a verdict, so it hits who does not take their answer.
+ */
+export const SILENCE_MS_MAX = 120_000;
 /** Clients that are still sending a request that long after a stop began are cut off. */
 export const STOP_CLIENTS_MS_MAX = 5_000;
 /** A graceful stop that takes longer is cut short. */
