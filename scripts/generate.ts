@@ -1,6 +1,9 @@
 // Writes what follows from wit/ (the entry of each guest, the host's descriptors), from
-// bpf/aggregate.h, and from the lists of stop words (the table of languages).
+// bpf/aggregate.h, from the lists of stop words (the table of languages), and from the options
+// (their JSON Schema, their tables in docs/configuration.md).
 // `npm run generate` writes them, `npm run generate -- --check` only says which are out of date.
+import { withOptionTables } from "#config/reference.ts";
+import { SCHEMA_FILE, schemaText } from "#config/schema.ts";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { guestImportsSource, guestSource } from "./generate-guest.ts";
@@ -13,6 +16,7 @@ import { resolveWorld, type ResolvedWorld } from "./wit-world.ts";
 import { parseWit } from "./wit.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
+const OPTION_PAGE = "docs/configuration.md";
 
 /** Path from the root -> contents, of every generated file. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -32,6 +36,10 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   const header = readFileSync(join(ROOT, KERNEL_HEADER), "utf8");
   for (const { path, text } of kernelLayout(header)) files.set(path, text);
   files.set(LEXICON_TABLES, lexiconTables());
+  files.set(SCHEMA_FILE, schemaText());
+  const reference = withOptionTables(readFileSync(join(ROOT, OPTION_PAGE), "utf8"));
+  if (reference === undefined) throw new Error(`${OPTION_PAGE} has no place for its tables`);
+  files.set(OPTION_PAGE, reference);
   return files;
 }
 

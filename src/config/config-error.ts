@@ -7,7 +7,7 @@ export type ConfigErrorCode =
   | "configRange"
   /** Two options that do not go together, or one that lacks another. */
   | "configContradictory"
-  /** A key that is none. */
+  /** A key that is none, or one where none may be. */
   | "configKey";
 
 export class ConfigError extends Error {
@@ -17,5 +17,48 @@ export class ConfigError extends Error {
     super(message);
     this.name = "ConfigError";
     this.code = code;
+  }
+
+  /** One for each thing that is wrong. */
+  get mistakes(): readonly ConfigError[] {
+    return [this];
+  }
+}
+
+/** Several things are wrong: all are said at once, each in a line, with the code of the first. */
+export class ConfigErrors extends ConfigError {
+  readonly #mistakes: readonly ConfigError[];
+
+  constructor(mistakes: readonly [ConfigError, ...ConfigError[]]) {
+    super(mistakes[0].code, mistakes.map(({ message }) => message).join("\n"));
+    this.#mistakes = mistakes;
+  }
+
+  override get mistakes(): readonly ConfigError[] {
+    return this.#mistakes;
+  }
+}
+
+/** Does what may fail, and keeps what was wrong for later; goes on with what comes after it. */
+export class MistakeList {
+  readonly #mistakes: ConfigError[] = [];
+
+  get isEmpty(): boolean {
+    return this.#mistakes.length === 0;
+  }
+
+  attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#mistakes.push(...error.mistakes);
+    }
+  }
+
+  throwAny(): void {
+    const [first, ...rest] = this.#mistakes;
+    if (first === undefined) return;
+    throw rest.length === 0 ? first : new ConfigErrors([first, ...rest]);
   }
 }

@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import fc from "fast-check";
 import { ConfigError } from "./config-error.ts";
-import { loadConfig, parseFile } from "./load.ts";
+import { parseFile } from "./file.ts";
+import { loadConfig } from "./load.ts";
 import { defaultOf, OPTION_NAMES, optionSpec } from "./options.ts";
 import { printConfig, printDefaults } from "./print.ts";
 
@@ -57,7 +59,7 @@ for (const { name, yaml, code, message } of [
     name: "unknown option",
     yaml: "\n  httpprt: 1\n",
     code: "configUnknown",
-    message: /^f:2:3: httpprt is no option; known: httpHost, /,
+    message: /^f:2:3: httpprt is no option; did you mean httpPort\?$/,
   },
   { name: "not set", yaml: "httpPort:\n", code: "configType", message: /httpPort is not set/ },
   { name: "no mapping", yaml: "- a\n", code: "configType", message: /^f:1:1: use lines such as/ },
@@ -66,7 +68,7 @@ for (const { name, yaml, code, message } of [
     name: "twice",
     yaml: "httpPort: 1\nhttpPort: 2\n",
     code: "configSyntax",
-    message: /^f:2:1: .*unique/,
+    message: /^f:2:1: httpPort is there twice; it is in line 1 already/,
   },
   {
     name: "a choice",
@@ -120,10 +122,7 @@ test("config: the printed defaults are a valid file that says the defaults", () 
   const text = printDefaults();
   const entries = parseFile("printed", text);
   const written = OPTION_NAMES.filter((name) => optionSpec(name).defaultWords === undefined);
-  assert.deepEqual(
-    entries.map(({ name }) => name),
-    written,
-  );
+  assert.deepEqual(entries.map(({ name }) => name).toSorted(), written.toSorted());
   for (const line of text.split("\n")) assert.ok(line.length <= 90, line);
   const active = text.replaceAll(/^# (\w+: \S+) # default.*$/gm, "$1");
   assert.equal(parseFile("printed", active).length, OPTION_NAMES.length);
@@ -135,4 +134,89 @@ test("config: what is in force is printed with its origin, as a valid file", () 
   assert.match(text, /^httpPort: 8080 # --http-port$/m);
   assert.match(text, /^imageBytesMax: 1536MiB # --image-bytes-max$/m);
   assert.equal(parseFile("printed", text).length, OPTION_NAMES.length);
+});
+
+test("config: all that is wrong is said at once, wherever it is", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "nexuscore-config-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "f");
+  writeFileSync(
+    file,
+    "httpPrt: 1\nslotCount: 0\nlogLevel: info\nlogLevel: warn\nslotCount: many\n",
+  );
+  const environment = { NEXUSCORE_CONFIG: file, NEXUSCORE_UDP_PORT: "x" };
+  const load = (): unknown =>
+    loadConfig({ file: undefined, environment, flags: { kernelStage: "soon" } });
+  assert.throws(load, (error: unknown) => {
+    assert.ok(error instanceof ConfigError, String(error));
+    const lines = error.mistakes.map(({ message }) => message.replace(file, "f"));
+    assert.equal(error.message.split("\n").length, lines.length);
+    assert.match(lines[0]!, /^f:1:1: httpPrt is no option; did you mean httpPort\?$/);
+    assert.match(lines[1]!, /^f:4:1: logLevel is there twice; it is in line 3 already\.$/);
+    assert.match(lines[2]!, /^f:5:1: slotCount is there twice/);
+    assert.match(lines[3]!, /^f:2:12: slotCount is 0; use an integer from 1 to 16384\.$/);
+    assert.match(lines[4]!, /^NEXUSCORE_UDP_PORT: udpPort is "x"/);
+    assert.match(lines[5]!, /^--kernel-stage: kernelStage is "soon"; use one of auto, off\.$/);
+    assert.equal(lines.length, 6);
+    return true;
+  });
+});
+
+test("config: --config is before NEXUSCORE_CONFIG, which has to be there if it is set", () => {
+  const environment = { NEXUSCORE_CONFIG: "/nonexistent/of-variable.yaml" };
+  assert.throws(() => loadConfig({ ...NOTHING, environment }), /of-variable\.yaml: cannot be read/);
+  const file = "/nonexistent/of-flag.yaml";
+  assert.throws(() => loadConfig({ ...NOTHING, environment, file }), /of-flag\.yaml/);
+  assert.equal(loadConfig({ ...NOTHING, environment: { NEXUSCORE_CONFIG: "" } }).file, undefined);
+});
+
+const OUR_KEY = `nxc_${"a1B2".repeat(3)}_${"x".repeat(49)}`;
+
+for (const yaml of [
+  "adminKey: SECRET\n",
+  "llmPassword: SECRET\n",
+  "oidcClientSecret: SECRET\n",
+  `llmModel: ${OUR_KEY}\n`,
+  "llmApiKeyFile: sk-proj-SECRETSECRETSECRET\n",
+  "llmExtra: {headers: {authorization: Bearer SECRETSECRET}}\n",
+]) {
+  test(`config: a secret is refused, and not repeated: ${yaml.slice(0, 14)}`, () => {
+    assert.throws(
+      () => parseFile("f", yaml),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigError, String(error));
+        assert.match(error.message, /^f:1:\d+: .*key/);
+        assert.doesNotMatch(error.message, /SECRET|xxx/);
+        return true;
+      },
+    );
+  });
+}
+
+test("config: whatever is in the file, it is read or refused with a place, soon", () => {
+  const piece = fc.oneof(
+    fc.constantFrom(...OPTION_NAMES, "<<", "? ", "- ", "*a", "&a ", "{", "}", "[", "]", "|", ">"),
+    fc.constantFrom(": ", ":\n", "\n", "\n  ", "#", "'", '"', "!!binary ", "!!set ", "---", "\t"),
+    fc.string({ maxLength: 8, unit: "binary" }),
+    fc.integer().map(String),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+      try {
+        for (const { origin } of parseFile("f", pieces.join(""))) assert.match(origin, PLACE);
+      } catch (error) {
+        assert.ok(error instanceof ConfigError, String((error as Error).stack));
+        for (const { message } of error.mistakes) assert.match(message, PLACE);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+const PLACE = /^f:\d+:\d+/;
+
+test("config: aliases that would fill the memory are refused", () => {
+  const levels = Array.from({ length: 30 }, (_, i) => `  - &l${i + 1} [*l${i}, *l${i}, *l${i}]`);
+  const bomb = `llmExtra:\n  - &l0 [x, x, x]\n${levels.join("\n")}\n`;
+  assert.throws(() => parseFile("f", bomb), /f:2:3: .*alias/i);
 });

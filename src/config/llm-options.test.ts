@@ -6,7 +6,8 @@ import { test, type TestContext } from "node:test";
 import { ConfigError } from "./config-error.ts";
 import { llmJobsOf } from "./llm-checks.ts";
 import { llmKeyOf } from "./llm-keys.ts";
-import { loadConfig, type LoadedConfig, parseFile } from "./load.ts";
+import { parseFile } from "./file.ts";
+import { loadConfig, type LoadedConfig } from "./load.ts";
 import { printConfig } from "./print.ts";
 
 type Variables = Readonly<Record<string, string>>;

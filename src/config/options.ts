@@ -1,8 +1,10 @@
 /** Every option, once: types, flags, environment, help and the printed defaults come from here. */
 import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { availableParallelism } from "node:os";
+import { DURABILITY_OPTIONS } from "./durability-options.ts";
 import { CONNECTION_OPTIONS } from "./connection-options.ts";
 import { LLM_OPTIONS } from "./llm-options.ts";
+import { OPERATION_OPTIONS } from "./operation-options.ts";
 import type { OptionSpec } from "./option-spec.ts";
 
 const KIB = 1024;
@@ -93,8 +95,10 @@ export const OPTIONS = {
     environment: "NEXUSCORE_DATA_DIR",
     flag: "--data-dir",
     default: "./.nexuscore",
-    sentence: "Folder for policies and the review queue; :memory: keeps them while it runs.",
+    sentence:
+      "Folder for tenants, policies and the review queue; :memory: keeps them while it runs.",
   },
+  ...DURABILITY_OPTIONS,
   webhookTargets: {
     kind: "choice",
     environment: "NEXUSCORE_WEBHOOK_TARGETS",
@@ -146,12 +150,14 @@ export const OPTIONS = {
   },
   ...CONNECTION_OPTIONS,
   ...LLM_OPTIONS,
+  ...OPERATION_OPTIONS,
   logLevel: {
     kind: "choice",
     environment: "NEXUSCORE_LOG_LEVEL",
     flag: "--log-level",
     default: "info",
     choices: ["debug", "info", "warn", "error", "silent"],
+    reload: true,
     sentence: "Least level that is logged.",
   },
 } as const satisfies Record<string, OptionSpec>;

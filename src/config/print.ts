@@ -1,6 +1,7 @@
 /**
  * The options as a commented YAML file: all defaults, or what is in force and where it came from.
  */
+import { optionGroups } from "./groups.ts";
 import type { LoadedConfig } from "./load.ts";
 import {
   allowedWords,
@@ -10,23 +11,35 @@ import {
   type OptionName,
   writtenValue,
 } from "./options.ts";
+import { SCHEMA_FILE } from "./schema.ts";
 import { stringify } from "yaml";
 
-const HEAD = "# NexusCore options. Flags win over the environment, it wins over this file.\n\n";
+const HEAD = `# yaml-language-server: $schema=./${SCHEMA_FILE}
+# NexusCore options. Flags win over the environment, it wins over this file.
+# An editor explains them by the line above: nexuscore config schema > ${SCHEMA_FILE}
+# Whether the file is right: nexuscore config check FILE
+# Options that say "SIGHUP" are taken over by a running server; others need a restart.
+`;
+const COLUMNS = 80;
 
 export function printDefaults(): string {
-  const blocks = OPTION_NAMES.map((name) => {
-    const { sentence, environment, flag, unit, defaultWords } = optionSpec(name);
-    const bounds = `${allowedWords(name)}${unit === undefined ? "" : ` (${unit})`}`;
-    // A default that depends on the machine stays a comment: written down, it would no longer.
-    const mark = defaultWords === undefined ? "" : "# ";
-    const words = defaultWords === undefined ? "" : ` # default: ${defaultWords}`;
-    return (
-      `# ${sentence}\n# Use ${bounds}.\n# ${environment}, ${flag}\n` +
-      `${mark}${line(name, defaultOf(name))}${words}\n`
-    );
+  const groups = optionGroups().map(({ title, sentence, names }) => {
+    const rule = "-".repeat(COLUMNS - title.length - 6);
+    return `\n# -- ${title} ${rule}\n# ${sentence}\n\n${names.map(block).join("\n")}`;
   });
-  return HEAD + blocks.join("\n");
+  return HEAD + groups.join("");
+}
+
+function block(name: OptionName): string {
+  const { sentence, environment, flag, unit, defaultWords, reload } = optionSpec(name);
+  const bounds = `${allowedWords(name)}${unit === undefined ? "" : ` (${unit})`}`;
+  // A default that depends on the machine stays a comment: written down, it would no longer.
+  const mark = defaultWords === undefined ? "" : "# ";
+  const words = defaultWords === undefined ? "" : ` # default: ${defaultWords}`;
+  return (
+    `# ${sentence}\n# Use ${bounds}.\n# ${environment}, ${flag}${reload === true ? "; SIGHUP" : ""}\n` +
+    `${mark}${line(name, defaultOf(name))}${words}\n`
+  );
 }
 
 export function printConfig({ config, origins, keysSet }: LoadedConfig): string {
@@ -41,10 +54,11 @@ function line(name: OptionName, value: number | string): string {
 }
 
 /** 4294967296 as 4GiB; a number that is no whole unit stays as it is. */
-function wholeUnits(bytes: number): number | string {
+export function wholeUnits(bytes: number): number | string {
   for (const [unit, size] of [
     ["GiB", 1024 ** 3],
     ["MiB", 1024 ** 2],
+    ["KiB", 1024],
   ] as const) {
     if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
   }
