@@ -25,6 +25,7 @@ import { liveRoutes } from "#egress/live.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import type { AccessParts } from "#keys/access-hooks.ts";
 import { KeyRing } from "#keys/key-ring.ts";
+import type { EngineSettings } from "#engine/engine.ts";
 import { Retellings } from "#engine/retellings.ts";
 import { eventRoutes } from "#ingest/http.ts";
 import type { UdpIngest } from "#ingest/udp.ts";
@@ -41,6 +42,7 @@ import {
   type VerdictHistory,
 } from "#model/policy-store.ts";
 import { Problem } from "#model/problem.ts";
+import type { AckWish } from "#model/storage.ts";
 import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
 import { IN_MEMORY, StoreError } from "#review/database.ts";
@@ -187,7 +189,7 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
       slotCount,
       imageBytesMax,
       tenantCountMax,
-      logPath: statePath(config),
+      durability: durabilityOf(config),
       stage: stage.handle,
       llm,
       keepPending: async (reviews) => pending.keep(reviews),
@@ -308,10 +310,20 @@ async function putPolicies(engine: EngineDoor, { policies }: ReviewDesk, log: Lo
 }
 
 const POLICIES_AT_ONCE = 64;
+/** In the data directory: log and snapshots. */
+const STATE_FILE = "state.db";
 
-/** Where tenants outlive the process; undefined: they do not. */
-function statePath({ dataDir }: Config): string | undefined {
-  return dataDir === IN_MEMORY ? undefined : join(resolve(dataDir), "state.db");
+/** How tenants outlive the process; undefined: they do not. */
+function durabilityOf(config: Config): EngineSettings["durability"] {
+  const { dataDir, ack, logBytesMax, recoveryMsMax, datagramLog } = config;
+  if (dataDir === IN_MEMORY) return undefined;
+  return {
+    path: join(resolve(dataDir), STATE_FILE),
+    ack: ack as AckWish,
+    logBytesMax,
+    recoveryMsMax,
+    datagramLog: datagramLog === "on",
+  };
 }
 
 function dataPath({ dataDir }: Config): string {

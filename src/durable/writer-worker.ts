@@ -11,6 +11,8 @@ export type WriterSettings = {
   /** Rung by shards that have written. */
   readonly bell: Int32Array;
   readonly durable: Int32Array;
+  /** Of StorageBoard. */
+  readonly board: SharedArrayBuffer;
 };
 
 /** A shard's thread began: this is where it sleeps. */

@@ -13,6 +13,7 @@ import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/mo
 import type { PolicyRecord } from "#model/policy.ts";
 import type { PromptPart } from "#model/prompt-parts.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
+import type { AckMode, AckWish, StorageStats } from "#model/storage.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome, PendingReview } from "#model/verdict.ts";
@@ -27,10 +28,14 @@ export type Offer = {
   readonly tenant: string | undefined;
   readonly body: Uint8Array;
   readonly format: BodyFormat;
+  /** Left out: as the server is told. Where nothing is kept, it changes nothing. */
+  readonly ack?: AckWish | undefined;
 };
 
 /** What became of one request's events. `accepted` includes `late` and `duplicates`. */
 export type OfferAnswer = {
+  /** Where the accepted events are now. */
+  readonly ack: AckMode;
   readonly accepted: number;
   readonly rejected: number;
   readonly late: number;
@@ -133,8 +138,8 @@ export interface LlmDoor {
 /** Every method that fails does so with a `Problem` (model/problem.ts). */
 export interface EngineDoor {
   /**
-   * Resolves once the events are in the tenants' windows. Problems: busy, malformedJson,
-   * stopping.
+   * Resolves once the events are in the tenants' windows and where `ack` says. Problems: busy,
+   * malformedJson, stopping, recovering, storageFull, storageUnavailable.
    */
   offer(offer: Offer): Promise<OfferAnswer>;
   /** Problems: tenantUnknown, tenantQuarantined, guestFailed. */
@@ -186,6 +191,8 @@ export interface EngineDoor {
   /** What is returned ends it. */
   onVerdict(listener: VerdictListener): () => void;
   stats(): readonly ShardStats[];
+  /** How the disk stands that keeps tenants; from shared memory, never waits. */
+  storage(): StorageStats;
   /** Undefined: no upstream is configured. */
   readonly llm: LlmDoor | undefined;
   /** Whether events are taken now. */

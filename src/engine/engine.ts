@@ -23,11 +23,14 @@ import { shardOf } from "#model/placement.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
+import { type AckMode, type AckWish, NO_STORAGE, type StorageStats } from "#model/storage.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome } from "#model/verdict.ts";
 import { SALT_MAX } from "#model/verdict-id.ts";
 import {
+  type Durability,
+  FLAG_MEMORY,
   type Question,
   RECORD_ELEMENTS,
   RECORD_LINES,
@@ -82,8 +85,8 @@ export type EngineSettings = {
   readonly stage?: StageHandle | undefined;
   /** Upstream language models; left out: nothing is ever asked of one. */
   readonly llm?: LlmSettings | undefined;
-  /** File of the log; left out: turns are kept in memory alone. */
-  readonly logPath?: string | undefined;
+  /** What outlives the process, and how; left out: nothing does. */
+  readonly durability?: Durability | undefined;
   /**
    * Keeps the embedded verdicts on messages about which an upstream is asked, before anybody is
    * answered. Its failures are counted and told, and hold nothing up.
@@ -102,8 +105,8 @@ type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
 
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
-  const { logPath, shardCount } = settings;
-  const writer = logPath === undefined ? undefined : new WriterThread(logPath, shardCount);
+  const { durability, shardCount } = settings;
+  const writer = durability === undefined ? undefined : new WriterThread(durability, shardCount);
   await writer?.opened;
   const [component, moderator, classifier, gateway] = await Promise.all([
     settings.component ?? readFile(COMPONENT),
@@ -146,6 +149,7 @@ export class Engine implements EngineDoor {
   readonly #moderation: Moderation;
   readonly #gateway: LlmThread | undefined;
   readonly #writer: WriterThread | undefined;
+  readonly #ack: AckMode;
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
@@ -159,6 +163,7 @@ export class Engine implements EngineDoor {
     writer?: WriterThread,
   ) {
     this.#writer = writer;
+    this.#ack = settings.durability?.ack ?? "none";
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     const { moderator, classifier, llm, keepPending, verdictsWritten } = settings;
     assert(shardCount >= 1);
@@ -216,7 +221,7 @@ export class Engine implements EngineDoor {
     this.#checkTaking();
     assert(offer.body.length <= BODY_BYTES_MAX);
     if (offer.tenant !== undefined && offer.format === "ndjson") {
-      return this.#offerLines(offer.tenant, offer.body);
+      return this.#offerLines(offer.tenant, offer.body, this.#ackOf(offer.ack));
     }
     return this.#offerElements(offer);
   }
@@ -310,6 +315,12 @@ export class Engine implements EngineDoor {
     return this.#shards.map((shard) => shard.stats());
   }
 
+  storage(): StorageStats {
+    if (this.#writer === undefined) return NO_STORAGE;
+    const progress = { snapshotsDone: 0, snapshotsTotal: 0, replayedTurns: 0, elapsedMs: 0 };
+    return this.#writer.stats({ progress });
+  }
+
   beginStop(): void {
     this.#reviewsEnd ??= setTimeout(() => {
       for (const shard of this.#shards) shard.endReviews();
@@ -332,26 +343,29 @@ export class Engine implements EngineDoor {
   }
 
   /** NDJSON of one tenant: cut at line ends, nothing else is looked at. */
-  async #offerLines(tenant: string, body: Uint8Array): Promise<OfferAnswer> {
+  async #offerLines(tenant: string, body: Uint8Array, ack: AckMode): Promise<OfferAnswer> {
     const shard = this.#shardOf(tenant);
     const chunkCount = Math.ceil(body.length / (CHUNK_BYTES / 2)) + 1;
     shard.checkRoom(chunkCount, body.length, LINES_BYTES_MAX);
     const name = this.#encoder.encode(tenant);
-    const { request, answer } = this.#waiting.open(1);
+    const { request, answer } = this.#waiting.open(1, ack);
+    const flags = ack === "disk" ? 0 : FLAG_MEMORY;
     let start = 0;
     do {
       const cut = cutLines(body, start, CHUNK_BYTES);
       const last = cut.end === body.length;
       const kind = cut.tooLarge ? RECORD_ELEMENTS : RECORD_LINES;
       const bytes = cut.tooLarge ? ELEMENT_TOO_LARGE : body.subarray(start, cut.end);
-      shard.write({ kind, request, last, tenant: name }, bytes);
+      shard.write({ kind, request, last, flags, tenant: name }, bytes);
       start = cut.end;
     } while (start < body.length);
     return answer as Promise<OfferAnswer>;
   }
 
   /** Everything else: the splitter finds the elements and scatters them over the shards. */
-  async #offerElements({ tenant, body, format }: Offer): Promise<OfferAnswer> {
+  async #offerElements({ tenant, body, format, ack: wish }: Offer): Promise<OfferAnswer> {
+    const ack = this.#ackOf(wish);
+    const flags = ack === "disk" ? 0 : FLAG_MEMORY;
     const fixedShard = tenant === undefined ? -1 : shardOf(tenant, this.#shards.length);
     const split = this.#splitter.split(body, format, fixedShard);
     if (split.malformedAtByte !== undefined) {
@@ -371,19 +385,20 @@ export class Engine implements EngineDoor {
       chunk.bytesMax = Math.max(chunk.bytesMax, byteCount);
     }
     const targets = chunks.flatMap(({ count }, shard) => (count > 0 ? [shard] : []));
-    if (targets.length === 0) return this.#waiting.nothing();
+    if (targets.length === 0) return this.#waiting.nothing(ack);
     for (const i of targets) {
       const { count, bytes, bytesMax } = chunks[i]!;
       this.#shards[i]!.checkRoom(count, bytes, bytesMax);
     }
-    const { request, answer } = this.#waiting.open(targets.length);
+    const { request, answer } = this.#waiting.open(targets.length, ack);
     for (let i = 0; i < split.chunkCount; i++) {
       const shard = split.chunkShard(i);
       const from = split.chunkByteOffset(i);
       const bytes = split.memory.subarray(from, from + split.chunkByteCount(i));
       chunks[shard]!.count -= 1;
       const last = chunks[shard]!.count === 0;
-      this.#shards[shard]!.write({ kind: RECORD_ELEMENTS, request, last, tenant: name }, bytes);
+      const record = { kind: RECORD_ELEMENTS, request, last, flags, tenant: name };
+      this.#shards[shard]!.write(record, bytes);
     }
     return answer as Promise<OfferAnswer>;
   }
@@ -410,8 +425,13 @@ export class Engine implements EngineDoor {
     shard.checkRoom(1, body.length, body.length);
     const { request, answer } = this.#waiting.open(1);
     const name = tenant === "" ? NO_TENANT : this.#encoder.encode(tenant);
-    shard.write({ kind, request, last: true, tenant: name }, body);
+    shard.write({ kind, request, last: true, flags: 0, tenant: name }, body);
     return answer;
+  }
+
+  /** What an offer that wishes so is promised. */
+  #ackOf(wish: AckWish | undefined): AckMode {
+    return this.#ack === "none" ? "none" : (wish ?? this.#ack);
   }
 
   #shardOf(tenant: string): ShardThread {

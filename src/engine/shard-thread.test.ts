@@ -236,7 +236,7 @@ async function send(
 ) {
   shard.checkRoom(1, body.length, body.length);
   const { request, answer } = waiting.open(1);
-  shard.write({ kind, request, last: true, tenant: Buffer.from(tenant) }, body);
+  shard.write({ kind, request, last: true, flags: 0, tenant: Buffer.from(tenant) }, body);
   return answer;
 }
 

@@ -34,6 +34,8 @@ export type ShardRecord = {
   readonly kind: number;
   readonly request: number;
   readonly last: boolean;
+  /** Beside FLAG_LAST. */
+  readonly flags: number;
   readonly tenant: Uint8Array;
 };
 
@@ -120,15 +122,11 @@ export class ShardThread {
   }
 
   /** Writes a record that `checkRoom` has found room for. */
-  write({ kind, request, last, tenant }: ShardRecord, body: Uint8Array): void {
+  write({ kind, request, last, flags, tenant }: ShardRecord, body: Uint8Array): void {
     this.#requests.add(request);
-    const flags = last ? FLAG_LAST : 0;
-    const written = writeRecord(
-      this.#ring,
-      { kind, request, flags, tenant, arrivedMs: Date.now() },
-      body,
-    );
-    assert(written);
+    const all = last ? flags | FLAG_LAST : flags;
+    const header = { kind, request, flags: all, tenant, arrivedMs: Date.now() };
+    assert(writeRecord(this.#ring, header, body));
   }
 
   /** Lets the shard look at the kernel stage now, if it sleeps. */

@@ -2,6 +2,7 @@
 import { ERRORS_LISTED_MAX } from "#model/limits.ts";
 import { EVENT_ERRORS } from "#model/event-error.ts";
 import { Problem } from "#model/problem.ts";
+import type { AckMode } from "#model/storage.ts";
 import { WARNINGS } from "#model/warning.ts";
 import type { Answer } from "#shard/protocol.ts";
 import type { OfferAnswer } from "./door.ts";
@@ -10,6 +11,8 @@ type Entry = {
   resolve: (value: unknown) => void;
   reject: (problem: Problem) => void;
   shardsLeft: number;
+  /** What is promised of it, if it is an offer. */
+  ack: AckMode;
   accepted: number;
   rejected: number;
   late: number;
@@ -28,13 +31,14 @@ export class Waiting {
   }
 
   /** Opens a request that `shardCount` shards will answer. */
-  open(shardCount: number): { request: number; answer: Promise<unknown> } {
+  open(shardCount: number, ack: AckMode = "none"): { request: number; answer: Promise<unknown> } {
     const request = (this.#request = (this.#request + 1) >>> 0);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#entries.set(request, {
       resolve,
       reject,
       shardsLeft: shardCount,
+      ack,
       accepted: 0,
       rejected: 0,
       late: 0,
@@ -46,8 +50,8 @@ export class Waiting {
   }
 
   /** The answer to a request without events. */
-  nothing(): OfferAnswer {
-    return { accepted: 0, rejected: 0, late: 0, duplicates: 0, errors: [] };
+  nothing(ack: AckMode): OfferAnswer {
+    return { ack, accepted: 0, rejected: 0, late: 0, duplicates: 0, errors: [] };
   }
 
   settle(answer: Answer): void {
@@ -89,10 +93,10 @@ export class Waiting {
 }
 
 function offerAnswer(entry: Entry): OfferAnswer {
-  const { accepted, rejected, late, duplicates } = entry;
+  const { ack, accepted, rejected, late, duplicates } = entry;
   const errors = listed(entry.errors, EVENT_ERRORS);
   const warnings = listed(entry.warnings, WARNINGS);
-  const answer = { accepted, rejected, late, duplicates, errors };
+  const answer = { ack, accepted, rejected, late, duplicates, errors };
   return warnings.length === 0 ? answer : { ...answer, warnings };
 }
 

@@ -1,6 +1,7 @@
-/** The writer as the I/O thread has it: its rings, its thread. */
+/** The writer as the I/O thread has it: its rings, its thread, and how the disk stands. */
 import { Worker } from "node:worker_threads";
-import { durableBytes } from "#durable/committer.ts";
+import { durableBytes, STATES } from "#durable/committer.ts";
+import { StorageBoard } from "#durable/storage-board.ts";
 import type {
   FormerStream,
   WriterMessage,
@@ -8,31 +9,39 @@ import type {
   WriterWish,
 } from "#durable/writer-worker.ts";
 import { LOG_RING_BYTES } from "#model/limits.ts";
-import type { ShardLog } from "#shard/protocol.ts";
+import type { StorageRecovery, StorageState, StorageStats } from "#model/storage.ts";
+import type { Durability, ShardLog } from "#shard/protocol.ts";
 import { createRing, RingWriter } from "#std/byte-ring.ts";
 
 export class WriterThread {
   readonly opened: Promise<void>;
+  readonly #durability: Durability;
   readonly #opening = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #worker: Worker;
   readonly #logRings: readonly SharedArrayBuffer[];
   readonly #bell = new Int32Array(new SharedArrayBuffer(4));
   readonly #durable: Int32Array;
-  readonly #path: string;
+  readonly #boardBuffer: SharedArrayBuffer;
+  readonly #board: StorageBoard;
   #streams: readonly number[] = [];
   #former: readonly FormerStream[] = [];
 
-  constructor(path: string, shardCount: number) {
+  constructor(durability: Durability, shardCount: number) {
+    const { path } = durability;
     this.opened = this.#opening.promise;
-    this.#path = path;
+    this.#durability = durability;
     this.#logRings = Array.from({ length: shardCount }, () => createRing(LOG_RING_BYTES));
     this.#durable = new Int32Array(new SharedArrayBuffer(durableBytes(shardCount)));
+    this.#boardBuffer = StorageBoard.create(shardCount);
+    this.#board = new StorageBoard(this.#boardBuffer);
+    this.#board.set("stateSinceMs", Date.now());
     const workerData: WriterSettings = {
       path,
       logRings: this.#logRings,
       bell: this.#bell,
       durable: this.#durable,
+      board: this.#boardBuffer,
     };
     const url = new URL(import.meta.resolve("#durable/writer-worker.ts"));
     this.#worker = new Worker(url, { workerData, name: "writer" });
@@ -49,13 +58,48 @@ export class WriterThread {
   attach(shard: number, ring: SharedArrayBuffer): ShardLog {
     this.#worker.postMessage({ shard, ring } satisfies WriterWish);
     return {
+      ...this.#durability,
       ring: this.#logRings[shard]!,
       bell: this.#bell,
       durable: this.#durable,
+      board: this.#boardBuffer,
       stream: this.#streams[shard]!,
-      path: this.#path,
       former: this.#former,
       shardCount: this.#logRings.length,
+    };
+  }
+
+  /** How the disk stands; of the engine comes what recovery made or makes. */
+  stats(recovery: StorageRecovery): StorageStats {
+    const board = this.#board;
+    const { path, ack, logBytesMax } = this.#durability;
+    const shards = this.#logRings.map((_, shard) => shard);
+    const sumOf = (name: Parameters<StorageBoard["getOf"]>[1]): number =>
+      shards.reduce((sum, shard) => sum + board.getOf(shard, name), 0);
+    const written: StorageState = STATES[Atomics.load(this.#durable, this.#durable.length - 1)]!;
+    const isRecovering = written === "ok" && "progress" in recovery;
+    const { commits } = board;
+    return {
+      state: isRecovering ? "recovering" : written,
+      sinceMs: board.get("stateSinceMs"),
+      ack,
+      path,
+      logBytes: board.get("logBytes"),
+      logBytesMax,
+      storeBytes: board.get("storeBytes"),
+      backlogMs: Math.max(...shards.map((shard) => board.getOf(shard, "backlogMs"))),
+      dirtyTenants: sumOf("dirtyTenants"),
+      heldAnswers: sumOf("heldAnswers"),
+      commitCount: board.get("commitCount"),
+      commitFailures: board.get("commitFailures"),
+      commitMs: {
+        p50: commits.quantileUs(0.5) / 1_000,
+        p99: commits.quantileUs(0.99) / 1_000,
+        max: board.get("commitMsMax"),
+      },
+      snapshotCount: board.get("snapshotCount"),
+      snapshotBytes: board.get("snapshotBytes"),
+      recovery,
     };
   }
 

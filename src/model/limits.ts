@@ -320,3 +320,29 @@ export const KEYS_MAX = 100_000;
 /** How long a rotated key's former secret still opens, unless it is told otherwise. */
 export const KEY_OVERLAP_MS_DEFAULT = 24 * 3_600_000;
 export const KEY_NOTE_BYTES_MAX = 256;
+/** How long a former secret may be told to open, at most. */
+export const KEY_OVERLAP_MS_MAX = 90 * 24 * 3_600_000;
+/** Revoked and expired keys are told apart from unknown ones for so long, then forgotten. */
+export const KEY_REMEMBERED_MS = 90 * 24 * 3_600_000;
+export const KEY_PAGE_DEFAULT = 100;
+export const KEY_PAGE_MAX = 1_000;
+/** Roles and tenants of one key. */
+export const KEY_TENANTS_MAX = 256;
+/** Keys that open nothing, of one address in a minute; more are not looked at for a minute. */
+export const KEY_TRIES_MAX = 20;
+export const KEY_TRIES_MS = 60_000;
+/** Addresses whose tries are counted; the one that was silent longest is forgotten. */
+export const KEY_TRY_ADDRESSES_MAX = 16_384;
+/** Of a provider: longer ones are not looked at. */
+export const TOKEN_BYTES_MAX = 8 * 1024;
+/** Tokens that were verified and are taken again for a minute without verifying them anew. */
+export const TOKENS_REMEMBERED_MAX = 4_096;
+export const TOKENS_REMEMBERED_MS = 60_000;
+/** Tenants that a start names of which something is missing; the rest are counted. */
+export const LOST_LISTED_MAX = 64;
+/** Bytes that a backup leaves free on its disk; without them it does not begin. */
+export const BACKUP_SPARE_BYTES = 256 * 1024 * 1024;
+/** For how long a backup may hold up commits, at most: it is about a millisecond. */
+export const BACKUP_HOLD_MS_MAX = 1_000;
+/** Bytes of the log, and tenants' names, that a look at one tenant's turns reads at most. */
+export const INSPECTED_LOG_BYTES_MAX = 512 * 1024 * 1024;

@@ -9,6 +9,7 @@ import type { StageHandle } from "#kernel/stage.ts";
 import type { ConsultationFailure } from "#model/consultation.ts";
 import type { MergeOmission } from "#model/merge.ts";
 import type { VerdictReport } from "#model/moderation.ts";
+import type { AckWish } from "#model/storage.ts";
 import type { Span } from "#model/summary.ts";
 import type { Clock } from "#model/tenant.ts";
 import type { TrendOrder } from "#model/trending.ts";
@@ -36,6 +37,8 @@ export const RECORD_POLICY = 5;
 
 /** Set on the last record of a request for this shard: the answer is due after it. */
 export const FLAG_LAST = 1;
+/** The answer to the request's events does not wait for the disk. */
+export const FLAG_MEMORY = 2;
 
 //  0 u32 request · 4 u32 flags · 8 f64 time of arrival, epoch ms · 16 u32 bytes of body
 // 20 u32 bytes of tenant (0: each event names its own) · 24 tenant, padded to 8 · body
@@ -74,6 +77,7 @@ export function writeRecord(ring: RingWriter, header: RecordHeader, body: Uint8A
 export class RecordView {
   request = 0;
   last = false;
+  isMemory = false;
   arrivedMs = 0;
   tenantOffset = 0;
   tenantBytes = 0;
@@ -82,7 +86,9 @@ export class RecordView {
 
   read(view: DataView, offset: number): void {
     this.request = view.getUint32(offset, true);
-    this.last = (view.getUint32(offset + 4, true) & FLAG_LAST) !== 0;
+    const flags = view.getUint32(offset + 4, true);
+    this.last = (flags & FLAG_LAST) !== 0;
+    this.isMemory = (flags & FLAG_MEMORY) !== 0;
     this.arrivedMs = view.getFloat64(offset + 8, true);
     this.bodyBytes = view.getUint32(offset + 16, true);
     this.tenantBytes = view.getUint32(offset + 20, true);
@@ -177,16 +183,24 @@ export type OfferAnswer = {
   readonly warnings: readonly number[];
   /** Verdicts on some of them are to be kept before anybody is told that they were taken. */
   readonly isHeld: boolean;
+  /** The answer waits until what it says is on disk, where there is one. */
+  readonly awaitsDisk: boolean;
 };
 
 export type Answer =
   | OfferAnswer
-  | { readonly type: "value"; readonly request: number; readonly value: unknown }
+  | {
+      readonly type: "value";
+      readonly request: number;
+      readonly value: unknown;
+      readonly awaitsDisk?: boolean;
+    }
   | {
       readonly type: "problem";
       readonly request: number;
       readonly code: ProblemCode;
       readonly detail: string;
+      readonly awaitsDisk?: boolean;
     };
 
 export type ShardMessage =
@@ -205,14 +219,28 @@ export type ShardControl =
   /** The embedded verdicts stand of what is open, and no upstream is asked any more. */
   | { readonly type: "endReviews" };
 
+/** What is promised, and what of it may cost how much. */
+export type Durability = {
+  /** File of log and snapshots. */
+  readonly path: string;
+  readonly ack: AckWish;
+  /** Bytes of turns that are kept at most. */
+  readonly logBytesMax: number;
+  /** Time of guests that a start may have to do again, about. */
+  readonly recoveryMsMax: number;
+  /** Whether what datagrams brought is logged, or kept with snapshots alone. */
+  readonly datagramLog: boolean;
+};
+
 /** A shard's way to the disk. */
-export type ShardLog = {
+export type ShardLog = Durability & {
   readonly ring: SharedArrayBuffer;
   readonly bell: Int32Array;
   readonly durable: Int32Array;
   readonly stream: number;
-  /** Of the store, and streams of former runs: what the shard begins with. */
-  readonly path: string;
+  /** Of StorageBoard. */
+  readonly board: SharedArrayBuffer;
+  /** Streams of former runs: what the shard begins with. */
   readonly former: readonly { readonly stream: number; readonly trimmed: number }[];
   readonly shardCount: number;
 };

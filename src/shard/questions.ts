@@ -18,7 +18,12 @@ export function answerQuestion(shard: Shard, request: number, json: string, nowM
   const answer = answerOf(shard, question, nowMs);
   return answer instanceof Refusal
     ? { type: "problem", request, code: answer.code, detail: answer.detail }
-    : { type: "value", request, value: answer };
+    : { type: "value", request, value: answer, awaitsDisk: changes(question) };
+}
+
+/** Whether what was asked for is to outlive the process. */
+function changes({ type }: Question): boolean {
+  return type === "putTenant" || type === "forgetConversation";
 }
 
 function answerOf(shard: Shard, question: Question, nowMs: number): unknown {

@@ -13,6 +13,7 @@ type Request = {
   errors: number[];
   warnings: number[];
   isHeld: boolean;
+  awaitsDisk: boolean;
   /** All its records for this shard have been parsed. */
   complete: boolean;
 };
@@ -34,6 +35,7 @@ export class RequestLedger {
         errors: [],
         warnings: [],
         isHeld: false,
+        awaitsDisk: true,
         complete: false,
       };
       this.#requests.set(request, entry);
@@ -84,7 +86,7 @@ export class RequestLedger {
     for (const entry of this.#complete) {
       this.#requests.delete(entry.request);
       const { request, elements, accepted, errors, warnings, late, duplicates } = entry;
-      const { isHeld } = entry;
+      const { isHeld, awaitsDisk } = entry;
       const answer: OfferAnswer = {
         type: "offer",
         request,
@@ -96,6 +98,7 @@ export class RequestLedger {
         errors,
         warnings,
         isHeld,
+        awaitsDisk,
       };
       answers.push(answer);
     }

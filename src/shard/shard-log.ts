@@ -22,7 +22,7 @@ import { LEDGER_NUMBERS } from "./tenant-ledger.ts";
 const NOTHING = Buffer.alloc(0);
 const NO_REACH = [0, 0] as const;
 /** How long a pass over the tenants that changed takes, and snapshots of one step at most. */
-const PASS_MS = Number(process.env["NEXUSCORE_PASS_MS"] ?? 30_000);
+const PASS_MS = 30_000;
 const SNAPSHOTS_STEP_MAX = 16;
 /** How long a step waits for room in the log ring before it looks again. */
 const ROOM_MS = 5;
@@ -202,11 +202,11 @@ export class LoggedTurns {
 
   /** Answers that may go now: those that need not wait, and those whose wait is over. */
   release(answers: readonly Answer[]): readonly Answer[] {
-    const offers = answers.filter(({ type }) => type === "offer");
-    this.#held.hold(this.#log.number - 1, offers);
+    const held = answers.filter(({ awaitsDisk }) => awaitsDisk === true);
+    this.#held.hold(this.#log.number - 1, held);
     const { durable } = this.#shared;
     const released = this.#held.take(Atomics.load(durable, 2 * this.#shard));
-    if (offers.length === answers.length) return released;
-    return [...answers.filter(({ type }) => type !== "offer"), ...released];
+    if (held.length === answers.length) return released;
+    return [...answers.filter(({ awaitsDisk }) => awaitsDisk !== true), ...released];
   }
 }

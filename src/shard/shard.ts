@@ -252,7 +252,7 @@ export class Shard {
     const refusal = moderation.setPolicy(tenant, name, policy);
     this.#answers.push(
       refusal === undefined
-        ? { type: "value", request, value: undefined }
+        ? { type: "value", request, value: undefined, awaitsDisk: true }
         : { type: "problem", request, code: refusal.code, detail: refusal.detail },
     );
   }
@@ -267,6 +267,7 @@ export class Shard {
     const { batcher, ring, cap } = this.parts;
     const record = this.#record;
     const request = this.#requests.open(record.request);
+    request.awaitsDisk = !record.isMemory;
     const tenant = this.#recordTenant();
     let offset = record.bodyOffset;
     const end = offset + record.bodyBytes;

@@ -2,7 +2,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Batcher } from "#batcher/batcher.ts";
 import { bindClassifier } from "#classifier/classifier.ts";
-import type { RecoveryReport } from "#durable/recovery.ts";
 import { IsolateHost } from "#isolate/host.ts";
 import { ModeratorHost } from "#isolate/moderator-host.ts";
 import { Drain } from "#kernel/drain.ts";
@@ -79,7 +78,7 @@ function run(settings: ShardSettings): void {
     merger: new Merger(),
     drain: stage === undefined ? undefined : new Drain(stage, settings),
   });
-  if (log !== undefined) tellRecovery(log.recover(shard));
+  log?.recover(shard);
   post({ type: "ready" });
   const takesControl = settings.gateway !== undefined;
   let stopMsMax = Infinity;
@@ -98,12 +97,6 @@ function run(settings: ShardSettings): void {
   shard.moderation?.stopReviews(Date.now());
   postReviews(shard);
   post({ type: "stopped" });
-}
-
-/** For whoever tries it out; the product tells it with `ready`. */
-function tellRecovery(report: RecoveryReport): void {
-  if (process.env["NEXUSCORE_TELL"] === undefined) return;
-  process.stderr.write(`${JSON.stringify(report)}\n`);
 }
 
 function step(shard: Shard, log: LoggedTurns | undefined): void {

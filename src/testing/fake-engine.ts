@@ -43,6 +43,7 @@ import { EVENT_ERRORS, type EventErrorCode } from "#model/event-error.ts";
 import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
+import { NO_STORAGE, type StorageStats } from "#model/storage.ts";
 import { isTenantId, type Clock, type TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 
@@ -81,6 +82,8 @@ export class FakeEngine implements EngineDoor {
   reviewEnd: ReviewEnd | undefined;
   /** What was offered, in order. */
   readonly offers: Offer[] = [];
+  /** For tests to set. */
+  storageStats: StorageStats = NO_STORAGE;
   trendingCalls = 0;
   summaryCalls = 0;
   /** Offers that came in, also those that are held. */
@@ -120,7 +123,9 @@ export class FakeEngine implements EngineDoor {
     if (this.stopped) throw new Problem("stopping", "The engine has stopped.");
     await this.#gate;
     this.offers.push({ ...offer, body: Buffer.from(offer.body) });
-    const answer = { accepted: 0, rejected: 0, late: 0, duplicates: 0 };
+    const { ack: serverAck } = this.storageStats;
+    const ack = serverAck === "none" ? serverAck : (offer.ack ?? serverAck);
+    const answer = { ack, accepted: 0, rejected: 0, late: 0, duplicates: 0 };
     const errors: { index: number; code: EventErrorCode; message: string }[] = [];
     const warnings: { index: number; code: WarningCode; message: string }[] = [];
     for (const [index, value] of eventsOf(offer).entries()) {
@@ -289,6 +294,10 @@ export class FakeEngine implements EngineDoor {
   onVerdict(listener: VerdictListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  storage(): StorageStats {
+    return this.storageStats;
   }
 
   stats(): readonly ShardStats[] {
