@@ -1,6 +1,7 @@
 /** Every option, once: types, flags, environment, help and the printed defaults come from here. */
 import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { availableParallelism } from "node:os";
+import { BACKUP_OPTIONS } from "./backup-options.ts";
 import { DURABILITY_OPTIONS } from "./durability-options.ts";
 import { CONNECTION_OPTIONS } from "./connection-options.ts";
 import { LLM_OPTIONS } from "./llm-options.ts";
@@ -99,6 +100,7 @@ export const OPTIONS = {
       "Folder for tenants, policies and the review queue; :memory: keeps them while it runs.",
   },
   ...DURABILITY_OPTIONS,
+  ...BACKUP_OPTIONS,
   webhookTargets: {
     kind: "choice",
     environment: "NEXUSCORE_WEBHOOK_TARGETS",

@@ -33,6 +33,7 @@ import {
   type Trim,
   WriteFailure,
 } from "./durable-store.ts";
+import { lockOf } from "./file-lock.ts";
 import { openSnapshot, reachOf } from "./snapshot.ts";
 
 const WORLDS = 8;
@@ -432,21 +433,6 @@ function isWhole(bytes: Uint8Array): boolean {
     return true;
   } catch (error) {
     if (error instanceof DamagedRecord) return false;
-    throw error;
-  }
-}
-
-/**
- * Held until it is closed or the process is gone: one process writes. A file of its own, so that
- * the store can be read beside the one that writes it: by shards that begin, and by tools.
- */
-function lockOf(path: string): DatabaseSync {
-  const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
-  try {
-    lock.exec("BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { LOG_RETRY_MS } from "#model/limits.ts";
 import { RingReader, wakeRing } from "#std/byte-ring.ts";
 import { Committer } from "./committer.ts";
 import { SqliteStore } from "./sqlite-store.ts";
+import { type HoldGate, waitAtGate } from "./writer-hold.ts";
 
 export type WriterSettings = {
   readonly path: string;
@@ -15,8 +16,10 @@ export type WriterSettings = {
   readonly board: SharedArrayBuffer;
 };
 
-/** A shard's thread began: this is where it sleeps. */
-export type WriterWish = { readonly shard: number; readonly ring: SharedArrayBuffer };
+/** A shard's thread began: this is where it sleeps; or a backup begins: wait for it. */
+export type WriterWish =
+  | { readonly shard: number; readonly ring: SharedArrayBuffer }
+  | { readonly gate: HoldGate };
 
 export type WriterMessage = {
   readonly type: "open";
@@ -53,7 +56,9 @@ async function run({ path, logRings, bell, durable }: WriterSettings): Promise<v
     for (;;) {
       const received = receiveMessageOnPort(parentPort!) as { message: WriterWish } | undefined;
       if (received === undefined) break;
-      rings[received.message.shard] = received.message.ring;
+      const { message } = received;
+      if ("gate" in message) waitAtGate(message.gate);
+      else rings[message.shard] = message.ring;
     }
     const end = await committer.step();
     if (end === "failed") Atomics.wait(pause, 0, 0, LOG_RETRY_MS);

@@ -8,6 +8,7 @@ import type {
   WriterSettings,
   WriterWish,
 } from "#durable/writer-worker.ts";
+import type { HoldGate } from "#durable/writer-hold.ts";
 import { LOG_RING_BYTES } from "#model/limits.ts";
 import type { StorageRecovery, StorageState, StorageStats } from "#model/storage.ts";
 import type { Durability, ShardLog } from "#shard/protocol.ts";
@@ -67,6 +68,13 @@ export class WriterThread {
       former: this.#former,
       shardCount: this.#logRings.length,
     };
+  }
+
+  /** For the moment in which a backup begins. */
+  hold(gate: HoldGate): void {
+    this.#worker.postMessage({ gate } satisfies WriterWish);
+    Atomics.add(this.#bell, 0, 1);
+    Atomics.notify(this.#bell, 0);
   }
 
   /** How the disk stands; of the engine comes what recovery made or makes. */

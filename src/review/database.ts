@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { isTaken, lockOf } from "#durable/file-lock.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /** Kept until the process ends. */
@@ -27,16 +28,24 @@ const CHECKED_BYTES_MAX = 512 * 1024 * 1024;
 
 export class Database {
   readonly #database: DatabaseSync;
+  /** Two processes on one queue would each hand out the same items. */
+  readonly #lock: DatabaseSync | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
   /** Throws a StoreError. */
   constructor(path: string) {
-    this.#database = open(path);
+    this.#lock = path === IN_MEMORY ? undefined : takeLock(path);
+    try {
+      this.#database = open(path);
+    } catch (error) {
+      this.#lock?.close();
+      throw error;
+    }
     try {
       this.#prepareFile(path);
       this.#migrate(path);
     } catch (error) {
-      this.#database.close();
+      this.close();
       throw explained(error, path);
     }
   }
@@ -70,6 +79,7 @@ export class Database {
 
   close(): void {
     this.#database.close();
+    this.#lock?.close();
   }
 
   #statement(sql: string): StatementSync {
@@ -79,14 +89,12 @@ export class Database {
   }
 
   #prepareFile(path: string): void {
-    // Exclusive: two processes on one queue would each hand out the same items.
-    this.execute("PRAGMA locking_mode = EXCLUSIVE");
     this.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     this.execute("PRAGMA temp_store = MEMORY");
     this.holdPages("few");
     // What is deleted is overwritten: it may be deleted because it must be gone.
     this.execute("PRAGMA secure_delete = ON");
-    // The lock is taken with the first write.
+    // Whether it can be written to at all is known with the first transaction that does.
     this.execute("BEGIN IMMEDIATE; COMMIT");
     const { page_count: pageCount } = this.get("PRAGMA page_count") ?? {};
     const { page_size: pageBytes } = this.get("PRAGMA page_size") ?? {};
@@ -112,11 +120,27 @@ export class Database {
 
 function open(path: string): DatabaseSync {
   try {
-    if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     return new DatabaseSync(path, { timeout: 0 });
   } catch (error) {
     throw explained(error, path);
   }
+}
+
+/** Not on the file itself, so that backups and tools can read it meanwhile. */
+function takeLock(path: string): DatabaseSync {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return lockOf(path);
+  } catch (error) {
+    if (isTaken(error)) throw taken(path);
+    throw explained(error, path);
+  }
+}
+
+function taken(path: string): StoreError {
+  return new StoreError(
+    `${path} is in use by another process; stop that one, or use another --data-dir.`,
+  );
 }
 
 function explained(error: unknown, path: string): Error {
@@ -124,9 +148,7 @@ function explained(error: unknown, path: string): Error {
   const { message, errcode = 0, code = "" } = error as Error & { errcode?: number; code?: string };
   switch (errcode & 0xff) {
     case SQLITE.busy:
-      return new StoreError(
-        `${path} is in use by another process; stop that one, or use another --data-dir.`,
-      );
+      return taken(path);
     case SQLITE.corrupt:
     case SQLITE.notADatabase:
       return new StoreError(damaged(path, message));

@@ -2,6 +2,7 @@
  * The review store at work: takes verdicts and feedback as they come, sends webhooks, deletes what
  * is too old, and answers the API. One process has one.
  */
+import type { HoldGate } from "#durable/writer-hold.ts";
 import type { Feedback } from "#model/feedback.ts";
 import { RETENTION_SWEEP_MS, STORE_RECOVERED_MAX } from "#model/limits.ts";
 import type { Turn, Verdict } from "#model/moderation.ts";
@@ -159,6 +160,11 @@ export class ReviewDesk {
   async written(): Promise<void> {
     if (this.#reading.size > 0) await Promise.all(this.#reading);
     await this.#store.written();
+  }
+
+  /** Its file is not written to while a backup begins; see writer-hold.ts. */
+  hold(gate: HoldGate): void {
+    this.#store.call("hold", { gate }).catch(() => undefined);
   }
 
   /** Until nothing is on its way any more; for tests and a stop. */

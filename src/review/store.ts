@@ -4,6 +4,7 @@
  * no trace and harms none of the others.
  */
 import type { Feedback } from "#model/feedback.ts";
+import { type HoldGate, waitAtGate } from "#durable/writer-hold.ts";
 import type { TenantSpending } from "#llm/protocol.ts";
 import { REVIEW_HISTORY_MAX } from "#model/limits.ts";
 import type { PolicyRecord } from "#model/policy.ts";
@@ -126,6 +127,8 @@ export const COMMANDS = {
     deliveries: store.outbox.due(request.nowMs, request.limit),
     nextDueMs: store.outbox.nextDueMs(request.nowMs),
   }),
+  /** In a transaction that nobody sees yet; see writer-hold.ts. */
+  hold: (_store: ReviewStore, { gate }: { readonly gate: HoldGate }) => waitAtGate(gate),
   attempted: (store: ReviewStore, request: AttemptRequest) => store.outbox.attempted(request),
 } as const;
 
