@@ -1,5 +1,6 @@
 /** The running product: engine and HTTP together. Used by serve, demo and replay. */
 import { limitConnections } from "#api/connection-limits.ts";
+import { backupRoutes, type BackupSource } from "#api/backups.ts";
 import { conversationTurnRoutes } from "#api/conversation-turns.ts";
 import { conversationRoutes } from "#api/conversations.ts";
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
@@ -16,12 +17,14 @@ import { policyRoutes } from "#api/policies.ts";
 import { reviewRecordRoutes } from "#api/review-records.ts";
 import { reviewRoutes } from "#api/reviews.ts";
 import { buildServer } from "#api/server.ts";
+import { storageRoutes } from "#api/storage.ts";
 import { summaryRoutes } from "#api/summaries.ts";
 import { tenantRoutes } from "#api/tenants.ts";
 import { trendingRoutes } from "#api/trending.ts";
 import { webhookRoutes } from "#api/webhooks.ts";
 import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
+import { Backups, type Hold } from "#engine/backups.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import type { AccessParts } from "#keys/access-hooks.ts";
 import { KeyRing } from "#keys/key-ring.ts";
@@ -50,6 +53,7 @@ import { ReviewDesk } from "#review/desk.ts";
 import type { WebhookTargets } from "#review/webhook-target.ts";
 import type { FastifyInstance } from "fastify";
 import { join, resolve } from "node:path";
+import { dataFilesOf } from "./data-files.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
@@ -113,6 +117,7 @@ export async function assembleServer(
   telemetry: TelemetrySource = () => noTelemetry(undefined),
   moderation: ModerationParts = moderationInMemory(),
   access: AccessParts = { keys: new KeyRing(), isLoopback: true },
+  backups: BackupSource = "this process keeps nothing",
 ): Promise<AssembledServer> {
   let stopping = false;
   const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
@@ -156,8 +161,10 @@ export async function assembleServer(
       reviewRecordRoutes(desk),
       webhookRoutes(desk),
       llmRoutes({ engine, ...llm }),
+      backupRoutes(backups),
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
+      storageRoutes(engine),
       metricsRoutes({ engine, stage, telemetry, store }),
     ],
   });
@@ -233,7 +240,16 @@ async function openApplication(parts: {
   if (typeof reviews !== "string") pending.desk = reviews;
   const moderation = moderationOn(reviews, engine, llm);
   const { report } = telemetry;
-  const { server, beginStop } = await assembleServer(engine, log, udp, report, moderation);
+  const backups = backupsOf(config, engine, reviews, log);
+  const { server, beginStop } = await assembleServer(
+    engine,
+    log,
+    udp,
+    report,
+    moderation,
+    undefined,
+    backups,
+  );
   limitConnections(server.server, config);
   const closeReviews = async (): Promise<void> => {
     if (typeof reviews !== "string") await reviews.close();
@@ -260,6 +276,7 @@ async function openApplication(parts: {
       engine.beginStop();
       await closeServer(server, STOP_CLIENTS_MS_MAX);
       if (typeof udp !== "string") await udp.stop();
+      if (typeof backups !== "string") await backups.stop();
       // What was spent is asked of the engine, and the last of its verdicts are taken of it.
       if (typeof reviews !== "string") await reviews.llmLimits.close();
       await engine.stop();
@@ -268,6 +285,22 @@ async function openApplication(parts: {
       telemetry.close();
     },
   };
+}
+
+/** Of all that is kept; or, in words, why there is nothing. */
+function backupsOf(
+  config: Config,
+  engine: EngineDoor,
+  reviews: ReviewDesk | string,
+  log: Log,
+): Backups | string {
+  const files = dataFilesOf(config);
+  if (files === undefined) return "this process keeps nothing";
+  const { all: paths, backups: folder } = files;
+  const holds: Hold[] = [(gate) => engine.holdLog(gate)];
+  if (typeof reviews !== "string") holds.push((gate) => reviews.hold(gate));
+  const product = `NexusCore ${VERSION}`;
+  return new Backups({ paths, folder, keepCount: () => config.backupKeep, product, holds, log });
 }
 
 /** Messages are judged without it, too: by policies that are kept until the process ends. */

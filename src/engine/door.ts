@@ -1,4 +1,5 @@
 /** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
+import type { HoldGate } from "#durable/writer-hold.ts";
 import type { EventErrorCode } from "#model/event-error.ts";
 import type {
   EndedCall,
@@ -191,6 +192,8 @@ export interface EngineDoor {
   /** What is returned ends it. */
   onVerdict(listener: VerdictListener): () => void;
   stats(): readonly ShardStats[];
+  /** Nothing is committed while a backup begins; see writer-hold.ts. There is a disk. */
+  holdLog(gate: HoldGate): void;
   /** How the disk stands that keeps tenants; from shared memory, never waits. */
   storage(): StorageStats;
   /** Undefined: no upstream is configured. */

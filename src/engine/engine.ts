@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts";
+import type { HoldGate } from "#durable/writer-hold.ts";
 import type { StageHandle } from "#kernel/stage.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import { Merger } from "#merger/merger.ts";
@@ -309,6 +310,11 @@ export class Engine implements EngineDoor {
 
   onVerdict(listener: VerdictListener): () => void {
     return this.#moderation.onVerdict(listener);
+  }
+
+  holdLog(gate: HoldGate): void {
+    assert(this.#writer !== undefined, "nothing is kept");
+    this.#writer.hold(gate);
   }
 
   stats(): readonly ShardStats[] {

@@ -1,5 +1,5 @@
 /** Backups as the API tells of them. */
-import { type Static, Type } from "typebox";
+import { type Static, type TObject, Type } from "typebox";
 
 export const BackupStateSchema = Type.Union([
   Type.Literal("running"),
@@ -41,6 +41,8 @@ export const BackupListSchema = Type.Object(
   },
   { $id: "BackupList", additionalProperties: false },
 );
+
+export const BACKUP_SCHEMAS: readonly TObject[] = [BackupSchema, BackupListSchema];
 
 export type BackupList = {
   readonly folder: string;

@@ -2,6 +2,7 @@
  * The public JSON shapes as JSON Schema: what the API reference shows, what the tests hold the
  * answers to. Each has an `$id`, its name in `#/components/schemas`.
  */
+import { BACKUP_SCHEMAS } from "./backup.ts";
 import { CONSULTATION_FAILURES } from "./consultation.ts";
 import { EVENT_ERRORS } from "./event-error.ts";
 import {
@@ -19,6 +20,7 @@ import { LLM_SCHEMAS } from "./llm-schemas.ts";
 import { MODERATION_SCHEMAS } from "./moderation-schemas.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
 import { REVIEW_SCHEMAS } from "./review-schemas.ts";
+import { ACK_MODES } from "./storage.ts";
 import { SUMMARY_SCHEMAS } from "./summary-schemas.ts";
 import { WINDOWS } from "./window.ts";
 import { WARNINGS } from "./warning.ts";
@@ -108,6 +110,9 @@ export const EventSchema = Type.Object(
 
 export const EventsAnswerSchema = Type.Object(
   {
+    ack: words(ACK_MODES, {
+      description: "Where they are: on disk, in memory and soon on disk, or in memory alone",
+    }),
     accepted: count("Events taken, late and duplicate ones included"),
     rejected: count("Events refused, each for the reason in `errors`"),
     late: count("Of the accepted: older than the 60 s window, counted in the longer ones"),
@@ -123,6 +128,7 @@ export const EventsAnswerSchema = Type.Object(
     $id: "EventsAnswer",
     examples: [
       {
+        ack: "disk",
         accepted: 2,
         rejected: 1,
         late: 0,
@@ -214,6 +220,7 @@ export const SCHEMAS: readonly TObject[] = [
   ...MODERATION_SCHEMAS,
   ...REVIEW_SCHEMAS,
   ...LLM_SCHEMAS,
+  ...BACKUP_SCHEMAS,
 ];
 
 /** Documents the problems of a route, grouped by status, with one example a code. */

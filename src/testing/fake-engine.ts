@@ -296,6 +296,10 @@ export class FakeEngine implements EngineDoor {
     return () => this.#listeners.delete(listener);
   }
 
+  holdLog(): void {
+    assert.fail("nothing is kept");
+  }
+
   storage(): StorageStats {
     return this.storageStats;
   }
