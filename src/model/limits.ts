@@ -346,3 +346,15 @@ export const BACKUP_SPARE_BYTES = 256 * 1024 * 1024;
 export const BACKUP_HOLD_MS_MAX = 1_000;
 /** Bytes of the log, and tenants' names, that a look at one tenant's turns reads at most. */
 export const INSPECTED_LOG_BYTES_MAX = 512 * 1024 * 1024;
+/** Of its rates, what a tenant may take at once after it took nothing. */
+export const QUOTA_BURST_MS = 2_000;
+/** A tenant that took more than its quota in one request waits for the rest, and so long at most. */
+export const QUOTA_WAIT_MS_MAX = 3_600_000;
+/** Tenants over their quota that are refused before their requests are read. */
+export const QUOTA_BLOCKED_MAX = 10_000;
+/** Tenants that are named in the metrics, by what they take: as many series, and no more. */
+export const QUOTA_TOP_TENANTS = 20;
+/** CPU time of one shard that a tenant may take, ms a second, unless it is told otherwise. */
+export const QUOTA_CPU_MS_DEFAULT = 500;
+/** How often a shard looks how much of the time it is running at all. */
+export const QUOTA_SAMPLE_MS = 20;
