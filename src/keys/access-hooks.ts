@@ -10,28 +10,37 @@
  * Routes whose tenant is somewhere else (a header, the body, each event) ask `tenantFor`.
  */
 import assert from "node:assert/strict";
-import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import {
   ACCESSES,
   type Access,
   allows,
   covers,
+  coversPrefix,
   EVERYBODY,
   onlyTenant,
   type Principal,
 } from "#model/access.ts";
 import { Problem } from "#model/problem.ts";
-import type { Authentication, KeyRefusal, KeyRing } from "./key-ring.ts";
+import { FailedTries } from "./failed-tries.ts";
+import type { KeyRefusal, KeyRing } from "./key-ring.ts";
+import type { TokenPrincipal, Tokens } from "./tokens.ts";
+
+export type Refusal = KeyRefusal | "missing" | "tooMany" | "host" | "access" | "tenant";
 
 export type AccessParts = {
   readonly keys: KeyRing;
   /** Of tokens that are no key of ours: an OIDC provider's. Undefined: there is none. */
-  readonly tokens?: ((text: string) => Promise<Principal | undefined>) | undefined;
+  readonly tokens?: Pick<Tokens, "known" | "verify"> | undefined;
   /** The server listens on this machine alone. */
   readonly isLoopback: boolean;
   readonly nowMs?: () => number;
   /** A refused try, for the log and a counter: never what was tried. */
-  readonly onRefusal?: (refusal: KeyRefusal | "missing", address: string) => void;
+  readonly onRefusal?: (refusal: Refusal, address: string) => void;
+  /** A key was used by the secret that it had before its last rotation. */
+  readonly onFormer?: (name: string) => void;
+  /** An address has tried too many; told once a minute. */
+  readonly onTooMany?: (address: string) => void;
 };
 
 declare module "fastify" {
@@ -40,61 +49,162 @@ declare module "fastify" {
     access?: Access;
     /** A key may come as `?key=`. */
     keyInQuery?: boolean;
+    /** The answer goes on: it is cut off once the key opens nothing any more. */
+    isStream?: boolean;
   }
 }
+
+/** Who asks, and whether that still holds at a later time. */
+type Caller = { readonly principal: Principal; readonly holds: (nowMs: number) => boolean };
 
 const PRINCIPAL = Symbol("principal");
 type Known = FastifyRequest & { [PRINCIPAL]?: Principal };
 
 /** Names under which a browser reaches this machine; others are somebody's trick with DNS. */
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+const STREAMS_LOOK_MS = 2_000;
 
 export function registerAccess(server: FastifyInstance, parts: AccessParts): void {
-  const { keys, tokens, isLoopback, nowMs = Date.now } = parts;
+  const { nowMs = Date.now } = parts;
+  requireAccess(server);
+  const gate = new Gate(parts);
+  const streams = new Streams(nowMs);
+  server.addHook("onClose", async () => streams.stop());
+  server.addHook("onRequest", async (request, reply) => {
+    // What has no route has nothing to guard: it is told that there is no such route.
+    const { access = "public", isStream = false } = request.routeOptions.config;
+    if (access === "public") return;
+    const { principal, holds } = await gate.callerOf(request, reply);
+    if (!allows(principal, access)) {
+      const detail = `${whose(principal)} is not for that: the route asks for ${access}.`;
+      gate.refuse(request, "access", forbidden(detail));
+    }
+    const { tenant } = (request.params ?? {}) as { tenant?: string };
+    if (tenant !== undefined && !covers(principal.tenants, tenant)) {
+      gate.refuse(request, "tenant", notForTenant(principal));
+    }
+    (request as Known)[PRINCIPAL] = principal;
+    if (isStream) streams.add(reply, holds);
+  });
+}
+
+/** Throws at the start, once all routes are there: a plugin's scope may say it for its own. */
+function requireAccess(server: FastifyInstance): void {
   const routes: RouteOptions[] = [];
   server.addHook("onRoute", (route) => void routes.push(route));
-  // Once all are there: a plugin's scope may have said it for its routes.
   server.addHook("onReady", async () => {
-    const silent = routes.filter(({ config }) => !ACCESSES.includes(accessOf(config)!));
+    const silent = routes.filter(({ config }) => !ACCESSES.includes(config?.access as Access));
     if (silent.length === 0) return;
     const names = silent.map(({ method, url }) => `${String(method)} ${url}`);
     throw new Error(`These routes do not say what access they ask for: ${names.join(", ")}.`);
   });
-  server.addHook("onRequest", async (request) => {
-    // What has no route has nothing to guard: it is told that there is no such route.
-    const access = accessOf(request.routeOptions.config) ?? "public";
-    if (access === "public") return;
-    const principal = await principalOf(request);
-    if (!allows(principal, access))
-      throw forbidden(`This key is not for that: it needs ${access}.`);
-    const { tenant } = (request.params ?? {}) as { tenant?: string };
-    if (tenant !== undefined && !covers(principal.tenants, tenant)) {
-      throw forbidden("This key is not for that tenant.");
-    }
-    (request as Known)[PRINCIPAL] = principal;
-  });
+}
 
-  async function principalOf(request: FastifyRequest): Promise<Principal> {
-    const isOpen = keys.isEmpty && tokens === undefined && isLoopback;
-    if (isOpen) {
-      if (LOOPBACK_HOST.test(request.headers.host ?? "")) return EVERYBODY;
-      throw forbidden("Without keys this server answers only to its own machine's names.");
-    }
-    const text = credentialOf(request);
-    if (text === undefined) return refuse(request, "missing");
-    const found: Authentication = keys.authenticate(text, nowMs());
-    if ("principal" in found) return found.principal;
-    // What has not even the form of a key may be a token of somebody else's.
-    if (found.refusal === "malformed") {
-      const principal = await tokens?.(text);
-      if (principal !== undefined) return principal;
-    }
-    return refuse(request, found.refusal);
+/** Finds out who asks. */
+class Gate {
+  readonly #parts: AccessParts;
+  readonly #nowMs: () => number;
+  readonly #tries = new FailedTries();
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts;
+    this.#nowMs = parts.nowMs ?? Date.now;
   }
 
-  function refuse(request: FastifyRequest, refusal: KeyRefusal | "missing"): never {
-    parts.onRefusal?.(refusal, request.ip);
-    throw new Problem("unauthorized", REFUSALS[refusal]);
+  async callerOf(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+    const { keys, tokens, isLoopback } = this.#parts;
+    if (keys.isEmpty && tokens === undefined && isLoopback) {
+      if (LOOPBACK_HOST.test(request.headers.host ?? "")) {
+        return { principal: EVERYBODY, holds: () => keys.isEmpty };
+      }
+      const detail = "Without keys this server answers only to its own machine's names.";
+      this.refuse(request, "host", forbidden(`${detail} ${MAKE_ONE}`));
+    }
+    const text = credentialOf(request);
+    if (text === undefined) this.#refuseKey(request, reply, "missing");
+    const found = keys.authenticate(text, this.#nowMs());
+    if ("principal" in found) {
+      const { id, principal, isFormer } = found;
+      if (isFormer) this.#tellFormer(reply, principal);
+      return { principal, holds: (nowMs) => keys.stillOpens(id, isFormer, nowMs) };
+    }
+    // What has not even the form of a key may be a token of somebody else's.
+    if (found.refusal === "malformed" && tokens !== undefined) {
+      const token = tokens.known(text) ?? (await this.#verify(request, reply, text));
+      if (token !== undefined) {
+        return { principal: token.principal, holds: (nowMs) => nowMs < token.endsMs };
+      }
+    }
+    return this.#refuseKey(request, reply, found.refusal);
+  }
+
+  refuse(request: FastifyRequest, refusal: Refusal, problem: Problem): never {
+    this.#parts.onRefusal?.(refusal, request.ip);
+    throw problem;
+  }
+
+  /** Verifying costs more than looking up: who tried too much has to wait. */
+  async #verify(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    text: string,
+  ): Promise<TokenPrincipal | undefined> {
+    this.#refuseTooMany(request, reply);
+    return this.#parts.tokens?.verify(text);
+  }
+
+  #refuseKey(request: FastifyRequest, reply: FastifyReply, refusal: KeyRefusal | "missing"): never {
+    if (refusal !== "missing") {
+      this.#refuseTooMany(request, reply);
+      if (this.#tries.add(request.ip, this.#nowMs())) this.#parts.onTooMany?.(request.ip);
+    }
+    reply.header("www-authenticate", 'Bearer realm="nexuscore"');
+    const isBare = refusal === "missing" && this.#parts.keys.isEmpty;
+    const detail = isBare ? `${REFUSALS.missing}. ${MAKE_ONE}` : REFUSALS[refusal];
+    return this.refuse(request, refusal, new Problem("unauthorized", detail));
+  }
+
+  #refuseTooMany(request: FastifyRequest, reply: FastifyReply): void {
+    const retryAfterSeconds = this.#tries.waitSeconds(request.ip, this.#nowMs());
+    if (retryAfterSeconds === 0) return;
+    reply.header("www-authenticate", 'Bearer realm="nexuscore"');
+    const detail = "Too many keys of this address opened nothing; wait, and send the right one.";
+    this.refuse(request, "tooMany", new Problem("tooManyTries", detail, { retryAfterSeconds }));
+  }
+
+  #tellFormer(reply: FastifyReply, { name }: Principal): void {
+    reply.header("warning", '299 - "This secret was rotated, and ends soon; take the new one."');
+    this.#parts.onFormer?.(name);
+  }
+}
+
+/** Answers that go on are looked at again: a key that was revoked must not go on reading. */
+class Streams {
+  readonly #open = new Map<FastifyReply, (nowMs: number) => boolean>();
+  readonly #nowMs: () => number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  add(reply: FastifyReply, holds: (nowMs: number) => boolean): void {
+    this.#open.set(reply, holds);
+    this.#timer ??= setInterval(() => this.#look(), STREAMS_LOOK_MS).unref();
+    reply.raw.once("close", () => {
+      this.#open.delete(reply);
+      if (this.#open.size === 0) this.stop();
+    });
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const nowMs = this.#nowMs();
+    for (const [reply, holds] of this.#open) if (!holds(nowMs)) reply.raw.destroy();
   }
 }
 
@@ -112,26 +222,37 @@ export function setAccess(scope: FastifyInstance, access: Access): void {
   });
 }
 
-function accessOf(config: unknown): Access | undefined {
-  return (config as { access?: Access } | undefined)?.access;
-}
-
 /**
  * The tenant of a request that names it elsewhere than in its path. Who has one tenant only need
- * not name it, and may not name another.
+ * not name it, and may not name another. Undefined: all may be meant.
  */
 export function tenantFor(request: FastifyRequest, named: string | undefined): string | undefined {
   const principal = principalOf(request);
-  const only = onlyTenant(principal);
-  if (named === undefined) {
-    if (only === undefined && !principal.tenants.includes("*")) {
-      throw forbidden("This key is for several tenants; name one.");
-    }
-    return only;
+  if (named !== undefined) {
+    requireTenant(request, named);
+    return named;
   }
-  if (!covers(principal.tenants, named)) throw forbidden("This key is not for that tenant.");
-  return named;
+  const only = onlyTenant(principal);
+  if (only !== undefined || principal.tenants.includes("*")) return only;
+  throw forbidden(`${whose(principal)} is for several tenants; name the one that is meant.`);
 }
+
+/** Throws unless the caller may ask about it. */
+export function requireTenant(request: FastifyRequest, tenant: string): void {
+  const principal = principalOf(request);
+  if (!covers(principal.tenants, tenant)) throw notForTenant(principal);
+}
+
+/** The same of all tenants whose id begins so, there or not. */
+export function requirePrefix(request: FastifyRequest, prefix: string): void {
+  const principal = principalOf(request);
+  if (coversPrefix(principal.tenants, prefix)) return;
+  const detail = `${whose(principal)} is not for all tenants that begin so; it is for`;
+  throw forbidden(`${detail} ${principal.tenants.join(", ")}.`);
+}
+
+const MAKE_ONE =
+  "To use it from elsewhere make one: nexuscore key create --role admin --tenants '*'";
 
 const REFUSALS: Readonly<Record<KeyRefusal | "missing", string>> = {
   missing: "Send a key: authorization: Bearer nxc_…",
@@ -146,18 +267,26 @@ function forbidden(detail: string): Problem {
   return new Problem("forbidden", detail);
 }
 
+function notForTenant(principal: Principal): Problem {
+  return forbidden(`${whose(principal)} is not for that tenant.`);
+}
+
+function whose({ name }: Principal): string {
+  return name.startsWith("oidc:") ? "This token" : "This key";
+}
+
 /** Bearer; Basic, whose password is the key; or, as clients of Perspective do it, `?key=`. */
 function credentialOf({ headers, query, routeOptions }: FastifyRequest): string | undefined {
   const { authorization } = headers;
   if (authorization !== undefined) {
-    const [, scheme = "", value = ""] = /^(\w+) +(.+)$/.exec(authorization.trim()) ?? [];
+    const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(authorization.trim()) ?? [];
     if (/^bearer$/i.test(scheme)) return value;
     if (!/^basic$/i.test(scheme)) return undefined;
     const text = Buffer.from(value, "base64").toString("utf8");
     const colon = text.indexOf(":");
     return colon === -1 ? undefined : text.slice(colon + 1);
   }
-  const { keyInQuery } = routeOptions.config as { keyInQuery?: boolean };
+  const { keyInQuery } = routeOptions.config;
   const { key } = (query ?? {}) as { key?: unknown };
   return keyInQuery === true && typeof key === "string" ? key : undefined;
 }

@@ -23,18 +23,23 @@ export type KeyRecord = {
   /** Of the secret before the last rotation, and until when it opens as well. */
   readonly formerHash: Uint8Array | undefined;
   readonly formerEndsMs: number | undefined;
+  /** Since 1970; as it was written last. */
+  readonly usedDay: number | undefined;
 };
 
 export type KeyRefusal = "malformed" | "unknown" | "expired" | "revoked";
 
 export type Authentication =
-  | { readonly principal: Principal; readonly isFormer: boolean }
+  | { readonly id: string; readonly principal: Principal; readonly isFormer: boolean }
   | { readonly refusal: KeyRefusal };
 
 const NO_HASH = Buffer.alloc(32);
+const DAY_MS = 86_400_000;
 
 export class KeyRing {
   readonly #keys = new Map<string, KeyRecord & { readonly principal: Principal }>();
+  readonly #usedDays = new Map<string, number>();
+  #unwrittenDays = new Map<string, number>();
 
   /** No key was ever made: see `isOpen` of access-hooks.ts for what that means. */
   get isEmpty(): boolean {
@@ -54,6 +59,30 @@ export class KeyRing {
     this.#keys.delete(id);
   }
 
+  /** Day since 1970 on which it opened something last. */
+  usedDay(id: string): number | undefined {
+    return this.#usedDays.get(id) ?? this.#keys.get(id)?.usedDay;
+  }
+
+  /** Days that were not written yet; they are taken for written now. */
+  takeUsedDays(): ReadonlyMap<string, number> {
+    const days = this.#unwrittenDays;
+    this.#unwrittenDays = new Map();
+    return days;
+  }
+
+  giveBackUsedDays(days: ReadonlyMap<string, number>): void {
+    this.#unwrittenDays = new Map([...days, ...this.#unwrittenDays]);
+  }
+
+  /** Whether a key that opened something goes on doing so. */
+  stillOpens(id: string, isFormer: boolean, nowMs: number): boolean {
+    const key = this.#keys.get(id);
+    if (key === undefined || key.revokedMs !== undefined) return false;
+    if (isFormer && nowMs >= (key.formerEndsMs ?? 0)) return false;
+    return key.expiresMs === undefined || nowMs < key.expiresMs;
+  }
+
   authenticate(text: string, nowMs: number): Authentication {
     const id = idOf(text);
     if (id === undefined) return { refusal: "malformed" };
@@ -66,6 +95,11 @@ export class KeyRing {
     if (key.revokedMs !== undefined) return { refusal: "revoked" };
     if (key.expiresMs !== undefined && nowMs >= key.expiresMs) return { refusal: "expired" };
     if (!isCurrent && nowMs >= (key.formerEndsMs ?? 0)) return { refusal: "expired" };
-    return { principal: key.principal, isFormer: !isCurrent };
+    const day = Math.floor(nowMs / DAY_MS);
+    if (this.#usedDays.get(key.id) !== day) {
+      this.#usedDays.set(key.id, day);
+      this.#unwrittenDays.set(key.id, day);
+    }
+    return { id: key.id, principal: key.principal, isFormer: !isCurrent };
   }
 }

@@ -57,7 +57,8 @@ test("a key opens until it expires or is revoked, and only the right secret does
   assert.deepEqual(ring.authenticate(text, NOW), { refusal: "unknown" });
   ring.put(record);
   const principal = { name: maskOf(record.id), roles: ["tenantRead"], tenants: ["acme"] };
-  assert.deepEqual(ring.authenticate(text, NOW + 999), { principal, isFormer: false });
+  const { id } = record;
+  assert.deepEqual(ring.authenticate(text, NOW + 999), { id, principal, isFormer: false });
   assert.deepEqual(ring.authenticate(text, NOW + 1_000), { refusal: "expired" });
   const other = newKey(record.id).text;
   assert.deepEqual(ring.authenticate(other, NOW), { refusal: "unknown" });
@@ -78,13 +79,14 @@ test("after a rotation both secrets open for a while, then the new one alone", (
   const isFormer = (text: string, nowMs: number): unknown => ring.authenticate(text, nowMs);
   const principal = { name: maskOf(first.record.id), roles: ["admin"], tenants: ["*"] };
   const endMs = NOW + 10 + KEY_OVERLAP_MS_DEFAULT;
-  assert.deepEqual(isFormer(first.text, endMs - 1), { principal, isFormer: true });
+  const { id } = first.record;
+  assert.deepEqual(isFormer(first.text, endMs - 1), { id, principal, isFormer: true });
   assert.deepEqual(isFormer(first.text, endMs), { refusal: "expired" });
-  assert.deepEqual(isFormer(second.text, endMs), { principal, isFormer: false });
+  assert.deepEqual(isFormer(second.text, endMs), { id, principal, isFormer: false });
   // Rotated once more, the first is out at once.
   ring.put(table.rotate(first.record.id, NOW + 20).record);
   assert.deepEqual(isFormer(first.text, NOW + 21), { refusal: "unknown" });
-  assert.deepEqual(isFormer(second.text, NOW + 21), { principal, isFormer: true });
+  assert.deepEqual(isFormer(second.text, NOW + 21), { id, principal, isFormer: true });
 });
 
 test("a key without a former secret is not opened by a hash of nothing", () => {
