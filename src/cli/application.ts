@@ -22,6 +22,7 @@ import { summaryRoutes } from "#api/summaries.ts";
 import { tenantRoutes } from "#api/tenants.ts";
 import { trendingRoutes } from "#api/trending.ts";
 import { webhookRoutes } from "#api/webhooks.ts";
+import { LiveConfig } from "#config/live.ts";
 import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import { Backups, type Hold } from "#engine/backups.ts";
@@ -55,6 +56,7 @@ import type { FastifyInstance } from "fastify";
 import { join, resolve } from "node:path";
 import { dataFilesOf } from "./data-files.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
+import { OpenRequests } from "./open-requests.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
@@ -67,8 +69,13 @@ export type Application = {
   readonly store: { readonly path: string } | string;
   /** Upstream language models, if there are any. */
   readonly llm: LlmSettings | undefined;
-  /** Refuses new events, answers what is in flight, closes the streams, ends the engine. */
-  stop(): Promise<void>;
+  /** The options in force. */
+  readonly live: LiveConfig;
+  /**
+   * Refuses new events, answers what is in flight, closes the streams, ends the engine. Until
+   * `deadlineMs`, of performance.now(), work is done that the next start would have to do again.
+   */
+  stop(deadlineMs?: number): Promise<void>;
 };
 
 export type AssembledServer = {
@@ -251,6 +258,9 @@ async function openApplication(parts: {
     backups,
   );
   limitConnections(server.server, config);
+  const requests = new OpenRequests(server.server);
+  const live = new LiveConfig(config);
+  live.onChange(({ logLevel }) => void (log.level = logLevel));
   const closeReviews = async (): Promise<void> => {
     if (typeof reviews !== "string") await reviews.close();
   };
@@ -271,15 +281,17 @@ async function openApplication(parts: {
     udp,
     store: typeof reviews === "string" ? reviews : { path: dataPath(config) },
     llm,
-    stop: async () => {
+    live,
+    stop: async (deadlineMs) => {
       beginStop();
       engine.beginStop();
+      await requests.idle(STOP_CLIENTS_MS_MAX);
       await closeServer(server, STOP_CLIENTS_MS_MAX);
       if (typeof udp !== "string") await udp.stop();
       if (typeof backups !== "string") await backups.stop();
       // What was spent is asked of the engine, and the last of its verdicts are taken of it.
       if (typeof reviews !== "string") await reviews.llmLimits.close();
-      await engine.stop();
+      await engine.stop({ deadlineMs });
       await closeReviews();
       stage.close();
       telemetry.close();

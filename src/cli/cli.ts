@@ -1,7 +1,6 @@
 /** The command line: what can be called, how it is explained, and with which code it ends. */
 import { ConfigError } from "#config/config-error.ts";
-import { printConfig, printDefaults } from "#config/print.ts";
-import { defaultOf, OPTION_NAMES, writtenValue } from "#config/options.ts";
+import { OPTION_NAMES } from "#config/options.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import {
   integerFrom,
@@ -13,6 +12,7 @@ import {
   portOf,
 } from "./arguments.ts";
 import { AnswerError } from "./client.ts";
+import { addConfig } from "./config-commands.ts";
 import { type ConfigFlags, configOf, example, withConfig } from "./config-flags.ts";
 import { REPLAY_HELP, STAND_IN_HELP } from "./help-texts.ts";
 import { addModerate, addReviews, addSummary, addTap } from "./tenant-commands.ts";
@@ -46,7 +46,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
-    say(`nexuscore: ${error.message} (${error.code})`);
+    for (const { message, code } of error.mistakes) say(`nexuscore: ${message} (${code})`);
     return EXIT_USAGE;
   }
   if (error instanceof CliError) {
@@ -101,7 +101,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addStandIn(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
-  addConfig(program);
+  addConfig(program, setExitCode);
   addComponent(program, setExitCode);
   return program.addHelpText(
     "after",
@@ -126,7 +126,7 @@ function addServe(program: Command): void {
     .addHelpText("after", example("nexuscore serve", "nexuscore serve --config nexuscore.yaml"))
     .action(async (options: ConfigFlags) => {
       const { serve } = await import("./serve.ts");
-      await serve(configOf(options).config);
+      await serve(configOf(options).config, () => configOf(options));
     });
   withConfig(command, OPTION_NAMES);
 }
@@ -275,31 +275,6 @@ function addBench(program: Command, setExitCode: (code: number) => void): void {
         );
       },
     );
-}
-
-function addConfig(program: Command): void {
-  const config = program.command("config").summary("print the options").description("Options.");
-  const command = config
-    .command("print")
-    .summary("print the options in force, or all defaults")
-    .description("Prints the options in force and where each comes from.")
-    .option("--default", "print all defaults as a commented YAML file")
-    .option("--json", "one JSON object")
-    .addHelpText("after", example("nexuscore config print --default > nexuscore.yaml"))
-    .action((options: ConfigFlags & { default?: boolean; json?: boolean }) => {
-      if (options.default === true) {
-        const defaults = OPTION_NAMES.map((name) => [name, writtenValue(defaultOf(name))]);
-        if (options.json === true) printJson(Object.fromEntries(defaults));
-        else print(printDefaults());
-        return;
-      }
-      const loaded = configOf(options);
-      const { config } = loaded;
-      const values = OPTION_NAMES.map((name) => [name, writtenValue(config[name])]);
-      if (options.json === true) printJson({ ...loaded, config: Object.fromEntries(values) });
-      else print(printConfig(loaded));
-    });
-  withConfig(command, OPTION_NAMES);
 }
 
 function addComponent(program: Command, setExitCode: (code: number) => void): void {

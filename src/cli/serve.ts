@@ -1,19 +1,21 @@
 /** `nexuscore serve`: the server, until it is told to stop. */
 import { ConfigError } from "#config/config-error.ts";
 import type { Config } from "#config/options.ts";
-import { STOP_MS_MAX } from "#model/limits.ts";
+import type { LoadedConfig } from "#config/load.ts";
 import { openLog, type Log } from "#observe/log.ts";
 import { IN_MEMORY } from "#review/database.ts";
 import closeWithGrace from "close-with-grace";
 import { startApplication, type Application } from "./application.ts";
 import { Client } from "./client.ts";
 import { llmWords } from "./llm-settings.ts";
+import { reload } from "./reload.ts";
 import {
   CliError,
   formatBytes,
   formatCount,
   goOnWithoutReaders,
   print,
+  say,
   style,
 } from "./terminal.ts";
 import { urlHost } from "./url.ts";
@@ -22,13 +24,24 @@ import { VERSION } from "./version.ts";
 /** npm, the launcher and the terminal each pass one Ctrl-C on; that is one wish, not three. */
 const SAME_SIGNAL_MS = 500;
 
-export async function serve(config: Config): Promise<void> {
+/** `read` reads the options again, as they are then. */
+export async function serve(config: Config, read: () => LoadedConfig): Promise<void> {
   goOnWithoutReaders();
   const log = openLog(config.logLevel, process.stdout);
+  const { promise: started, resolve: tell } = Promise.withResolvers<Application>();
+  // Of a terminal it says that the terminal is gone, and with it whoever watched.
+  const reloads = !process.stdin.isTTY && !process.stdout.isTTY;
+  if (reloads) {
+    // From the start: unheard, it would end the process.
+    process.on("SIGHUP", () => void started.then(({ live }) => reload(live, read, log)));
+  }
   const application = await startOrExplain(config, log);
+  tell(application);
   announce(application, config, log);
-  await untilStopped(application, log);
+  await untilStopped(application, log, reloads ? STOP_SIGNALS : [...STOP_SIGNALS, "SIGHUP"]);
 }
+
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Starts engine and HTTP; what people often run into becomes one line with the way out. */
 export async function startOrExplain(config: Config, log: Log): Promise<Application> {
@@ -106,21 +119,35 @@ function shards(count: number): string {
 }
 
 /**
- * Stops on SIGINT or SIGTERM: what was taken is answered, then the process ends with 0. A second
- * signal ends it at once, and so does a stop that takes longer than STOP_MS_MAX; both end with 1.
+ * Stops on a signal: what was taken is answered and on disk, then the process ends with 0. A second
+ * signal ends it at once, and so does a stop that takes longer than drainMsMax; both end with 1.
  */
-export async function untilStopped(application: Application, log: Log): Promise<never> {
+export async function untilStopped(
+  application: Application,
+  log: Log,
+  signals: readonly NodeJS.Signals[] = [...STOP_SIGNALS, "SIGHUP"],
+): Promise<never> {
   const grace = closeWithGrace(
-    { delay: STOP_MS_MAX, logger: false, skip: ["SIGINT", "SIGTERM", "beforeExit"] },
+    { delay: false, logger: false, skip: ["SIGINT", "SIGTERM", "SIGHUP", "beforeExit"] },
     async ({ err }) => {
       if (err !== undefined) log.fatal({ err }, "a bug: stopping");
-      await application.stop();
+      const { drainMsMax } = application.live.current;
+      const startMs = performance.now();
+      setTimeout(() => {
+        // Acknowledged events are in the log, so the next start has them.
+        const way = "acknowledged events are kept; what else was under way is not";
+        if (process.stdout.isTTY) say(`Cut after ${drainMsMax} ms: ${way}.`);
+        else log.error({ drainMsMax, code: "drainTooLong" }, `the stop took too long: ${way}`);
+        process.exit(1);
+      }, drainMsMax);
+      await application.stop(startMs + drainMsMax);
+      const tookMs = Math.round(performance.now() - startMs);
       if (process.stdout.isTTY) print("Stopped.");
-      else log.info("stopped");
+      else log.info({ tookMs }, "stopped");
     },
   );
   let firstMs: number | undefined;
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const signal of signals) {
     process.on(signal, () => {
       const nowMs = performance.now();
       if (firstMs === undefined) {
@@ -129,6 +156,7 @@ export async function untilStopped(application: Application, log: Log): Promise<
         else log.info({ signal }, "stopping");
         grace.close();
       } else if (nowMs - firstMs > SAME_SIGNAL_MS) {
+        log.warn({ signal }, "told to stop again: ends at once");
         process.exit(1);
       }
     });

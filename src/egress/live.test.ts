@@ -58,6 +58,9 @@ test("live: the first state at once, then each change, then the end on stop", as
   assert.ok(Number(second.id) > Number(first.id));
   beginStop();
   const closed = server.close();
+  const last = await next();
+  assert.equal(last?.name, "stopping");
+  assert.match(last.data, /connect again/);
   assert.equal(await next(), undefined);
   await closed;
 });

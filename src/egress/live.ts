@@ -137,8 +137,9 @@ class LiveHub {
   stop(): void {
     this.#stopped = true;
     this.#sleep();
+    const problem = new Problem("stopping", "The server is stopping; connect again.");
     // Closing leaves the map, which a Map allows while it is walked.
-    for (const feed of this.#feeds.values()) feed.end(undefined);
+    for (const feed of this.#feeds.values()) feed.end(problem);
   }
 
   #openFeed(tenant: string): LiveFeed {
@@ -217,7 +218,9 @@ function listenerOf(reply: FastifyReply): LiveListener {
     end: (problem) => {
       if (problem !== undefined) {
         const { code, message: detail } = problem;
-        raw.write(`event: problem\ndata: ${JSON.stringify({ code, detail })}\n\n`);
+        // A stop is none of the stream's own: its successor has the same.
+        const event = code === "stopping" ? "stopping" : "problem";
+        raw.write(`event: ${event}\ndata: ${JSON.stringify({ code, detail })}\n\n`);
       }
       sse.close();
     },
@@ -233,7 +236,7 @@ const SCHEMA = {
 these names as data, each at most once a second and only when it changed; \`verdict\` with each one
 that flags or blocks. \`Last-Event-ID\` is honoured: what was seen is not sent again, and of
 verdicts the last ones that were missed are sent. A stream that cannot go on ends with the event
-\`problem\`.`,
+\`problem\`; if the server stops, with \`stopping\`: connect again.`,
   params: TENANT_PARAMS,
   querystring: {
     type: "object",

@@ -136,6 +136,8 @@ export interface LlmDoor {
   ): Promise<EndedCall>;
 }
 
+export type StopOptions = { readonly deadlineMs?: number | undefined };
+
 /** Every method that fails does so with a `Problem` (model/problem.ts). */
 export interface EngineDoor {
   /**
@@ -205,6 +207,9 @@ export interface EngineDoor {
    * the embedded verdicts stand from REVIEWS_STOP_MS_MAX on.
    */
   beginStop(): void;
-  /** Takes nothing new, finishes what was taken, ends the shards. */
-  stop(): Promise<void>;
+  /**
+   * Takes nothing new, finishes what was taken, ends the shards. Until `deadlineMs`, of
+   * performance.now(), tenants are kept as they are, so that the next start has less to do.
+   */
+  stop(options?: StopOptions): Promise<void>;
 }
