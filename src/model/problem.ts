@@ -53,6 +53,7 @@ export const PROBLEMS = {
   internal: { status: 500, title: "Internal error" },
   guestFailed: { status: 500, title: "The tenant's component failed" },
   stopping: { status: 503, title: "The server is stopping" },
+  draining: { status: 503, title: "The server answers what it has, and takes nothing new" },
   recovering: { status: 503, title: "The server is reading what it kept" },
   storageUnavailable: { status: 503, title: "The disk does not take events" },
   shardRestarting: { status: 503, title: "A shard is restarting" },
