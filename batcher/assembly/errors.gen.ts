@@ -23,3 +23,6 @@ export const ERROR_WEIGHT_INVALID: i32 = 20;
 export const ERROR_GUEST_FAILED: i32 = 21;
 export const ERROR_MEMORY_FULL: i32 = 22;
 export const ERROR_DATA_UNSUPPORTED: i32 = 23;
+export const ERROR_OVER_QUOTA: i32 = 24;
+export const ERROR_TENANT_MEMORY_FULL: i32 = 25;
+export const ERROR_TENANT_DELETING: i32 = 26;

@@ -7,6 +7,7 @@ import {
   ERROR_EVENT_EMPTY,
   ERROR_ID_INVALID,
   ERROR_METRICS_INVALID,
+  ERROR_TENANT_DELETING,
   ERROR_TENANT_ILLEGAL,
   ERROR_TENANT_LIMIT,
   ERROR_TENANT_MISMATCH,
@@ -68,8 +69,9 @@ import {
 import { METRICS_INVALID, metricsRead, metricsWrite } from "./metrics";
 import { parseNumber } from "./number";
 import {
+  FLAG_DELETING,
   FLAG_EVENT_CLOCK,
-  FLAG_QUARANTINED,
+  FLAGS_REFUSED,
   isTenantName,
   tableHash,
   tenantAdd,
@@ -89,7 +91,9 @@ export function acceptEvent(fixed: i32, origin: u32, index: u32, nowMs: f64): i3
   if (tenantError >= 0) return tenantError;
   let tenant = foundTenant;
   const flags: u8 = tenant < 0 ? 0 : tenantFlags(tenant);
-  if ((flags & FLAG_QUARANTINED) != 0) return ERROR_TENANT_QUARANTINED;
+  if ((flags & FLAGS_REFUSED) != 0) {
+    return (flags & FLAG_DELETING) != 0 ? ERROR_TENANT_DELETING : ERROR_TENANT_QUARANTINED;
+  }
 
   if (!isId()) return ERROR_ID_INVALID;
   if (!isName(USER, USER_BYTES_MAX)) return ERROR_USER_INVALID;

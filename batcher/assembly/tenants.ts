@@ -16,7 +16,10 @@ import { TENANT_ID_BYTES_MAX } from "./limits.gen";
 
 /** Flags of a tenant. */
 export const FLAG_EVENT_CLOCK: u8 = 1;
-export const FLAG_QUARANTINED: u8 = 2;
+const FLAG_QUARANTINED: u8 = 2;
+export const FLAG_DELETING: u8 = 32;
+/** Of a tenant that takes no events. */
+export const FLAGS_REFUSED: u8 = FLAG_QUARANTINED | FLAG_DELETING;
 
 const NAMES_STEP_BYTES: usize = 256 * 1024;
 

@@ -1,7 +1,7 @@
 // Sorted records become batches in the layout of guests/sdk/assembly/batch.ts: one run of a tenant's
 // records after the other, each an event with one term (or one metric) and no text, at the time of the
 // drain. Names are looked up once a run for the tenant and once a record for the term.
-import { findRuns, tenantEntry, termText } from "./dictionary";
+import { findRuns, tenantEntry, termText, unbindTenant } from "./dictionary";
 import {
   counters,
   delivered,
@@ -194,6 +194,13 @@ export function neededName(): usize {
 /** The tenant that was asked for has this number in its shard. */
 export function bindTenant(number: u32): void {
   store<u32>(nameEntry, (incarnation << 24) | (number + 1), 4);
+}
+
+/** The tenant of this name is gone, and its number will be another's. The output must be empty. */
+export function unbind(nameBytes: u32): void {
+  unbindTenant(pickName(), nameBytes);
+  // The run at hand may be one of it.
+  runKey = -1;
 }
 
 /** There is no room for the tenant that was asked for: its records at hand are refused. */

@@ -76,6 +76,23 @@ export function findRuns(name: usize, bytes: u32, to: usize, most: u32): u32 {
   return found;
 }
 
+/** No index of any sender that means this tenant has a number any more: the host is asked anew. */
+export function unbindTenant(name: usize, bytes: u32): void {
+  const placement = <usize>(tenantHash(name, bytes) & (PLACEMENTS - 1));
+  for (let sender: u32 = 0; sender < SENDERS; sender++) {
+    const root = senderRoot(sender);
+    if (root == 0) continue;
+    for (let i: usize = 0; i < TENANT_PAGES; i++) {
+      const page = <usize>atomic.load<u32>(root + ROOT_TENANTS + (i << 2));
+      if (page == 0) continue;
+      for (let at = placement; at < <usize>1 << TENANTS_PER_PAGE_BITS; at += PLACEMENTS) {
+        const text = <usize>atomic.load<u32>(page + (at << 3));
+        if (text != 0 && isText(text, name, bytes)) store<u32>(page + (at << 3), 0, 4);
+      }
+    }
+  }
+}
+
 /** Takes all entries that are right; false, and none, if they do not fill the datagram exactly. */
 export function takeDictionary(sender: u32, start: usize, end: usize, entryCount: u32): bool {
   let at = start;

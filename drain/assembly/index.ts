@@ -17,6 +17,7 @@ export {
   pickName,
   refuseTenant,
   resetOutput,
+  unbind,
 } from "./batches";
 
 export function attach(): void {

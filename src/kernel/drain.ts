@@ -119,6 +119,13 @@ export class Drain {
     return picked;
   }
 
+  /** The tenant is gone: whatever comes of one of its name asks for a number again. */
+  unbind(tenant: string): void {
+    const name = Buffer.from(tenant, "latin1");
+    this.memory.set(name, this.#drain.pickName());
+    this.#drain.unbind(name.length);
+  }
+
   /** Like `emit`, of what was picked. */
   emitPicked(nowMs: number): EmitStatus {
     return this.#emitted(this.#drain.emitPicked(nowMs));

@@ -29,6 +29,7 @@ export type DrainExports = {
   batchTable(): number;
   neededName(): number;
   bindTenant(number: number): void;
+  unbind(nameBytes: number): void;
   refuseTenant(): void;
 };
 

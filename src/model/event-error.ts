@@ -62,6 +62,12 @@ export const EVENT_ERRORS = [
     code: "dataUnsupported",
     message: "data of a CloudEvent is a JSON object or a string; data_base64 is not read.",
   },
+  { code: "overQuota", message: "The tenant is over its quota; GET its quota." },
+  {
+    code: "tenantMemoryFull",
+    message: "The tenant has all the memory that it may take.",
+  },
+  { code: "tenantDeleting", message: "The tenant is being deleted; try again after it." },
 ] as const;
 
 export type EventErrorCode = (typeof EVENT_ERRORS)[number]["code"];

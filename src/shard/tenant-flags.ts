@@ -4,6 +4,8 @@ import { ALL_SPANS, withAlways } from "#model/window.ts";
 
 const TENANT_EVENT_CLOCK = 1;
 export const TENANT_QUARANTINED = 2;
+/** Nothing of it is left in this thread but its number. */
+export const TENANT_DELETING = 32;
 /** From here on a bit for each span after the first that the tenant does not keep. */
 const SPANS_OFF_BIT = 2;
 const SPANS_OFF_MAX = 7;
