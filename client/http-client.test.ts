@@ -79,6 +79,25 @@ test("one thousand events are few requests", async (t) => {
   await client.close();
 });
 
+test("what an answer waits for is asked for, and where the events are is told", async (t) => {
+  const asked: (string | undefined)[] = [];
+  const { url } = await serve(t, (request, response, lines) => {
+    asked.push(request.url);
+    const ack = new URL(request.url ?? "", "http://x").searchParams.get("ack") ?? "disk";
+    response
+      .writeHead(202)
+      .end(JSON.stringify({ ack, accepted: lines.length, rejected: 0, errors: [] }));
+  });
+  for (const ack of [undefined, "memory", "disk"] as const) {
+    const client = new HttpClient({ url, ...(ack !== undefined && { ack }) });
+    assert.equal(client.stats.ack, undefined);
+    client.send({ tenant: "acme", text: "hello" });
+    await client.close();
+    assert.equal(client.stats.ack, ack ?? "disk");
+  }
+  assert.deepEqual(asked, ["/v1/events", "/v1/events?ack=memory", "/v1/events?ack=disk"]);
+});
+
 test("an event leaves by itself when it is old enough", async (t) => {
   const taken = Promise.withResolvers<void>();
   const { url } = await serve(t, (request, response, lines) => {
@@ -98,7 +117,8 @@ test("busy is tried again, with the same events, and nothing is counted twice", 
       accept(request, response, lines);
       return;
     }
-    const status = refusals % 2 === 0 ? 429 : 503;
+    const status = [429, 503, 507][refusals];
+    assert(status !== undefined);
     response.writeHead(status, { "retry-after": "0" }).end(JSON.stringify({ code: "busy" }));
   });
   const client = new HttpClient({ url });

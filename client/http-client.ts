@@ -5,8 +5,8 @@
  *   client.send({ tenant: "acme", user: "ada", text: "the boss fight is on!" });
  *   await client.close();
  *
- * One request is on its way at a time, so events arrive in the order they were sent. A 429 or 503
- * is tried again after its Retry-After, a broken connection after a growing pause, each for at most
+ * One request is on its way at a time, so events arrive in the order they were sent. A 429, 503 or
+ * 507 is tried again after its Retry-After, a broken connection after a growing pause, each for at most
  * `retryMsMax`; then the body is dropped and counted. A request whose answer was lost may have been
  * taken, so every event gets an id, by which the server recognises it when it comes again.
  */
@@ -42,6 +42,11 @@ export type HttpClientOptions = {
   readonly retryMsMax?: number;
   readonly requestMsMax?: number;
   readonly gzip?: boolean;
+  /**
+   * What an answer waits for: that events are on disk, or only in memory and soon on disk. Left
+   * out: what the server is told.
+   */
+  readonly ack?: "disk" | "memory";
   readonly headers?: Readonly<Record<string, string>>;
   /** Is told of each event the server lists as refused. */
   readonly onRefusal?: (refusal: Refusal) => void;
@@ -60,11 +65,14 @@ export type HttpClientStats = {
   readonly waiting: number;
   readonly requests: number;
   readonly retries: number;
+  /** Where the events of the last answer were: as the server said; undefined: none came yet. */
+  readonly ack: string | undefined;
   /** Why the last body was dropped. */
   readonly lastFailure: string | undefined;
 };
 
 type Answer = {
+  readonly ack?: string;
   readonly accepted: number;
   readonly rejected: number;
   readonly late?: number;
@@ -115,13 +123,15 @@ export class HttpClient {
     dropped: 0,
     requests: 0,
     retries: 0,
+    ack: undefined as string | undefined,
     lastFailure: undefined as string | undefined,
   };
 
   constructor(options: HttpClientOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
-    this.#endpoint = new URL("/v1/events", this.#options.url).href;
-    const { bodyBytes, queueBytesMax } = this.#options;
+    const { bodyBytes, queueBytesMax, ack } = this.#options;
+    const query = ack === undefined ? "" : `?ack=${ack}`;
+    this.#endpoint = new URL(`/v1/events${query}`, this.#options.url).href;
     if (!(bodyBytes >= 1 && bodyBytes <= BODY_BYTES_MAX - LINE_BYTES_MAX)) {
       throw new RangeError(`bodyBytes is at most ${BODY_BYTES_MAX - LINE_BYTES_MAX}.`);
     }
@@ -258,7 +268,7 @@ export class HttpClient {
       return { failure: undefined, retryAfterMs: undefined };
     }
     const failure = `${status}: ${text.slice(0, FAILURE_CHARACTERS_MAX)}`;
-    if (status === 429 || status === 503) {
+    if (status === 429 || status === 503 || status === 507) {
       return { failure, retryAfterMs: retryAfterMs(response.headers.get("retry-after")) };
     }
     return { failure, retryAfterMs: status >= 500 ? undefined : NEVER };
@@ -276,6 +286,7 @@ export class HttpClient {
   }
 
   #account(answer: Answer, lines: readonly string[]): void {
+    this.#counts.ack = answer.ack;
     this.#counts.accepted += answer.accepted;
     this.#counts.rejected += answer.rejected;
     this.#counts.late += answer.late ?? 0;

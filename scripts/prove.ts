@@ -7,6 +7,7 @@ import type { Proof } from "./proof.ts";
 
 /** Loaded when they are asked for: some need what others do without. */
 const PROOFS: Readonly<Record<string, () => Promise<Proof>>> = {};
+  crash: async () => (await import("../test/durability/crash-proof.ts")).crashProof,
 
 /** sysexits.h EX_USAGE. */
 const EXIT_USAGE = 64;

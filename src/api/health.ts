@@ -4,6 +4,7 @@ import { Problem } from "#model/problem.ts";
 import { problemResponses } from "#model/schemas.ts";
 import { type Static, Type } from "typebox";
 import type { FastifyPluginAsync } from "fastify";
+import { storageProblem, storageReady, StorageReadySchema } from "./storage.ts";
 
 /** By this a client knows that the server on a port is ours. */
 export const PRODUCT = "nexuscore";
@@ -42,6 +43,7 @@ const ReadySchema = Type.Object({
   tenantCount: Type.Integer(),
   eventCount: Type.Integer(),
   datagrams: DatagramFactsSchema,
+  storage: StorageReadySchema,
   shards: Type.Array(Type.Object({}, { additionalProperties: true })),
 });
 
@@ -73,13 +75,22 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
           summary: "Whether events are taken, and what runs",
           response: {
             200: { ...ReadySchema, description: "They are" },
-            ...problemResponses("shardRestarting", "stopping"),
+            ...problemResponses(
+              "shardRestarting",
+              "draining",
+              "recovering",
+              "storageUnavailable",
+              "storageFull",
+            ),
           },
         },
       },
       async (_request, reply) => {
         if (stopping())
-          throw new Problem("stopping", "The server is stopping; events are refused.");
+          throw new Problem("draining", "The server is stopping: it answers what it has taken.");
+        const storage = engine.storage();
+        const problem = storageProblem(storage);
+        if (problem !== undefined) throw problem;
         if (!engine.ready) throw new Problem("shardRestarting", "Events are not taken right now.");
         const shards = engine.stats();
         const sum = (key: "tenantCount" | "eventCount"): number =>
@@ -92,6 +103,7 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
           tenantCount: sum("tenantCount"),
           eventCount: sum("eventCount"),
           datagrams: options.datagrams,
+          storage: storageReady(storage),
           shards,
         });
       },

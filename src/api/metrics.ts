@@ -18,6 +18,7 @@ import {
   stageFamilies,
   storeFamilies,
 } from "./metric-families.ts";
+import { storageFamilies } from "./storage-metrics.ts";
 
 export type MetricsOptions = {
   readonly engine: EngineDoor;
@@ -43,6 +44,7 @@ export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
         ...stageFamilies(stage?.()),
         ...kernelFamilies(telemetry()),
         ...storeFamilies(store?.()),
+        ...storageFamilies(engine.storage()),
         ...(await llmFamilies(engine.llm)),
         ...connectionFamilies(connectionStats(server.server)),
       ];

@@ -9,7 +9,7 @@ const RETRY_AFTER_SECONDS_DEFAULT = 1;
 
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): void {
   const { code, status, members, message } = problem;
-  if (status === 429 || status === 503) {
+  if (status === 429 || status === 503 || status === 507) {
     reply.header("retry-after", problem.retryAfterSeconds ?? RETRY_AFTER_SECONDS_DEFAULT);
   }
   const { title } = PROBLEMS[code];

@@ -119,6 +119,7 @@ test("api: the reference names every route and its problems, and needs no networ
     "GET /readyz",
     "GET /v1/llm",
     "GET /v1/system/kernel",
+    "GET /v1/system/storage",
     "GET /v1/tenants",
     "GET /v1/tenants/{tenant}",
     "GET /v1/tenants/{tenant}/audit",

@@ -5,6 +5,7 @@
 import type { BodyFormat, EngineDoor, OfferAnswer } from "#engine/door.ts";
 import { BODY_BYTES_MAX, ERRORS_LISTED_MAX, LINE_BYTES_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
+import type { AckWish } from "#model/storage.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { requireTenantId } from "#model/tenant.ts";
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
@@ -62,8 +63,11 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
       {
         config: { access: "send" },
         schema: { ...SCHEMA, operationId: "postTenantEvents", params: TENANT_PARAMS },
-        // The id is checked before the body is read: a wrong address costs nothing.
-        onRequest: async (request) => void requireTenantId(request.params.tenant),
+        // The address is checked before the body is read: a wrong one costs nothing.
+        onRequest: async (request) => {
+          requireTenantId(request.params.tenant);
+          ackOf(request);
+        },
       },
       async (request, reply) => take(request, reply, request.params.tenant),
     );
@@ -76,6 +80,7 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
           operationId: "postEvents",
           summary: "Send events of any tenants; each names its own in `tenant`",
         },
+        onRequest: async (request) => void ackOf(request),
       },
       async (request, reply) => take(request, reply, undefined),
     );
@@ -95,9 +100,16 @@ async function offerBody(
   const label = binary ? "json" : (FORMATS[mediaType] ?? "sniff");
   const first = firstByteOf(body);
   const format = label === "sniff" ? sniffFormat(body, first) : label;
-  const answer = await engine.offer({ tenant, body, format });
+  const answer = await engine.offer({ tenant, body, format, ack: ackOf(request) });
   if (format === "json" && first === OPEN_BRACE) refuseSingle(answer);
   return answer;
+}
+
+/** What is to be waited for; undefined: what the server is told to. */
+function ackOf({ query }: FastifyRequest): AckWish | undefined {
+  const { ack } = query as { readonly ack?: unknown };
+  if (ack === undefined || ack === "disk" || ack === "memory") return ack;
+  throw new Problem("badRequest", "In the query: ack is disk or memory, said once.");
 }
 
 /** Somebody who sends one event and is told 202 will not look for what was wrong with it. */
@@ -163,7 +175,23 @@ ${BODY_BYTES_MAX} bytes of body, as sent and decompressed, ${LINE_BYTES_MAX} an 
 
 One bad event never loses the good ones: of an array or NDJSON the bad ones are listed in \`errors\`
 (the first ${ERRORS_LISTED_MAX}); a single bad event is a problem. Without a content type, or as
-text/plain, an array or an object over several lines is JSON, else NDJSON.`,
+text/plain, an array or an object over several lines is JSON, else NDJSON.
+
+\`ack\` in the answer says where the events are: on \`disk\`, in \`memory\` and on disk some
+milliseconds later, or in memory alone (\`none\`: the server has no data directory). An answer that
+is lost, or 503 \`storageUnavailable\` after the events were read, leaves open whether they were
+taken: send them again with their \`id\`s, which count once.`,
+  querystring: {
+    type: "object",
+    properties: {
+      ack: {
+        type: "string",
+        enum: ["disk", "memory"],
+        description:
+          "What the answer waits for, instead of what the server is configured to wait for",
+      },
+    },
+  },
   body: {
     content: {
       "application/json": {
@@ -196,7 +224,7 @@ text/plain, an array or an object over several lines is JSON, else NDJSON.`,
       content: {
         "application/json": {
           schema: { $ref: "EventsAnswer#" },
-          example: { accepted: 2, rejected: 0, late: 0, duplicates: 0, errors: [] },
+          example: { ack: "disk", accepted: 2, rejected: 0, late: 0, duplicates: 0, errors: [] },
         },
       },
     },
@@ -218,6 +246,9 @@ text/plain, an array or an object over several lines is JSON, else NDJSON.`,
       "memoryFull",
       "shardRestarting",
       "stopping",
+      "recovering",
+      "storageUnavailable",
+      "storageFull",
     ),
   },
 };
