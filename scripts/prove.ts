@@ -6,8 +6,9 @@ import { parseArgs } from "node:util";
 import type { Proof } from "./proof.ts";
 
 /** Loaded when they are asked for: some need what others do without. */
-const PROOFS: Readonly<Record<string, () => Promise<Proof>>> = {};
+const PROOFS: Readonly<Record<string, () => Promise<Proof>>> = {
   crash: async () => (await import("../test/durability/crash-proof.ts")).crashProof,
+};
 
 /** sysexits.h EX_USAGE. */
 const EXIT_USAGE = 64;

@@ -67,7 +67,7 @@ export class TenantOracle {
       const most = may.flat().reduce((sum, { tally }) => plus(sum, tally), least);
       assert.fail(
         `${told(found)} found; at least ${told(least)} must be there, at most ${told(most)}, ` +
-          `in whole requests of ${may.map((own) => own.map(({ tally }) => tally.count))}`,
+          `in whole requests of ${JSON.stringify(may.map((own) => own.map(({ tally }) => tally.count)))}`,
       );
     }
     this.#settled = found;
