@@ -3,7 +3,7 @@ import type { EngineDoor } from "#engine/door.ts";
 import { Problem } from "#model/problem.ts";
 import { problemResponses } from "#model/schemas.ts";
 import { type Static, Type } from "typebox";
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import { storageProblem, storageReady, StorageReadySchema } from "./storage.ts";
 
 /** By this a client knows that the server on a port is ours. */
@@ -48,7 +48,7 @@ const ReadySchema = Type.Object({
 });
 
 export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
-  const { engine, version, startedAtMs, stopping } = options;
+  const { version } = options;
   return async (server) => {
     server.get(
       "/livez",
@@ -65,49 +65,7 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
       },
       async (_request, reply) => reply.header("cache-control", "no-store").send({ status: "live" }),
     );
-    server.get(
-      "/readyz",
-      {
-        config: { access: "public" },
-        schema: {
-          tags: ["health"],
-          operationId: "readyz",
-          summary: "Whether events are taken, and what runs",
-          response: {
-            200: { ...ReadySchema, description: "They are" },
-            ...problemResponses(
-              "shardRestarting",
-              "draining",
-              "recovering",
-              "storageUnavailable",
-              "storageFull",
-            ),
-          },
-        },
-      },
-      async (_request, reply) => {
-        if (stopping())
-          throw new Problem("draining", "The server is stopping: it answers what it has taken.");
-        const storage = engine.storage();
-        const problem = storageProblem(storage);
-        if (problem !== undefined) throw problem;
-        if (!engine.ready) throw new Problem("shardRestarting", "Events are not taken right now.");
-        const shards = engine.stats();
-        const sum = (key: "tenantCount" | "eventCount"): number =>
-          shards.reduce((total, shard) => total + shard[key], 0);
-        return reply.header("cache-control", "no-store").send({
-          product: PRODUCT,
-          version,
-          status: "ready",
-          startedAtMs,
-          tenantCount: sum("tenantCount"),
-          eventCount: sum("eventCount"),
-          datagrams: options.datagrams,
-          storage: storageReady(storage),
-          shards,
-        });
-      },
-    );
+    registerReady(server, options);
     const landing = { config: { access: "public" }, schema: { hide: true } } as const;
     server.get("/", landing, async (request, reply) => {
       const wantsHtml = String(request.headers.accept ?? "").includes("text/html");
@@ -119,6 +77,55 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
         .send(landingPage(version, request.host));
     });
   };
+}
+
+function registerReady(
+  server: FastifyInstance,
+  { engine, version, startedAtMs, stopping, datagrams }: HealthOptions,
+): void {
+  server.get(
+    "/readyz",
+    {
+      config: { access: "public" },
+      schema: {
+        tags: ["health"],
+        operationId: "readyz",
+        summary: "Whether events are taken, and what runs",
+        response: {
+          200: { ...ReadySchema, description: "They are" },
+          ...problemResponses(
+            "shardRestarting",
+            "draining",
+            "recovering",
+            "storageUnavailable",
+            "storageFull",
+          ),
+        },
+      },
+    },
+    async (_request, reply) => {
+      if (stopping())
+        throw new Problem("draining", "The server is stopping: it answers what it has taken.");
+      const storage = engine.storage();
+      const problem = storageProblem(storage);
+      if (problem !== undefined) throw problem;
+      if (!engine.ready) throw new Problem("shardRestarting", "Events are not taken right now.");
+      const shards = engine.stats();
+      const sum = (key: "tenantCount" | "eventCount"): number =>
+        shards.reduce((total, shard) => total + shard[key], 0);
+      return reply.header("cache-control", "no-store").send({
+        product: PRODUCT,
+        version,
+        status: "ready",
+        startedAtMs,
+        tenantCount: sum("tenantCount"),
+        eventCount: sum("eventCount"),
+        datagrams,
+        storage: storageReady(storage),
+        shards,
+      });
+    },
+  );
 }
 
 const LINKS = { docs: "/docs", openapi: "/openapi.json", ready: "/readyz", tenants: "/v1/tenants" };

@@ -65,9 +65,10 @@ export class TenantOracle {
     const taken = match(may, found.count - least.count, found.sum - least.sum);
     if (taken === undefined) {
       const most = may.flat().reduce((sum, { tally }) => plus(sum, tally), least);
+      const counts = may.map((own) => own.map(({ tally }) => tally.count));
       assert.fail(
         `${told(found)} found; at least ${told(least)} must be there, at most ${told(most)}, ` +
-          `in whole requests of ${JSON.stringify(may.map((own) => own.map(({ tally }) => tally.count)))}`,
+          `in whole requests of ${JSON.stringify(counts)}`,
       );
     }
     this.#settled = found;
