@@ -396,7 +396,7 @@ const control: Case[] = [
     request: get("/readyz"),
     before: (_engine, beginStop) => beginStop(),
     status: 503,
-    code: "stopping",
+    code: "draining",
   },
   {
     name: "readyz while a shard restarts",

@@ -285,8 +285,10 @@ async function openApplication(parts: {
     stop: async (deadlineMs) => {
       beginStop();
       engine.beginStop();
-      await requests.idle(STOP_CLIENTS_MS_MAX);
-      await closeServer(server, STOP_CLIENTS_MS_MAX);
+      // Who is slow to send must not take the time that the log and the snapshots need.
+      const clientsMsMax = Math.min(STOP_CLIENTS_MS_MAX, live.current.drainMsMax / 4);
+      await requests.idle(clientsMsMax);
+      await closeServer(server, clientsMsMax);
       if (typeof udp !== "string") await udp.stop();
       if (typeof backups !== "string") await backups.stop();
       // What was spent is asked of the engine, and the last of its verdicts are taken of it.

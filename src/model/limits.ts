@@ -55,6 +55,12 @@ export const COMPONENT_BYTES_MAX = 1024 * 1024;
 export const COMPONENT_COUNT_MAX = 64;
 /** Bytes that one answer of a guest may hold once read; pointers may share what they point to. */
 export const LIFTED_BYTES_MAX = 512 * 1024;
+/** Bytes of a tenant's state on its way to another component: of all, and of one part. */
+export const PORTABLE_BYTES_MAX = 512 * 1024;
+export const PORTABLE_PART_BYTES_MAX = 32 * 1024;
+export const PORTABLE_PART_COUNT_MAX = 256;
+/** Of what a component says about a state that it does not take. */
+export const PORTABLE_REASON_CHARACTERS_MAX = 300;
 /** Bytes of turns that a slot keeps until it commits the tenant's image. */
 export const JOURNAL_BYTES = 64 * 1024;
 /** Milliseconds of guest time that a slot keeps as turns; replaying them takes about as long. */
@@ -235,8 +241,6 @@ export const PIPELINED_MAX = 64;
 export const SILENCE_MS_MAX = 120_000;
 /** Clients that are still sending a request that long after a stop began are cut off. */
 export const STOP_CLIENTS_MS_MAX = 5_000;
-/** A graceful stop that takes longer is cut short. */
-export const STOP_MS_MAX = 10_000;
 /** Calls to the upstream that wait or run at once, of all tenants: a ticket each. */
 export const CONSULTATIONS_MAX = 131_072;
 /** Of one tenant, that wait; beyond, the embedded answer stands. */
