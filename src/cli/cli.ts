@@ -2,6 +2,7 @@
 import { ConfigError } from "#config/config-error.ts";
 import { OPTION_NAMES } from "#config/options.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { addBackup, addRestore } from "./operation-commands.ts";
 import {
   integerFrom,
   parseSeconds,
@@ -99,6 +100,8 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addModerate(program);
   addReviews(program);
   addStandIn(program);
+  addBackup(program);
+  addRestore(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
   addConfig(program, setExitCode);

@@ -1,5 +1,6 @@
 /** A client of a running server: what replay, tap, summary, moderate, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
+import type { Backup, BackupList } from "#model/backup.ts";
 import type { NotReviewedPage, ReviewPage, ReviewStats } from "#model/review.ts";
 import type { ConversationAnswer, SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
@@ -121,6 +122,18 @@ export class Client {
     return (await this.#post(tenant, "/moderate", { messages })) as VerdictsAnswer;
   }
 
+  async createBackup(): Promise<Backup> {
+    return (await this.#askAt("/v1/backups", { method: "POST" })) as Backup;
+  }
+
+  async backup(name: string): Promise<Backup> {
+    return (await this.#askAt(`/v1/backups/${encodeURIComponent(name)}`, {})) as Backup;
+  }
+
+  async backups(): Promise<BackupList> {
+    return (await this.#askAt("/v1/backups", {})) as BackupList;
+  }
+
   async #post(tenant: string, path: string, value: object): Promise<unknown> {
     const headers = { "content-type": "application/json" };
     return this.#ask(tenant, path, { method: "POST", body: JSON.stringify(value), headers });
@@ -131,7 +144,15 @@ export class Client {
   }
 
   async #answer(tenant: string, path: string, init: RequestInit): Promise<Response> {
-    const url = `${this.url}/v1/tenants/${encodeURIComponent(tenant)}${path}`;
+    return this.#answerAt(`/v1/tenants/${encodeURIComponent(tenant)}${path}`, init);
+  }
+
+  async #askAt(path: string, init: RequestInit): Promise<unknown> {
+    return (await this.#answerAt(path, init)).json();
+  }
+
+  async #answerAt(path: string, init: RequestInit): Promise<Response> {
+    const url = this.url + path;
     for (let attempt = 1; ; attempt++) {
       const response = await this.#fetch(url, init);
       if (response.ok) return response;

@@ -34,7 +34,7 @@ export const PARTIAL_SUFFIX = ".partial";
 /** The file that tenants' states are in; the others are tables of what people decided. */
 export const STATE_FILE = "state.db";
 /** Pages of one step of the copy. */
-const STEP_PAGES = 256;
+const STEP_PAGES = 32;
 
 type Source = { readonly name: string; readonly database: DatabaseSync };
 
@@ -108,6 +108,7 @@ export class BackupCopy {
         const tablesVersion = numberOf(database, "PRAGMA user_version");
         files.push({ name, bytes, sha256: await hashOf(path), tablesVersion });
         done += bytes;
+        onBytes?.(done);
       }
       const manifest = this.#manifestOf(files, partial, product);
       await writeManifest(partial, manifest);

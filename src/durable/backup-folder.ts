@@ -163,7 +163,8 @@ async function entriesOf(dataDir: string): Promise<string[]> {
   const entries = await readdir(dataDir);
   return entries.filter((name) => {
     const isOurs = name === BACKUPS_NAME || name.startsWith(ASIDE_PREFIX);
-    return !isOurs && !name.endsWith(LOCK_SUFFIX) && !name.endsWith(RESTORING_SUFFIX);
+    const isLock = name.endsWith(LOCK_SUFFIX) || name.endsWith(`${LOCK_SUFFIX}-journal`);
+    return !isOurs && !isLock && !name.endsWith(RESTORING_SUFFIX);
   });
 }
 

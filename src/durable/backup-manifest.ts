@@ -35,7 +35,7 @@ export type BackupContents = {
   readonly tenantCount: number;
   readonly snapshotCount: number;
   readonly blockCount: number;
-  /** SHA-256 of components that are kept, hexadecimal. */
+  /** Digests of components that are kept, hexadecimal. */
   readonly components: readonly string[];
   /** Snapshots and blocks that could not be read when it was made, by name. */
   readonly damaged: readonly string[];

@@ -30,12 +30,12 @@ export function scanStore(database: DatabaseSync): StoreScan {
   const damaged: string[] = [];
   const snapshots = scanSnapshots(database, names, damaged);
   const log = scanLog(database, damaged);
-  const kept = database.prepare("SELECT sha256, length(bytes) AS n FROM components").all();
+  const kept = database.prepare("SELECT digest, length(bytes) AS n FROM components ORDER BY digest").all();
   return {
     ...log,
     ...snapshots,
     tenantCount: names.size,
-    components: kept.map((row) => Buffer.from(row["sha256"] as Uint8Array).toString("hex")),
+    components: kept.map((row) => Buffer.from(row["digest"] as Uint8Array).toString("hex")),
     componentBytes: kept.reduce((sum, row) => sum + Number(row["n"]), 0),
     damaged: damaged.slice(0, NAMED_MAX),
     damagedCount: damaged.length,
