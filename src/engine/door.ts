@@ -9,6 +9,7 @@ import type {
   TenantSpending,
 } from "#llm/protocol.ts";
 import type { Job } from "#model/consultation.ts";
+import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/moderation.ts";
 import type { PolicyRecord } from "#model/policy.ts";
@@ -166,6 +167,8 @@ export interface EngineDoor {
   mergeSummaries(request: MergeRequest): Promise<SummaryMerge>;
   /** Sorted by the newest event first; `prefix` of the tenant id. */
   tenants(options: { offset: number; limit: number; prefix: string }): Promise<TenantList>;
+  /** For who runs the server. Problem: tenantUnknown. */
+  inspect(tenant: string): Promise<InspectedTenant>;
   /** Problem: tenantUnknown. */
   tenant(tenant: string): Promise<TenantStatus>;
   /**

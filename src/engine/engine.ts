@@ -18,6 +18,7 @@ import {
   REQUESTS_WAITING_MAX,
   REVIEWS_STOP_MS_MAX,
 } from "#model/limits.ts";
+import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
 import { shardOf } from "#model/placement.ts";
@@ -279,6 +280,10 @@ export class Engine implements EngineDoor {
 
   async tenant(tenant: string): Promise<TenantStatus> {
     return this.#askOf<TenantStatus>(tenant, { type: "tenant", tenant });
+  }
+
+  async inspect(tenant: string): Promise<InspectedTenant> {
+    return this.#askOf<InspectedTenant>(tenant, { type: "inspect", tenant });
   }
 
   async putTenant(tenant: string, settings: TenantSettings): Promise<TenantStatus> {

@@ -16,6 +16,7 @@ import {
   USER_BYTES_MAX,
   WEIGHT_MAX,
 } from "./limits.ts";
+import { INSPECTION_SCHEMAS } from "./inspection.ts";
 import { LLM_SCHEMAS } from "./llm-schemas.ts";
 import { MODERATION_SCHEMAS } from "./moderation-schemas.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
@@ -221,6 +222,7 @@ export const SCHEMAS: readonly TObject[] = [
   ...REVIEW_SCHEMAS,
   ...LLM_SCHEMAS,
   ...BACKUP_SCHEMAS,
+  ...INSPECTION_SCHEMAS,
 ];
 
 /** Documents the problems of a route, grouped by status, with one example a code. */

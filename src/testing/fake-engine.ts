@@ -14,6 +14,7 @@ import type {
 import type { VerdictListener } from "#engine/door.ts";
 import { Merges } from "#engine/merges.ts";
 import { ERRORS_LISTED_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
+import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeOmission, MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import { WARNING_METRIC_LIMIT, type WarningCode, WARNINGS } from "#model/warning.ts";
@@ -197,6 +198,12 @@ export class FakeEngine implements EngineDoor {
     this.#mayFail();
     this.#find(tenant);
     return this.#status(tenant);
+  }
+
+  async inspect(tenant: string): Promise<InspectedTenant> {
+    this.#mayFail();
+    this.#find(tenant);
+    return { status: this.#status(tenant), components: [] };
   }
 
   async summary(
