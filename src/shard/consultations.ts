@@ -72,6 +72,8 @@ type Due = { readonly review: Review; readonly end: CallEnd; result: EndedReview
 export class Consultations {
   readonly #host: ModeratorHost;
   readonly #sendMs: number;
+  /** Is told what a tenant's turn took. */
+  readonly #ran: (tenant: number, turnMs: number) => void;
   #sentMs = Number.NEGATIVE_INFINITY;
   #port: MessagePort | undefined;
   /** By number at the gateway; without those that are due. */
@@ -96,8 +98,14 @@ export class Consultations {
   readonly #slice = (): void => this.#runSlice();
 
   /** `sendMs`: between two messages at least; 0: every step sends what it has. */
-  constructor(host: ModeratorHost, port: MessagePort | undefined, sendMs = SEND_MS) {
+  constructor(
+    host: ModeratorHost,
+    port: MessagePort | undefined,
+    sendMs = SEND_MS,
+    ran: (tenant: number, turnMs: number) => void = () => undefined,
+  ) {
     this.#host = host;
+    this.#ran = ran;
     this.#port = port;
     this.#sendMs = sendMs;
   }
@@ -306,13 +314,17 @@ export class Consultations {
   #runSlice(): void {
     const host = this.#host;
     const batch = this.#batch;
-    const endMs = performance.now() + SLICE_MS;
-    while (this.#at < batch.length && performance.now() < endMs) {
+    let nowMs = performance.now();
+    const endMs = nowMs + SLICE_MS;
+    while (this.#at < batch.length && nowMs < endMs) {
       const due = batch[this.#at]!;
       const { tenant } = due.review;
       const result = host.isOpen(tenant) ? this.#turn(due) : GONE;
       due.result = result;
       this.#at += 1;
+      const doneMs = performance.now();
+      this.#ran(tenant, doneMs - nowMs);
+      nowMs = doneMs;
     }
   }
 

@@ -29,6 +29,8 @@ export type JudgingParts = {
   readonly host: ModeratorHost;
   readonly consultations: Consultations;
   readonly open: (tenant: number) => Outcome;
+  /** There is no memory for more of the tenant. */
+  readonly isFull: (tenant: number) => boolean;
   readonly judgements: LatencyHistogram;
 };
 
@@ -103,7 +105,7 @@ export class Judging {
    * straight line: so a turn's end and its entry are one.
    */
   #runSlice(): void {
-    const { host, judgements, open } = this.#parts;
+    const { host, judgements, open, isFull } = this.#parts;
     let nowMs = performance.now();
     const endMs = nowMs + SLICE_MS;
     while (this.#at < this.#end && nowMs < endMs) {
@@ -115,7 +117,8 @@ export class Judging {
       }
       const opened = open(this.#tenant);
       // With memory full it is judged all the same, and not remembered.
-      if (host.isFull) this.#source[this.#at + PREFIX_BYTES + FLAGS_AT]! |= FLAG_JUDGE_ONLY;
+      if (isFull(this.#tenant))
+        this.#source[this.#at + PREFIX_BYTES + FLAGS_AT]! |= FLAG_JUDGE_ONLY;
       const answer =
         opened === "ok"
           ? host.judge(this.#tenant, this.#source, this.#at + PREFIX_BYTES, messageBytes)
@@ -134,12 +137,12 @@ export class Judging {
   }
 
   #beginReview(messageBytes: number): void {
-    const { host, consultations } = this.#parts;
+    const { host, consultations, isFull } = this.#parts;
     const call = consultations.callAfter(this.#tenant, this.#lastCall);
     const begun =
       this.#openCount >= REVIEWS_OPEN_MAX
         ? REVIEW_TOO_MANY
-        : host.isFull
+        : isFull(this.#tenant)
           ? REVIEW_REFUSED
           : host.beginReview(
               this.#tenant,

@@ -76,7 +76,7 @@ function* walkPrefix(
   const { batcher } = shard.parts;
   for (let at = from; at < batcher.tenantCount; at++) {
     const tenant = batcher.tenantName(at);
-    if (tenant.startsWith(prefix)) yield { at, number: at, tenant };
+    if (shard.isLive(at) && tenant.startsWith(prefix)) yield { at, number: at, tenant };
     else if (at % LOOK_TENANTS === 0) yield { at, number: NONE, tenant };
   }
 }

@@ -29,6 +29,7 @@ import type {
   ReviewEnded,
   ShardCounters,
 } from "./protocol.ts";
+import type { QuotaGuard } from "./quota-guard.ts";
 import { Refusal } from "./refusal.ts";
 
 export type ModerationParts = {
@@ -71,15 +72,17 @@ export class Moderation {
   readonly #consultations: Consultations;
   #begun: Review | undefined;
 
-  constructor(parts: ModerationParts, counters: ShardCounters) {
+  constructor(parts: ModerationParts, counters: ShardCounters, quota?: QuotaGuard) {
     this.parts = parts;
     this.#counters = counters;
     const { host, gateway } = parts;
     const { judgements } = counters;
-    const consultations = new Consultations(host, gateway, parts.sendMs);
+    const ran = quota === undefined ? undefined : quota.quota.ran.bind(quota.quota);
+    const consultations = new Consultations(host, gateway, parts.sendMs, ran);
     this.#consultations = consultations;
     const open = this.#open.bind(this);
-    this.#judging = new Judging({ host, consultations, open, judgements });
+    const isFull = (tenant: number): boolean => host.isFull || quota?.isMemoryFull(tenant) === true;
+    this.#judging = new Judging({ host, consultations, open, isFull, judgements });
   }
 
   /** Some tenant's events are judged: messages must not pass the events before them. */

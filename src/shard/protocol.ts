@@ -9,6 +9,7 @@ import type { StageHandle } from "#kernel/stage.ts";
 import type { ConsultationFailure } from "#model/consultation.ts";
 import type { MergeOmission } from "#model/merge.ts";
 import type { VerdictReport } from "#model/moderation.ts";
+import { type JsonLimits, type QuotaLimits, type QuotaName, QUOTA_NAMES } from "#model/quota.ts";
 import type { AckWish } from "#model/storage.ts";
 import type { Span } from "#model/summary.ts";
 import type { Clock } from "#model/tenant.ts";
@@ -100,6 +101,7 @@ export class RecordView {
 export type Question =
   | { readonly type: "trending"; tenant: string; limit: number; order: TrendOrder }
   | { readonly type: "tenant"; tenant: string }
+  | { readonly type: "inspect"; tenant: string }
   | { readonly type: "tenants"; limit: number; prefix: string }
   | {
       readonly type: "putTenant";
@@ -114,6 +116,10 @@ export type Question =
   | { readonly type: "turns"; tenant: string; conversation: string }
   | { readonly type: "forgetConversation"; tenant: string; conversation: string }
   | { readonly type: "moderatorUsage"; tenant: string }
+  | { readonly type: "quota"; tenant: string }
+  | { readonly type: "putQuota"; tenant: string; limits: JsonLimits }
+  | { readonly type: "quotaDefaults"; limits: JsonLimits }
+  | { readonly type: "topCpu"; count: number }
   | MergeQuestion;
 
 /**
@@ -201,10 +207,28 @@ export type Answer =
       readonly code: ProblemCode;
       readonly detail: string;
       readonly awaitsDisk?: boolean;
+      /** When trying again makes sense, where that is known. */
+      readonly waitMs?: number;
+      /** Of `overQuota` and `tenantMemoryFull`. */
+      readonly over?: { readonly quota: QuotaName; readonly limit: number };
     };
 
+/** What a shard made of what was kept. */
+export type ShardRecovery = {
+  readonly tenantCount: number;
+  readonly snapshotCount: number;
+  readonly replayedCount: number;
+  readonly skippedCount: number;
+  readonly repairedCount: number;
+  /** Tenants of whom something is missing. */
+  readonly lost: readonly string[];
+  readonly gaps: readonly string[];
+  readonly tornCount: number;
+};
+
 export type ShardMessage =
-  | { readonly type: "ready" }
+  /** `recovery`: undefined where nothing is kept. */
+  | { readonly type: "ready"; readonly recovery: ShardRecovery | undefined }
   | { readonly type: "answers"; readonly answers: readonly Answer[] }
   /** JSON: JudgedEvent[]. */
   | { readonly type: "verdicts"; readonly json: string }
@@ -217,7 +241,11 @@ export type ShardControl =
   /** Another gateway: the one before is gone. */
   | { readonly type: "gateway"; readonly port: MessagePort }
   /** The embedded verdicts stand of what is open, and no upstream is asked any more. */
-  | { readonly type: "endReviews" };
+  | { readonly type: "endReviews" }
+  /** What is kept of these tenants cannot be read: a new snapshot of each mends it. */
+  | { readonly type: "snapshot"; readonly tenants: readonly string[] }
+  /** The ring is about to stop: snapshots are taken until then, epoch ms. */
+  | { readonly type: "stopBy"; readonly deadlineMs: number };
 
 /** What is promised, and what of it may cost how much. */
 export type Durability = {
@@ -240,8 +268,10 @@ export type ShardLog = Durability & {
   readonly stream: number;
   /** Of StorageBoard. */
   readonly board: SharedArrayBuffer;
-  /** Streams of former runs: what the shard begins with. */
-  readonly former: readonly { readonly stream: number; readonly trimmed: number }[];
+  /** Another thread of this shard wrote to the stream before: it goes on from its last block. */
+  readonly isAgain: boolean;
+  /** Numbers in the store of the components that tenants run. */
+  readonly components: { readonly summarizer: number; readonly moderator: number };
   readonly shardCount: number;
 };
 
@@ -265,6 +295,9 @@ export type ShardSettings = {
   readonly classifier: ClassifierHandle;
   /** Policies of tenants that were set before this thread began. */
   readonly policies: ReadonlyMap<string, Uint8Array>;
+  /** What tenants may take, and those with limits of their own; left out: all they can. */
+  readonly quota?: QuotaLimits | undefined;
+  readonly quotas: ReadonlyMap<string, JsonLimits>;
   /** Of ids of verdicts. */
   readonly salt: number;
   /** The kernel stage, and how many threads of this shard there were before. */
@@ -304,10 +337,12 @@ const COUNTERS = [
 ] as const;
 
 type Counter = (typeof COUNTERS)[number];
+/** Counters, outcomes of both worlds, and what was refused of requests and of events, by quota. */
+const NUMBERS = COUNTERS.length + 2 * OUTCOMES.length + 2 * QUOTA_NAMES.length;
 
 /** A shard's counters in shared memory: the shard writes, anybody reads. */
 export class ShardCounters {
-  static readonly BYTES = (COUNTERS.length + 2 * OUTCOMES.length) * 8 + 2 * LATENCY_HISTOGRAM_BYTES;
+  static readonly BYTES = NUMBERS * 8 + 2 * LATENCY_HISTOGRAM_BYTES;
   /** Durations of turns, slot misses included. */
   readonly turns: LatencyHistogram;
   /** And of those of moderators that judge. */
@@ -315,7 +350,7 @@ export class ShardCounters {
   readonly #numbers: Float64Array;
 
   constructor(buffer: SharedArrayBuffer) {
-    this.#numbers = new Float64Array(buffer, 0, COUNTERS.length + 2 * OUTCOMES.length);
+    this.#numbers = new Float64Array(buffer, 0, NUMBERS);
     const { byteLength } = this.#numbers;
     this.turns = new LatencyHistogram(buffer, byteLength);
     this.judgements = new LatencyHistogram(buffer, byteLength + LATENCY_HISTOGRAM_BYTES);
@@ -336,7 +371,19 @@ export class ShardCounters {
 
   /** The same of moderators. */
   get judgeOutcomes(): Float64Array {
-    return this.#numbers.subarray(COUNTERS.length + OUTCOMES.length);
+    const start = COUNTERS.length + OUTCOMES.length;
+    return this.#numbers.subarray(start, start + OUTCOMES.length);
+  }
+
+  /** Requests that were refused before they were parsed, in the order of QUOTA_NAMES. */
+  get refusedRequests(): Float64Array {
+    const start = COUNTERS.length + 2 * OUTCOMES.length;
+    return this.#numbers.subarray(start, start + QUOTA_NAMES.length);
+  }
+
+  /** And events whose request had others, or that came as datagrams. */
+  get refusedEvents(): Float64Array {
+    return this.#numbers.subarray(COUNTERS.length + 2 * OUTCOMES.length + QUOTA_NAMES.length);
   }
 }
 

@@ -3,10 +3,12 @@ import type { Outcome } from "#model/outcome.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport } from "#model/trending.ts";
 import { spansOf, windowsOf, withAlways } from "#model/window.ts";
+import { inspectedComponents } from "./inspect-question.ts";
 import { mergeSlice } from "./merge-question.ts";
 import { forgetConversation, moderatorUsage, turns } from "./moderation-questions.ts";
 import type { Answer, Question } from "./protocol.ts";
-import { failureOf, Refusal, unknownTenant } from "./refusal.ts";
+import { quotaAnswer } from "./quota-questions.ts";
+import { deletingTenant, failureOf, Refusal, unknownTenant } from "./refusal.ts";
 import type { Shard } from "./shard.ts";
 import { conversation, conversations, sketch, summary } from "./summary-questions.ts";
 import { flagsOfSettings, settingsOfFlags } from "./tenant-flags.ts";
@@ -15,7 +17,12 @@ import { askTenant } from "./tenant-turn.ts";
 export function answerQuestion(shard: Shard, request: number, json: string, nowMs: number): Answer {
   const question = JSON.parse(json) as Question;
   if ("tenant" in question) shard.bringUp(question.tenant);
+  const startMs = performance.now();
   const answer = answerOf(shard, question, nowMs);
+  if (shard.quota !== undefined && "tenant" in question) {
+    const number = shard.find(question.tenant);
+    if (number !== -1) shard.quota.quota.ran(number, performance.now() - startMs);
+  }
   return answer instanceof Refusal
     ? { type: "problem", request, code: answer.code, detail: answer.detail }
     : { type: "value", request, value: answer, awaitsDisk: changes(question) };
@@ -32,6 +39,11 @@ function answerOf(shard: Shard, question: Question, nowMs: number): unknown {
       return trending(shard, question, nowMs);
     case "tenant":
       return withTenant(shard, question.tenant, (tenant) => statusOf(shard, tenant));
+    case "inspect":
+      return withTenant(shard, question.tenant, (tenant) => ({
+        status: statusOf(shard, tenant),
+        components: inspectedComponents(shard, tenant),
+      }));
     case "tenants":
       return newestTenants(shard, question);
     case "putTenant":
@@ -52,6 +64,11 @@ function answerOf(shard: Shard, question: Question, nowMs: number): unknown {
       return forgetConversation(shard, question);
     case "moderatorUsage":
       return moderatorUsage(shard, question);
+    case "quota":
+    case "putQuota":
+    case "quotaDefaults":
+    case "topCpu":
+      return quotaAnswer(shard, question, nowMs);
   }
 }
 
@@ -73,6 +90,7 @@ function putTenant(
   { tenant, clock, windows }: Question & { type: "putTenant" },
 ): TenantStatus | Refusal {
   const { host, batcher, cap } = shard.parts;
+  if (shard.isDeleting(tenant)) return deletingTenant(tenant);
   const number = shard.ensure(tenant);
   if (number === -1) {
     return new Refusal("tenantLimit", `All ${cap.countMax} tenants are taken.`);
@@ -121,6 +139,7 @@ function newestTenants(
   let total = 0;
   let numbers: number[] = [];
   for (let tenant = 0; tenant < batcher.tenantCount; tenant++) {
+    if (!shard.isLive(tenant)) continue;
     if (prefix !== "" && !batcher.tenantName(tenant).startsWith(prefix)) continue;
     total += 1;
     numbers.push(tenant);

@@ -16,6 +16,13 @@ export function unknownTenant(tenant: string): Refusal {
   return new Refusal("tenantUnknown", `No event of ${tenant} has come, and nobody made it.`);
 }
 
+export function deletingTenant(tenant: string): Refusal {
+  return new Refusal(
+    "tenantDeleting",
+    `${tenant} is being deleted; a new tenant of this name may begin after that.`,
+  );
+}
+
 /** Of a turn that ended otherwise than `ok`. */
 export function failureOf(tenant: string, outcome: Outcome): Refusal {
   if (outcome === "quarantined") {

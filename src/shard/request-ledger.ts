@@ -14,6 +14,8 @@ type Request = {
   warnings: number[];
   isHeld: boolean;
   awaitsDisk: boolean;
+  /** The address names the tenant of all. */
+  isNamed: boolean;
   /** All its records for this shard have been parsed. */
   complete: boolean;
 };
@@ -21,6 +23,14 @@ type Request = {
 export class RequestLedger {
   #requests = new Map<number, Request>();
   #complete: Request[] = [];
+
+  has(request: number): boolean {
+    return this.#requests.has(request);
+  }
+
+  isNamed(request: number): boolean {
+    return this.#requests.get(request)?.isNamed ?? false;
+  }
 
   open(request: number): Request {
     let entry = this.#requests.get(request);
@@ -35,6 +45,7 @@ export class RequestLedger {
         errors: [],
         warnings: [],
         isHeld: false,
+        isNamed: false,
         awaitsDisk: true,
         complete: false,
       };

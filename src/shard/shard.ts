@@ -8,10 +8,12 @@ import type { Batcher } from "#batcher/batcher.ts";
 import type { Drain } from "#kernel/drain.ts";
 import type { IsolateHost } from "#isolate/host.ts";
 import { eventErrorNumber } from "#model/event-error.ts";
-import { BATCH_BYTES_MAX, WINDOW_MS } from "#model/limits.ts";
+import { BATCH_BYTES_MAX, TURN_MS_MAX, WINDOW_MS } from "#model/limits.ts";
 import type { SketchMerger } from "#model/merge.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
+import type { JsonLimits } from "#model/quota.ts";
 import { WARNING_METRIC_LIMIT } from "#model/warning.ts";
+import type { TenantQuota } from "#quota/tenant-quota.ts";
 import type { RingReader } from "#std/byte-ring.ts";
 import { Delivery } from "./delivery.ts";
 import { JudgedBatch } from "./judged-batch.ts";
@@ -28,9 +30,11 @@ import {
   type ShardCounters,
 } from "./protocol.ts";
 import { answerQuestion } from "./questions.ts";
+import { QuotaGuard, type QuotaRefusal } from "./quota-guard.ts";
+import { deletingTenant } from "./refusal.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import type { TenantCap } from "./tenant-cap.ts";
-import { settingsOfFlags, TENANT_QUARANTINED } from "./tenant-flags.ts";
+import { settingsOfFlags, TENANT_DELETING, TENANT_QUARANTINED } from "./tenant-flags.ts";
 import { TenantLedger } from "./tenant-ledger.ts";
 
 /** A slice of turns runs under one guard; long enough to make the guard cheap. */
@@ -53,6 +57,9 @@ const EVENT_JSON_BYTES_MIN = 20;
 const GUEST_FAILED = eventErrorNumber("guestFailed");
 const QUARANTINED = eventErrorNumber("tenantQuarantined");
 const MEMORY_FULL = eventErrorNumber("memoryFull");
+const DELETING = eventErrorNumber("tenantDeleting");
+/** About what a deletion takes. */
+const DELETING_WAIT_MS = 5_000;
 
 export type ShardParts = {
   readonly shard: number;
@@ -66,6 +73,9 @@ export type ShardParts = {
   /** Judges messages, and whose policies it knows already. */
   readonly moderation?: ModerationParts | undefined;
   readonly policies?: ReadonlyMap<string, Uint8Array> | undefined;
+  /** What tenants may take, and who has limits of their own; left out: all they can. */
+  readonly quota?: TenantQuota | undefined;
+  readonly quotas?: ReadonlyMap<string, JsonLimits> | undefined;
   /** Makes one window of those of many tenants. */
   readonly merger?: SketchMerger | undefined;
   /** Where turns are kept; is told what no turn says. */
@@ -94,6 +104,7 @@ export class Shard {
   readonly parts: ShardParts;
   readonly tenants = new TenantLedger();
   readonly moderation: Moderation | undefined;
+  readonly quota: QuotaGuard | undefined;
   readonly #delivery: Delivery | undefined;
   #requests = new RequestLedger();
   #record = new RecordView();
@@ -107,6 +118,13 @@ export class Shard {
   #turnCount = 0;
   /** How the turn of the batch at hand ended, if that is still to be entered. */
   #unsettled: Outcome | undefined;
+  /** Requests that were refused at their first record; the others of it are still to come. */
+  readonly #refused = new Set<number>();
+  /** Whether events wait whose tenant the address names, and those that name it themselves. */
+  #hasNamed = false;
+  #hasMixed = false;
+  /** Tenants that are being deleted: nothing of them is left but their number. */
+  #deletingCount = 0;
   /** Of tenants whose events are judged. */
   readonly #judged: JudgedBatch | undefined;
   #nowMs = 0;
@@ -124,9 +142,13 @@ export class Shard {
   constructor(parts: ShardParts) {
     this.parts = parts;
     this.#source = parts.batcher;
-    const { drain, moderation, policies } = parts;
+    const { drain, moderation, policies, quota, counters, host } = parts;
+    if (quota !== undefined) {
+      this.quota = new QuotaGuard({ quota, host, moderators: moderation?.host, counters });
+      for (const [tenant, limits] of parts.quotas ?? []) this.#keepQuota(tenant, limits);
+    }
     if (moderation !== undefined) {
-      this.moderation = new Moderation(moderation, parts.counters);
+      this.moderation = new Moderation(moderation, counters, this.quota);
       this.#judged = new JudgedBatch(this.moderation, parts.batcher);
       for (const [tenant, policy] of policies ?? []) this.#keepPolicy(tenant, policy);
     }
@@ -190,15 +212,29 @@ export class Shard {
 
   /** Number of a known tenant, or -1. */
   find(tenant: string): number {
-    return this.parts.batcher.tenantFind(tenant);
+    const number = this.parts.batcher.tenantFind(tenant);
+    return number === -1 || this.isLive(number) ? number : -1;
+  }
+
+  /** Whether there is a tenant of this number, and it is not being deleted. */
+  isLive(number: number): boolean {
+    const { batcher } = this.parts;
+    return batcher.hasTenant(number) && (batcher.tenantFlags(number) & TENANT_DELETING) === 0;
+  }
+
+  /** Whether a tenant of this name is being deleted. */
+  isDeleting(tenant: string): boolean {
+    if (this.#deletingCount === 0) return false;
+    const number = this.parts.batcher.tenantFind(tenant);
+    return number !== -1 && !this.isLive(number);
   }
 
   /** Number of the tenant, made and opened if it is new; -1 when all tenants are taken. */
   ensure(tenant: string): number {
     const { batcher, cap } = this.parts;
-    batcher.setTenantCountMax(batcher.tenantCount + cap.claim(1));
+    batcher.setTenantCountMax(batcher.liveTenantCount + cap.claim(1));
     const number = batcher.tenantAdd(tenant);
-    cap.settle(batcher.tenantCount);
+    cap.settle(batcher.liveTenantCount);
     if (number !== -1) this.tenants.reserve(batcher.tenantCount);
     return number;
   }
@@ -230,11 +266,14 @@ export class Shard {
     assert(moderation !== undefined);
     if (moderation.judgesAnyEvents) this.#flush();
     const tenant = this.#recordTenant();
-    if (tenant === -2) return;
+    if (tenant === -2 || this.#refusesRecord(tenant, "messages")) return;
+    const startMs = performance.now();
     const { bytes } = this.parts.ring;
     const { request, bodyOffset, bodyBytes } = this.#record;
     const name = this.parts.batcher.tenantName(tenant);
     const judged = moderation.judgeAll(tenant, name, bytes, bodyOffset, bodyBytes, this.#nowMs);
+    this.parts.quota?.took(tenant, judged.length, bodyBytes);
+    this.parts.quota?.ran(tenant, performance.now() - startMs);
     this.#answers.push({ type: "value", request, value: JSON.stringify(judged) });
   }
 
@@ -244,7 +283,7 @@ export class Shard {
     // Events before it are under the policy before it.
     this.#flush();
     const tenant = this.#recordTenant();
-    if (tenant === -2) return;
+    if (tenant === -2 || this.#refusesDeleted(tenant)) return;
     const { bytes } = this.parts.ring;
     const { request, bodyOffset, bodyBytes } = this.#record;
     const policy = new Uint8Array(bytes.subarray(bodyOffset, bodyOffset + bodyBytes));
@@ -263,12 +302,22 @@ export class Shard {
     if (number !== -1) this.moderation!.setPolicy(number, tenant, policy);
   }
 
+  #keepQuota(tenant: string, limits: JsonLimits): void {
+    const number = this.ensure(tenant);
+    if (number !== -1) this.quota!.setLimits(number, limits);
+  }
+
   #parseRecord(): void {
     const { batcher, ring, cap } = this.parts;
     const record = this.#record;
+    const tenant = this.#recordTenant();
+    const isNamed = tenant !== -1;
+    if (tenant >= 0 && this.#refusesRecord(tenant, "events")) return;
     const request = this.#requests.open(record.request);
     request.awaitsDisk = !record.isMemory;
-    const tenant = this.#recordTenant();
+    request.isNamed = isNamed;
+    if (isNamed) this.#hasNamed = true;
+    else this.#hasMixed = true;
     let offset = record.bodyOffset;
     const end = offset + record.bodyBytes;
     if (tenant === -2) offset = end;
@@ -277,10 +326,15 @@ export class Shard {
       batcher.input.set(ring.bytes.subarray(offset, offset + byteCount));
       // Events of a tenant that is named by the address bring no other.
       const room = cap.claim(tenant === -1 ? Math.ceil(byteCount / EVENT_JSON_BYTES_MIN) : 0);
-      batcher.setTenantCountMax(batcher.tenantCount + room);
+      batcher.setTenantCountMax(batcher.liveTenantCount + room);
       const kind = ring.kind === RECORD_ELEMENTS ? "elements" : "lines";
+      const startMs = isNamed ? performance.now() : 0;
       batcher.parse(kind, byteCount, tenant, record.request, request.elements, this.#nowMs);
-      cap.settle(batcher.tenantCount);
+      if (isNamed) {
+        this.parts.quota?.took(tenant, batcher.elementCount, batcher.consumedBytes);
+        this.parts.quota?.ran(tenant, performance.now() - startMs);
+      }
+      cap.settle(batcher.liveTenantCount);
       this.tenants.reserve(batcher.tenantCount);
       request.elements += batcher.elementCount;
       request.accepted += batcher.acceptedCount;
@@ -290,6 +344,41 @@ export class Shard {
       else assert(batcher.consumedBytes > 0);
     }
     if (record.last) this.#requests.close(request);
+  }
+
+  /**
+   * Before anything of the record is looked at: who is over the quota costs next to nothing. A
+   * request is refused at its first record or not at all.
+   */
+  #refusesRecord(tenant: number, of: "events" | "messages"): boolean {
+    const { request, last } = this.#record;
+    if (this.#refused.has(request)) {
+      if (last) this.#refused.delete(request);
+      return true;
+    }
+    if (this.#refusesDeleted(tenant)) return true;
+    if (this.quota === undefined || this.#requests.has(request)) return false;
+    const refusal =
+      of === "events"
+        ? this.quota.refusal(tenant, this.#nowMs)
+        : this.quota.judgeRefusal(tenant, this.#nowMs);
+    if (refusal === undefined) return false;
+    this.#refuse(quotaProblem(request, refusal));
+    return true;
+  }
+
+  #refusesDeleted(tenant: number): boolean {
+    if (this.#deletingCount === 0) return false;
+    if ((this.parts.batcher.tenantFlags(tenant) & TENANT_DELETING) === 0) return false;
+    const { code, detail } = deletingTenant(this.parts.batcher.tenantName(tenant));
+    const { request } = this.#record;
+    this.#refuse({ type: "problem", request, code, detail, waitMs: DELETING_WAIT_MS });
+    return true;
+  }
+
+  #refuse(problem: Answer): void {
+    this.#answers.push(problem);
+    if (!this.#record.last) this.#refused.add(this.#record.request);
   }
 
   /** Tenant of the record's events; -1: each names its own; -2: none left, all are rejected. */
@@ -329,6 +418,8 @@ export class Shard {
       this.#batchCount = batcher.group(this.#nowMs);
       this.#runBatches(batcher);
       batcher.clear();
+      this.#hasNamed = false;
+      this.#hasMixed = false;
     }
     this.#requests.takeAnswers(this.#answers);
   }
@@ -349,8 +440,11 @@ export class Shard {
     this.#turnCount = host.stats.turns;
     if (this.#judged !== undefined) this.#judged.batch = -1;
     while (this.#batch < this.#batchCount) {
-      if (source === this.parts.batcher) this.#judged?.judge(this.#batch, this.#nowMs);
+      if (this.#refusesBatch()) continue;
+      if (source === this.parts.batcher) this.#judge();
+      this.quota?.beginSlice();
       const end = host.runSlice(this.#slice);
+      this.quota?.endSlice();
       if (this.#unsettled !== undefined) this.#settle(this.#unsettled);
       else if (end === "timedOut") this.#settleTimeout();
     }
@@ -366,16 +460,21 @@ export class Shard {
     const source = this.#source;
     const { events, repeated, lastEventMs, advancedMs } = this.tenants;
     const report = this.#report;
+    const { quota } = this.parts;
+    const isPaidHere = this.#isPaidHere;
     let nowMs = performance.now();
     const endMs = nowMs + SLICE_MS;
     while (this.#batch < this.#batchCount && nowMs < endMs) {
       const tenant = source.batchTenant(this.#batch);
       const isJudged = this.#awaitsJudging(tenant);
       if (isJudged && !this.#isJudged) return;
+      if (isPaidHere && this.#isOver(tenant) && !this.#hasPaid(this.#batch)) return;
       const joined = source.batchJoinedCount(this.#batch);
       const outcome = this.#turn(tenant);
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
+      quota?.ran(tenant, doneMs - nowMs);
+      if (isPaidHere) this.#pay(tenant);
       nowMs = doneMs;
       if (outcome !== "ok" || isJudged || report[1]! + report[2]! + report[4]! > 0) {
         this.#unsettled = outcome;
@@ -389,6 +488,87 @@ export class Shard {
       this.#batch += 1;
       this.#turnCount = host.stats.turns;
     }
+  }
+
+  /** Of the batches at hand some were not paid for when they were parsed. */
+  get #isPaidHere(): boolean {
+    const isDrained = this.#source !== this.parts.batcher;
+    if (isDrained && this.#deletingCount > 0) return true;
+    return this.quota !== undefined && (isDrained || this.#hasMixed);
+  }
+
+  #isOver(tenant: number): boolean {
+    if (this.#deletingCount > 0) {
+      if ((this.parts.batcher.tenantFlags(tenant) & TENANT_DELETING) !== 0) return true;
+    }
+    return this.quota?.isOver(tenant, this.#nowMs) ?? false;
+  }
+
+  /** Some of the batch came with a request that was let in as it stood. */
+  #hasPaid(batch: number): boolean {
+    const { batcher } = this.parts;
+    if (this.#source !== batcher || !this.#hasNamed) return false;
+    return this.#paidCount(batch) > 0;
+  }
+
+  /** Events of a batch that were paid for when they were parsed. */
+  #paidCount(batch: number): number {
+    const { batcher } = this.parts;
+    const eventCount = batcher.batchEventCount(batch);
+    let count = 0;
+    let origin = -1;
+    let isNamed = false;
+    for (let event = 0; event < eventCount; event++) {
+      const request = batcher.eventOrigin(batch, event);
+      if (request !== origin) isNamed = this.#requests.isNamed(request);
+      origin = request;
+      if (isNamed) count += 1;
+    }
+    return count;
+  }
+
+  /** Hot. For the batch at hand. */
+  #pay(tenant: number): void {
+    const source = this.#source;
+    const eventCount = source.batchEventCount(this.#batch);
+    let paid = 0;
+    if (this.#hasNamed && source === this.parts.batcher) paid = this.#paidCount(this.#batch);
+    if (paid === eventCount) return;
+    const bytes = source.batchByteCount(this.#batch) * (1 - paid / eventCount);
+    const events = eventCount - paid + source.batchJoinedCount(this.#batch);
+    this.parts.quota?.took(tenant, events, bytes);
+  }
+
+  /** Whether the batch at hand is refused for what its tenant has taken; then it is entered. */
+  #refusesBatch(): boolean {
+    const source = this.#source;
+    const tenant = source.batchTenant(this.#batch);
+    if (!this.#isPaidHere || !this.#isOver(tenant) || this.#hasPaid(this.#batch)) return false;
+    const { batcher } = this.parts;
+    const eventCount = source.batchEventCount(this.#batch);
+    const count = eventCount + source.batchJoinedCount(this.#batch);
+    const isDeleting = (batcher.tenantFlags(tenant) & TENANT_DELETING) !== 0;
+    const error = isDeleting ? DELETING : this.quota!.refuseEvents(tenant, count, this.#nowMs);
+    for (let event = 0; source === batcher && event < eventCount; event++) {
+      const origin = batcher.eventOrigin(this.#batch, event);
+      this.#requests.lost(origin, batcher.eventIndex(this.#batch, event), error);
+    }
+    this.#rejected += count;
+    this.tenants.rejected[tenant]! += count;
+    this.#batch += 1;
+    this.#turnCount = this.parts.host.stats.turns;
+    return true;
+  }
+
+  /** The batch at hand, if its tenant's events are judged. */
+  #judge(): void {
+    const judged = this.#judged;
+    if (judged === undefined || this.moderation?.judgesAnyEvents !== true) return;
+    const startMs = performance.now();
+    judged.judge(this.#batch, this.#nowMs);
+    if (!this.#isJudged) return;
+    const tenant = this.#source.batchTenant(this.#batch);
+    this.parts.quota?.ran(tenant, performance.now() - startMs);
   }
 
   #awaitsJudging(tenant: number): boolean {
@@ -430,6 +610,7 @@ export class Shard {
   #settle(outcome: Outcome): void {
     const { host } = this.parts;
     const tenant = this.#source.batchTenant(this.#batch);
+    if (outcome === "exceededTime") this.parts.quota?.ran(tenant, TURN_MS_MAX);
     if (outcome === "ok") this.#settleCounted(tenant);
     else this.#settleFailure(tenant, outcome);
     this.#unsettled = undefined;
@@ -516,7 +697,7 @@ export class Shard {
 
   #count(): void {
     const { counters, host, batcher } = this.parts;
-    counters.set("tenantCount", batcher.tenantCount);
+    counters.set("tenantCount", batcher.liveTenantCount);
     counters.set("eventCount", this.#events);
     counters.set("rejectedCount", this.#rejected);
     counters.set("turnCount", host.stats.turns);
@@ -524,7 +705,18 @@ export class Shard {
     counters.set("slotMissCount", host.stats.slotMisses);
     counters.set("imageBytes", host.stats.imageBytes);
     this.moderation?.count();
+    this.quota?.count();
     const outcomes = counters.outcomes;
     for (let i = 0; i < OUTCOMES.length; i++) outcomes[i] = host.stats.outcomes[OUTCOMES[i]!];
   }
+}
+
+function quotaProblem(request: number, { quota, limit, waitMs }: QuotaRefusal): Answer {
+  const over = { quota, limit };
+  if (quota !== "memory") {
+    const detail = `The tenant is over its quota of ${quota}.`;
+    return { type: "problem", request, code: "overQuota", detail, waitMs, over };
+  }
+  const detail = `The tenant's state takes the ${limit} bytes that it may take; questions go on.`;
+  return { type: "problem", request, code: "tenantMemoryFull", detail, waitMs, over };
 }
