@@ -26,7 +26,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
  * For `setErrorHandler` and `frameworkErrors`: ours pass, Fastify's are translated, bugs are
  * logged.
  */
-export function problemOf(error: unknown, log: Log): Problem {
+export function problemOf(error: unknown, log: Log, requestId?: string): Problem {
   if (error instanceof Problem) return error;
   const { validation, validationContext, code, statusCode, message } = error as FastifyError;
   if (validation !== undefined) {
@@ -43,8 +43,10 @@ export function problemOf(error: unknown, log: Log): Problem {
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem("badRequest", message);
   }
-  log.error({ err: error }, "a request failed unexpectedly");
-  return new Problem("internal", "The server failed on this request; its log says more.");
+  log.error({ err: error, requestId }, "a request failed unexpectedly");
+  return new Problem("internal", "The server failed on this request; its log says more.", {
+    members: requestId === undefined ? {} : { requestId },
+  });
 }
 
 /** Of "must NOT have additional properties": which one. */
