@@ -12,6 +12,7 @@ import type { Job } from "#model/consultation.ts";
 import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/moderation.ts";
+import type { JsonLimits, QuotaLimits, QuotaName, QuotaStatus } from "#model/quota.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import type { PromptPart } from "#model/prompt-parts.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
@@ -19,6 +20,7 @@ import type { AckMode, AckWish, StorageStats } from "#model/storage.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome, PendingReview } from "#model/verdict.ts";
+import type { TenantCpu } from "#shard/quota-questions.ts";
 import type { WarningCode } from "#model/warning.ts";
 import type { Window } from "#model/window.ts";
 
@@ -88,6 +90,14 @@ export type ShardStats = {
   /** Quantiles of guest turns, slot miss included, microseconds, since the start. */
   readonly turnUs: { readonly p50: number; readonly p99: number; readonly p999: number };
   readonly moderation: ModerationStats;
+};
+
+/** What was refused for a quota since the start. */
+export type QuotaRefusals = {
+  /** Before they were parsed. */
+  readonly requests: Readonly<Record<QuotaName, number>>;
+  /** Of requests with others' events, or that came as datagrams. */
+  readonly events: Readonly<Record<QuotaName, number>>;
 };
 
 /** Of a shard's moderators; counts are since the start. */
@@ -186,6 +196,23 @@ export interface EngineDoor {
     tenant: string,
     requests: readonly ModerationRequest[],
   ): Promise<readonly ModerationOutcome[]>;
+  /**
+   * Throws `overQuota` for a tenant of which that is known: before anything of its request is read.
+   * Who is not refused here may be by `offer` and `moderate`, which know.
+   */
+  checkQuota(tenant: string): void;
+  /** Problem: tenantUnknown. */
+  quota(tenant: string): Promise<QuotaStatus>;
+  /**
+   * Makes the tenant if there is none. What is left out is as for everybody, null no bound. It may
+   * go on at once. Problem: tenantLimit.
+   */
+  putQuota(tenant: string, limits: JsonLimits): Promise<QuotaStatus>;
+  /** Of everybody without limits of its own, from now on. */
+  setQuotaDefaults(limits: QuotaLimits): Promise<void>;
+  /** The tenants whose turns took most CPU time since the start. */
+  topCpu(count: number): Promise<readonly TenantCpu[]>;
+  quotaRefusals(): QuotaRefusals;
   /** The tenant's next verdict uses it. Problems: tenantLimit, guestFailed, as above. */
   putPolicy(tenant: string, record: PolicyRecord): Promise<void>;
   /** What is remembered of a conversation, the oldest first; nothing, if it is not remembered. */

@@ -21,11 +21,19 @@ import {
 import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
+import {
+  jsonLimits,
+  QUOTA_NAMES,
+  type JsonLimits,
+  type QuotaLimits,
+  type QuotaStatus,
+} from "#model/quota.ts";
 import { shardOf } from "#model/placement.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import { type AckMode, type AckWish, NO_STORAGE, type StorageStats } from "#model/storage.ts";
+import type { TenantCpu } from "#shard/quota-questions.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome } from "#model/verdict.ts";
@@ -45,6 +53,7 @@ import type {
   LlmDoor,
   Offer,
   OfferAnswer,
+  QuotaRefusals,
   ShardStats,
   TenantList,
   TenantSettings,
@@ -55,6 +64,7 @@ import { llmDoor, modelsOf } from "./llm-door.ts";
 import { type LlmThread, startLlm } from "./llm-thread.ts";
 import { Merges } from "./merges.ts";
 import { Moderation } from "./moderation.ts";
+import { Quotas } from "./quotas.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { Waiting } from "./waiting.ts";
 import { WriterThread } from "./writer-thread.ts";
@@ -85,6 +95,8 @@ export type EngineSettings = {
   readonly classifier?: ClassifierHandle;
   /** Where datagrams become sums; its shards are these. */
   readonly stage?: StageHandle | undefined;
+  /** What a tenant may take; left out: all it can. */
+  readonly quota?: QuotaLimits | undefined;
   /** Upstream language models; left out: nothing is ever asked of one. */
   readonly llm?: LlmSettings | undefined;
   /** What outlives the process, and how; left out: nothing does. */
@@ -152,6 +164,7 @@ export class Engine implements EngineDoor {
   readonly #gateway: LlmThread | undefined;
   readonly #writer: WriterThread | undefined;
   readonly #ack: AckMode;
+  readonly #quotas: Quotas;
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
@@ -169,6 +182,7 @@ export class Engine implements EngineDoor {
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     const { moderator, classifier, llm, keepPending, verdictsWritten } = settings;
     assert(shardCount >= 1);
+    this.#quotas = new Quotas(settings.quota);
     this.#gateway = gateway;
     if (gateway !== undefined && llm !== undefined) this.llm = llmDoor(gateway, llm);
     const upstreamModel = this.llm?.models.moderation;
@@ -195,6 +209,8 @@ export class Engine implements EngineDoor {
         {
           waiting: this.#waiting,
           policies: () => this.#moderation.policiesOf(isOfShard),
+          quota: () => this.#quotas.defaults,
+          quotas: () => this.#quotas.ownOf(isOfShard),
           takeEvents: (json) => this.#moderation.takeEvents(shard, json),
           endReviews: (json) => this.#moderation.endReviews(json),
           loseReviews: () => this.#moderation.loseReviews(shard),
@@ -222,10 +238,14 @@ export class Engine implements EngineDoor {
   async offer(offer: Offer): Promise<OfferAnswer> {
     this.#checkTaking();
     assert(offer.body.length <= BODY_BYTES_MAX);
-    if (offer.tenant !== undefined && offer.format === "ndjson") {
-      return this.#offerLines(offer.tenant, offer.body, this.#ackOf(offer.ack));
+    const { tenant } = offer;
+    if (tenant === undefined) return this.#offerElements(offer);
+    try {
+      if (offer.format !== "ndjson") return await this.#offerElements(offer);
+      return await this.#offerLines(tenant, offer.body, this.#ackOf(offer.ack));
+    } catch (error) {
+      throw this.#quotas.learn(tenant, error, Date.now());
     }
-    return this.#offerElements(offer);
   }
 
   async trending(
@@ -294,7 +314,53 @@ export class Engine implements EngineDoor {
     tenant: string,
     requests: readonly ModerationRequest[],
   ): Promise<readonly ModerationOutcome[]> {
-    return this.#moderation.moderate(tenant, requests);
+    try {
+      return await this.#moderation.moderate(tenant, requests);
+    } catch (error) {
+      throw this.#quotas.learn(tenant, error, Date.now());
+    }
+  }
+
+  checkQuota(tenant: string): void {
+    this.#quotas.check(tenant, Date.now());
+  }
+
+  async quota(tenant: string): Promise<QuotaStatus> {
+    return this.#askOf<QuotaStatus>(tenant, { type: "quota", tenant });
+  }
+
+  async putQuota(tenant: string, limits: JsonLimits): Promise<QuotaStatus> {
+    const status = await this.#askOf<QuotaStatus>(tenant, { type: "putQuota", tenant, limits });
+    this.#quotas.put(tenant, limits);
+    return status;
+  }
+
+  async setQuotaDefaults(defaults: QuotaLimits): Promise<void> {
+    this.#quotas.defaults = defaults;
+    const question: Question = { type: "quotaDefaults", limits: jsonLimits(defaults) };
+    await Promise.all(this.#shards.map((shard) => this.#ask(shard, question)));
+  }
+
+  async topCpu(count: number): Promise<readonly TenantCpu[]> {
+    if (this.#quotas.defaults === undefined) return [];
+    const question: Question = { type: "topCpu", count };
+    const lists = await Promise.all(
+      this.#shards.map((shard) => this.#ask(shard, question) as Promise<readonly TenantCpu[]>),
+    );
+    const all = lists.flat().toSorted((a, b) => b.cpuMs - a.cpuMs);
+    return all.slice(0, count);
+  }
+
+  quotaRefusals(): QuotaRefusals {
+    const shards = this.#shards.map((shard) => shard.quotaRefusals());
+    const sums = (of: (each: QuotaRefusals) => QuotaRefusals["events"], more: boolean) =>
+      Object.fromEntries(
+        QUOTA_NAMES.map((name) => {
+          const here = more ? this.#quotas.refusedCount(name) : 0;
+          return [name, shards.reduce((sum, each) => sum + of(each)[name], here)];
+        }),
+      ) as QuotaRefusals["events"];
+    return { requests: sums((each) => each.requests, true), events: sums((e) => e.events, false) };
   }
 
   async putPolicy(tenant: string, record: PolicyRecord): Promise<void> {

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { type MessagePort, Worker } from "node:worker_threads";
 import { BODY_BYTES_MAX, RING_BYTES, TENANT_ID_BYTES_MAX } from "#model/limits.ts";
 import { OUTCOMES } from "#model/outcome.ts";
+import { type JsonLimits, type QuotaLimits, QUOTA_NAMES } from "#model/quota.ts";
 import { Problem } from "#model/problem.ts";
 import {
   FLAG_LAST,
@@ -20,7 +21,7 @@ import {
 } from "#shard/protocol.ts";
 import { createRing, RingWriter } from "#std/byte-ring.ts";
 import type { LatencyHistogram } from "#std/latency-histogram.ts";
-import type { ShardStats } from "./door.ts";
+import type { QuotaRefusals, ShardStats } from "./door.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** Deaths after which a shard is not started again: it would only die once more. */
@@ -42,7 +43,7 @@ export type ShardRecord = {
 /** What a thread is started with, but for what is made for each start. */
 type Settings = Omit<
   ShardSettings,
-  "ring" | "counters" | "incarnation" | "policies" | "gateway" | "log"
+  "ring" | "counters" | "incarnation" | "policies" | "quota" | "quotas" | "gateway" | "log"
 >;
 
 /** What a thread has of its engine. */
@@ -50,6 +51,9 @@ export type ShardThreadParts = {
   readonly waiting: Waiting;
   /** Policies of this shard's tenants: each thread of it begins with them. */
   readonly policies: () => ReadonlyMap<string, Uint8Array>;
+  /** What tenants may take, and those of them with limits of their own. */
+  readonly quota?: (() => QuotaLimits | undefined) | undefined;
+  readonly quotas?: (() => ReadonlyMap<string, JsonLimits>) | undefined;
   /** JSON of the shard's JudgedEvents; offers with events under review wait for what it returns. */
   readonly takeEvents: (json: string) => Promise<void> | undefined;
   /** JSON of the ends of reviews; and that of those that are open none will end. */
@@ -168,6 +172,11 @@ export class ShardThread {
     };
   }
 
+  quotaRefusals(): QuotaRefusals {
+    const { refusedRequests, refusedEvents } = this.#counters;
+    return { requests: byQuota(refusedRequests), events: byQuota(refusedEvents) };
+  }
+
   /** The gateway began anew: the shard gets a port to it in place of the one that is dead. */
   attachGateway(): void {
     const { gateway } = this.#parts;
@@ -200,9 +209,12 @@ export class ShardThread {
     this.#counters = new ShardCounters(counters);
     const incarnation = this.restartCount;
     const policies = this.#parts.policies();
+    const quota = this.#parts.quota?.();
+    const quotas = this.#parts.quotas?.() ?? new Map<string, JsonLimits>();
     const gateway = this.#parts.gateway?.(ring);
     const log = this.#parts.log?.(ring);
-    const settings = { ...this.#settings, ring, counters, incarnation, policies, gateway, log };
+    const own = { ring, counters, incarnation, policies, quota, quotas, gateway, log };
+    const settings = { ...this.#settings, ...own };
     const workerData: ShardSettings = settings;
     this.#worker = new Worker(new URL(import.meta.resolve("#shard/worker.ts")), {
       workerData,
@@ -294,6 +306,11 @@ export class ShardThread {
 
 function byOutcome(counts: Float64Array): Readonly<Record<string, number>> {
   return Object.fromEntries(OUTCOMES.map((outcome, i) => [outcome, counts[i]!]));
+}
+
+function byQuota(counts: Float64Array): QuotaRefusals["events"] {
+  const entries = QUOTA_NAMES.map((name, i) => [name, counts[i]!]);
+  return Object.fromEntries(entries) as QuotaRefusals["events"];
 }
 
 function quantilesUs(histogram: LatencyHistogram): ShardStats["turnUs"] {

@@ -6,6 +6,7 @@ import type { AckMode } from "#model/storage.ts";
 import { WARNINGS } from "#model/warning.ts";
 import type { Answer } from "#shard/protocol.ts";
 import type { OfferAnswer } from "./door.ts";
+import { overProblem } from "./quotas.ts";
 
 type Entry = {
   resolve: (value: unknown) => void;
@@ -62,7 +63,7 @@ export class Waiting {
       entry.resolve(answer.value);
     } else if (answer.type === "problem") {
       this.#entries.delete(answer.request);
-      entry.reject(new Problem(answer.code, answer.detail, { retryAfterSeconds: 60 }));
+      entry.reject(problemOf(answer));
     } else {
       entry.accepted += answer.accepted;
       entry.rejected += answer.rejected;
@@ -90,6 +91,12 @@ export class Waiting {
       );
     }
   }
+}
+
+function problemOf({ code, detail, waitMs, over }: Answer & { type: "problem" }): Problem {
+  if (over !== undefined) return overProblem({ ...over, waitMs: waitMs! });
+  const retryAfterSeconds = waitMs === undefined ? 60 : Math.ceil(waitMs / 1_000);
+  return new Problem(code, detail, { retryAfterSeconds });
 }
 
 function offerAnswer(entry: Entry): OfferAnswer {

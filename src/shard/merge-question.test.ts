@@ -44,6 +44,7 @@ function shardOf(tenants: readonly Fake[]) {
   };
   const shard = {
     parts: { merger: new FakeMerger(), host, batcher },
+    isLive: () => true,
     find: (name: string) => tenants.findIndex((tenant) => tenant.name === name),
     open: () => "ok",
     guarded: (turn: () => void) => {

@@ -8,6 +8,7 @@ import type {
   LlmDoor,
   Offer,
   OfferAnswer,
+  QuotaRefusals,
   ShardStats,
   TenantList,
 } from "#engine/door.ts";
@@ -32,6 +33,7 @@ import { type ModerationOutcome, type ReviewEnd, reviewedVerdict } from "#model/
 import type { Question } from "#shard/protocol.ts";
 import { FakeMerger } from "./fake-merger.ts";
 import { FakeModerator } from "./fake-moderation.ts";
+import { FakeQuotas } from "./fake-quotas.ts";
 import {
   conversationItem,
   type FakeConversation,
@@ -43,6 +45,7 @@ import {
 import { EVENT_ERRORS, type EventErrorCode } from "#model/event-error.ts";
 import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
 import type { PolicyRecord } from "#model/policy.ts";
+import type { JsonLimits, QuotaLimits, QuotaStatus } from "#model/quota.ts";
 import { Problem } from "#model/problem.ts";
 import { NO_STORAGE, type StorageStats } from "#model/storage.ts";
 import { isTenantId, type Clock, type TenantStatus } from "#model/tenant.ts";
@@ -77,6 +80,7 @@ const SLICE_TENANTS = 2;
 export class FakeEngine implements EngineDoor {
   ready = true;
   stopped = false;
+  readonly quotas = new FakeQuotas();
   /** For tests to set. */
   llm: LlmDoor | undefined;
   /** What an upstream says of every message, for tests to set; undefined: it is not asked. */
@@ -142,6 +146,35 @@ export class FakeEngine implements EngineDoor {
       if (errors.length < ERRORS_LISTED_MAX) errors.push({ index, code: fate, message });
     }
     return warnings.length === 0 ? { ...answer, errors } : { ...answer, errors, warnings };
+  }
+
+  checkQuota(tenant: string): void {
+    this.quotas.check(tenant);
+  }
+
+  async quota(tenant: string): Promise<QuotaStatus> {
+    this.#find(tenant);
+    return this.quotas.status(tenant);
+  }
+
+  async putQuota(tenant: string, limits: JsonLimits): Promise<QuotaStatus> {
+    this.#mayFail();
+    this.#openTenant(tenant);
+    this.quotas.put(tenant, limits);
+    return this.quotas.status(tenant);
+  }
+
+  async setQuotaDefaults(limits: QuotaLimits): Promise<void> {
+    this.quotas.setDefaults(limits);
+  }
+
+  async topCpu(count: number): Promise<readonly { tenant: string; cpuMs: number }[]> {
+    const names = [...this.#tenants.keys()].slice(0, count);
+    return names.map((tenant, n) => ({ tenant, cpuMs: 1_000 / (n + 1) }));
+  }
+
+  quotaRefusals(): QuotaRefusals {
+    return this.quotas.refusals();
   }
 
   async trending(
