@@ -14,9 +14,11 @@ const PROOFS: Readonly<Record<string, () => Promise<Proof>>> = {
 const EXIT_USAGE = 64;
 
 async function main([name, ...words]: readonly string[]): Promise<number> {
+  if (name === "fuzz") return (await import("../test/fuzz/prove-fuzz.ts")).fuzz(words, say);
   const load = name === undefined ? undefined : PROOFS[name];
   if (load === undefined) {
     for (const [known, loadOne] of Object.entries(PROOFS)) describe(known, await loadOne());
+    if (name === undefined) say((await import("../test/fuzz/prove-fuzz.ts")).FUZZ_USAGE);
     return name === undefined ? 0 : EXIT_USAGE;
   }
   const proof = await load();

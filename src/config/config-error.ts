@@ -1,3 +1,5 @@
+import { MISTAKES_LISTED_MAX } from "#model/limits.ts";
+
 /** What is wrong with the options; `code` is stable, the message says where and what is right. */
 export type ConfigErrorCode =
   | "configFileUnreadable"
@@ -30,7 +32,10 @@ export class ConfigErrors extends ConfigError {
   readonly #mistakes: readonly ConfigError[];
 
   constructor(mistakes: readonly [ConfigError, ...ConfigError[]]) {
-    super(mistakes[0].code, mistakes.map(({ message }) => message).join("\n"));
+    const listed = mistakes.slice(0, MISTAKES_LISTED_MAX).map(({ message }) => message);
+    const more = mistakes.length - listed.length;
+    if (more > 0) listed.push(`and ${more} more`);
+    super(mistakes[0].code, listed.join("\n"));
     this.#mistakes = mistakes;
   }
 

@@ -65,6 +65,10 @@ export function reachOf(bytes: Uint8Array): { readonly stream: number; readonly 
 
 /** The image is a view into `bytes`. Throws DamagedRecord unless every byte is as it was sealed. */
 export function openSnapshot(bytes: Uint8Array, name: string): Snapshot {
+  // A file that somebody else wrote to may hold anything in this place.
+  if (!(bytes instanceof Uint8Array)) {
+    throw new DamagedRecord(`what is kept of ${name} is no snapshot`);
+  }
   if (bytes.length < HEADER_BYTES) throw new DamagedRecord(`the snapshot of ${name} is cut off`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== MAGIC) {

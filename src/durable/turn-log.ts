@@ -12,7 +12,8 @@
  * is there wherever the log is trimmed. Before the name stands what the turns go on from: as an f64
  * the number of the tenant's newest snapshot, whose stream is the entry's first number; 0: from
  * nothing; GOES_ON: from what the start of this stream made of the streams before. So a reader
- * knows whether something is missing.
+ * knows whether something is missing. The entry's second number has those of the components that
+ * the tenant runs, as the store numbers them: of the first world, and above it of the second.
  *
  * Blocks are numbered in doubles: at a thousand a second 32 bits would be over in 50 days.
  *
@@ -100,11 +101,17 @@ export class TurnLog {
   }
 
   /** The tenant's name, and which snapshot the turns after it go on from. */
-  appendName(tenant: number, name: string, stream: number, number: number): void {
+  appendName(
+    tenant: number,
+    name: string,
+    stream: number,
+    number: number,
+    components = 0,
+  ): void {
     const body = Buffer.alloc(8 + name.length);
     body.writeDoubleLE(number);
     body.write(name, 8, "latin1");
-    this.append(HOST_WORLD, NAME_ENTRY, tenant, stream, 0, body, 0, body.length);
+    this.append(HOST_WORLD, NAME_ENTRY, tenant, stream, components, body, 0, body.length);
     this.publish();
   }
 
@@ -184,6 +191,8 @@ export class BlockReader {
   /** Throws DamagedRecord unless every byte is as it was sealed. */
   open({ stream, number, bytes }: LogBlock): void {
     const name = `block ${number} of stream ${stream}`;
+    // A file that somebody else wrote to may hold anything in this place.
+    if (!(bytes instanceof Uint8Array)) throw new DamagedRecord(`${name} is no block`);
     if (bytes.length < BLOCK_HEADER_BYTES) throw new DamagedRecord(`${name} is cut off`);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (view.getUint32(0, true) !== MAGIC) throw new DamagedRecord(`${name} is no block`);
@@ -196,6 +205,8 @@ export class BlockReader {
     if (view.getUint32(8, true) !== stream || view.getFloat64(BLOCK_NUMBER_AT, true) !== number) {
       throw new DamagedRecord(`${name} is another block`);
     }
+    // The checksum held; so if entries do not fit, whoever sealed them was wrong.
+    if (!isFilled(view)) throw new DamagedRecord(`${name} holds no whole entries`);
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = view;
     this.nowMs = view.getFloat64(32, true);
@@ -217,9 +228,21 @@ export class BlockReader {
     this.time = view.getFloat64(at + 16, true);
     this.bodyOffset = at + ENTRY_HEADER_BYTES;
     this.#next = this.bodyOffset + padded(this.bodyBytes);
-    assert(this.#next <= this.#end); // The checksum held, so whoever sealed it was wrong.
     return true;
   }
+}
+
+/** Whether entries, as many as the head says, fill the block. */
+function isFilled(view: DataView): boolean {
+  let count = 0;
+  let at = BLOCK_HEADER_BYTES;
+  while (at + ENTRY_HEADER_BYTES <= view.byteLength) {
+    const bodyBytes = view.getUint32(at + 8, true);
+    if (bodyBytes > LOG_BLOCK_BYTES_MAX) return false;
+    at += ENTRY_HEADER_BYTES + padded(bodyBytes);
+    count += 1;
+  }
+  return at === view.byteLength && count === view.getUint32(12, true);
 }
 
 function padded(bytes: number): number {
