@@ -1,11 +1,13 @@
 /** Every option, once: types, flags, environment, help and the printed defaults come from here. */
 import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { availableParallelism } from "node:os";
+import { ACCESS_OPTIONS } from "./access-options.ts";
 import { BACKUP_OPTIONS } from "./backup-options.ts";
 import { DURABILITY_OPTIONS } from "./durability-options.ts";
 import { CONNECTION_OPTIONS } from "./connection-options.ts";
 import { LLM_OPTIONS } from "./llm-options.ts";
 import { OPERATION_OPTIONS } from "./operation-options.ts";
+import { QUOTA_OPTIONS } from "./quota-options.ts";
 import type { OptionSpec } from "./option-spec.ts";
 
 const KIB = 1024;
@@ -17,7 +19,7 @@ export const OPTIONS = {
     environment: "NEXUSCORE_HTTP_HOST",
     flag: "--http-host",
     default: "127.0.0.1",
-    sentence: "Address that HTTP listens on; 0.0.0.0 opens it to the network, without a login.",
+    sentence: "Address that HTTP listens on; 0.0.0.0 opens it to the network, which needs a key.",
   },
   httpPort: {
     kind: "integer",
@@ -150,7 +152,9 @@ export const OPTIONS = {
     max: TENANT_COUNT_MAX,
     sentence: "Tenants that are taken; a new one beyond is refused.",
   },
+  ...ACCESS_OPTIONS,
   ...CONNECTION_OPTIONS,
+  ...QUOTA_OPTIONS,
   ...LLM_OPTIONS,
   ...OPERATION_OPTIONS,
   logLevel: {

@@ -135,4 +135,12 @@ CREATE TABLE llm_spent (
   tenant TEXT PRIMARY KEY, at_ms REAL NOT NULL, spent_micros REAL NOT NULL
 ) WITHOUT ROWID;
 `,
+  `
+CREATE TABLE quotas (
+  tenant TEXT PRIMARY KEY, set_ms REAL NOT NULL, limits TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE deletions (
+  tenant TEXT PRIMARY KEY, started_ms REAL NOT NULL, done_ms REAL
+) WITHOUT ROWID;
+`,
 ];

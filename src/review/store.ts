@@ -8,6 +8,7 @@ import { type HoldGate, waitAtGate } from "#durable/writer-hold.ts";
 import type { TenantSpending } from "#llm/protocol.ts";
 import { REVIEW_HISTORY_MAX } from "#model/limits.ts";
 import type { PolicyRecord } from "#model/policy.ts";
+import type { JsonLimits } from "#model/quota.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
 import {
   type Decision,
@@ -33,6 +34,7 @@ import { type NotReviewedRequest, NotReviewedTable } from "./not-reviewed-table.
 import { type AttemptRequest, Outbox, type PutWebhookRequest } from "./outbox.ts";
 import { type LeftReview, type PendingId, type PendingRow, PendingTable } from "./pending-table.ts";
 import { PolicyTable } from "./policy-table.ts";
+import { QuotaTable } from "./quota-table.ts";
 import {
   type AppealRequest,
   type ClaimOneRequest,
@@ -42,6 +44,7 @@ import {
   type ReleaseRequest,
   ReviewQueue,
 } from "./queue.ts";
+import { TenantErasure } from "./tenant-erasure.ts";
 import { type RecentEntry, VerdictTable } from "./verdict-table.ts";
 
 const INTERRUPTED = "The process ended while the upstream was asked.";
@@ -123,6 +126,21 @@ export const COMMANDS = {
     store: ReviewStore,
     { spending }: { readonly spending: readonly TenantSpending[] },
   ) => store.llm.putSpent(spending),
+  quotas: (store: ReviewStore, _request: object) => store.quotas.all(),
+  putQuota: (store: ReviewStore, request: OfTenant & Now & { readonly limits: JsonLimits }) =>
+    store.quotas.put(request.tenant, request.limits, request.nowMs),
+  beginDeletion: (store: ReviewStore, request: OfTenant & Now) =>
+    store.erasure.begin(request.tenant, request.nowMs),
+  eraseTenant: (store: ReviewStore, { tenant }: OfTenant) => {
+    const isMore = store.erasure.erase(tenant);
+    store.recount();
+    return isMore;
+  },
+  endDeletion: (store: ReviewStore, request: OfTenant & Now) =>
+    store.erasure.end(request.tenant, request.nowMs),
+  deletionOf: (store: ReviewStore, { tenant }: OfTenant) => store.erasure.record(tenant),
+  unfinishedDeletions: (store: ReviewStore, _request: object) => store.erasure.unfinished(),
+  knowsTenant: (store: ReviewStore, { tenant }: OfTenant) => store.erasure.knows(tenant),
   due: (store: ReviewStore, request: Now & { readonly limit: number }) => ({
     deliveries: store.outbox.due(request.nowMs, request.limit),
     nextDueMs: store.outbox.nextDueMs(request.nowMs),
@@ -133,6 +151,7 @@ export const COMMANDS = {
 } as const;
 
 export type CommandName = keyof typeof COMMANDS;
+const ERASING: ReadonlySet<CommandName> = new Set(["erase", "eraseTenant"]);
 export type RequestOf<Name extends CommandName> = Parameters<(typeof COMMANDS)[Name]>[1];
 export type AnswerOf<Name extends CommandName> = ReturnType<(typeof COMMANDS)[Name]>;
 
@@ -165,6 +184,8 @@ export class ReviewStore {
   readonly policies: PolicyTable;
   readonly llm: LlmTable;
   readonly deletion: Deletion;
+  readonly quotas: QuotaTable;
+  readonly erasure: TenantErasure;
   readonly #database: Database;
   /** Of the recovery that is being made: rows of `pending_review` that it has not come to. */
   #left: number[] | undefined;
@@ -186,6 +207,8 @@ export class ReviewStore {
     this.policies = new PolicyTable(database, audit);
     this.llm = new LlmTable(database, audit);
     this.deletion = new Deletion(database, audit);
+    this.quotas = new QuotaTable(database, audit);
+    this.erasure = new TenantErasure(database, audit);
   }
 
   /** One transaction; throws if it could not be written, and then none of it was. */
@@ -195,7 +218,7 @@ export class ReviewStore {
       const replies = commands.map((command) => this.#runOne(command));
       this.#database.execute("COMMIT");
       // The log still holds what was erased, until it begins anew.
-      if (commands.some(({ name }) => name === "erase")) this.#database.checkpoint();
+      if (commands.some(({ name }) => ERASING.has(name))) this.#database.checkpoint();
       return replies;
     } catch (error) {
       this.recount();
