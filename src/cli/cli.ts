@@ -234,13 +234,14 @@ function addDoctor(program: Command, setExitCode: (code: number) => void): void 
     .command("doctor")
     .summary("check this machine and installation")
     .description(
-      "Checks runtime, limits, ports, disk, component and language model, which it asks; says " +
+      "Checks machine, disk, ports, keys, component and language model, which it asks; says " +
         "how to fix what is wrong.",
     )
     .option("--json", "one JSON object")
     .addHelpText("after", example("nexuscore doctor"))
     .action(async (options: ConfigFlags & { json?: boolean }) => {
-      const { examine, renderChecks } = await import("./doctor.ts");
+      const { renderChecks } = await import("./check.ts");
+      const { examine } = await import("./doctor.ts");
       const checks = await examine(configOf(options).config);
       const ok = checks.every(({ status }) => status !== "fail");
       if (options.json === true) printJson({ ok, checks });
