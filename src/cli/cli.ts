@@ -2,7 +2,7 @@
 import { ConfigError } from "#config/config-error.ts";
 import { OPTION_NAMES } from "#config/options.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { addBackup, addRestore } from "./operation-commands.ts";
+import { addBackup, addInspect, addRestore } from "./operation-commands.ts";
 import {
   integerFrom,
   parseSeconds,
@@ -102,6 +102,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addStandIn(program);
   addBackup(program);
   addRestore(program);
+  addInspect(program);
   addDoctor(program, setExitCode);
   addBench(program, setExitCode);
   addConfig(program, setExitCode);

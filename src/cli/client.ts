@@ -1,6 +1,7 @@
 /** A client of a running server: what replay, tap, summary, moderate, demo and doctor ask of it. */
 import type { OfferAnswer } from "#engine/door.ts";
 import type { Backup, BackupList } from "#model/backup.ts";
+import type { TenantInspection } from "#model/inspection.ts";
 import type { NotReviewedPage, ReviewPage, ReviewStats } from "#model/review.ts";
 import type { ConversationAnswer, SummaryAnswer } from "#model/summary-answer.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
@@ -120,6 +121,10 @@ export class Client {
 
   async moderateAll(tenant: string, messages: readonly object[]): Promise<VerdictsAnswer> {
     return (await this.#post(tenant, "/moderate", { messages })) as VerdictsAnswer;
+  }
+
+  async inspect(tenant: string): Promise<TenantInspection> {
+    return (await this.#ask(tenant, "/state", {})) as TenantInspection;
   }
 
   async createBackup(): Promise<Backup> {

@@ -1,6 +1,6 @@
 /** Commands of who runs a server: backups, and what is kept of a tenant. */
 import type { Command } from "commander";
-import { parseUrl } from "./arguments.ts";
+import { parseTenant, parseUrl } from "./arguments.ts";
 import type { BackupTarget } from "./backup.ts";
 import { addressOf, type ConfigFlags, configOf, example, withConfig } from "./config-flags.ts";
 
@@ -75,6 +75,29 @@ export function addRestore(program: Command): void {
       },
     );
   withConfig(command, ["dataDir", "backupDir"]);
+}
+
+export function addInspect(program: Command): void {
+  const command = program
+    .command("inspect")
+    .argument("[tenant]", "its id", parseTenant)
+    .summary("show what is kept of a tenant, but nothing that was said")
+    .description(
+      "Shows a tenant's components, state hashes, snapshots and the turns after them; of a running " +
+        "server, or of the files if none runs.",
+    )
+    .option("--store", "the whole store instead: streams, sizes, what is damaged")
+    .option("--url <url>", URL_WORDS, parseUrl)
+    .option("--json", "one JSON object")
+    .addHelpText("after", example("nexuscore inspect acme", "nexuscore inspect --store"))
+    .action(async (tenant: string | undefined, options: BackupFlags & { store?: boolean }) => {
+      const { inspectTenant, inspectWholeStore } = await import("./inspect.ts");
+      const target = await targetOf(options);
+      if (options.store === true) inspectWholeStore(target);
+      else if (tenant === undefined) command.error("error: name a tenant, or say --store");
+      else await inspectTenant(target, tenant);
+    });
+  withConfig(command, ["dataDir", "httpHost", "httpPort"]);
 }
 
 async function targetOf(options: BackupFlags): Promise<BackupTarget> {
