@@ -1,27 +1,14 @@
 // `npm run build`: contract -> generated sources -> guests -> components, and the host's own core
 // modules. Results are committed. `-- --check` builds into build/ and compares; `-- NAME…` builds
 // some.
-import { componentEmbed, componentNew, parse } from "@bytecodealliance/jco";
-import asc from "assemblyscript/asc";
+import { parse } from "@bytecodealliance/jco";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { guestExportNames } from "./generate-guest.ts";
-import { generate, loadWorld } from "./generate.ts";
-import { renameExports } from "./guest-transform.mjs";
-import {
-  checkStatics,
-  CORE_MODULES,
-  ENTRY_NAME,
-  GUESTS,
-  guestOptions,
-  type Guest,
-} from "./guests.ts";
+import { BuildError, buildComponent, compile } from "./component-build.ts";
+import { generate } from "./generate.ts";
+import { CORE_MODULES, GUESTS } from "./guests.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
-
-class BuildError extends Error {
-  override name = "BuildError";
-}
 
 async function main(words: readonly string[]): Promise<void> {
   const check = words.includes("--check");
@@ -29,7 +16,7 @@ async function main(words: readonly string[]): Promise<void> {
   const stale = generate({ check });
   for (const guest of GUESTS) {
     if (!wanted(guest.name, `${guest.folder}/${guest.author}.ts`, names)) continue;
-    if (await put(`guests/dist/${guest.name}.component.wasm`, await component(guest), check)) {
+    if (await put(`guests/dist/${guest.name}.component.wasm`, await buildComponent(guest), check)) {
       stale.push(`guests/dist/${guest.name}.component.wasm`);
     }
   }
@@ -63,39 +50,6 @@ async function put(path: string, bytes: Uint8Array, check: boolean): Promise<boo
   mkdirSync(dirname(written), { recursive: true });
   writeFileSync(written, bytes);
   return true;
-}
-
-async function component(guest: Guest): Promise<Uint8Array> {
-  const world = loadWorld(guest.witPath, guest.world);
-  const entry = `${guest.folder}/${ENTRY_NAME}`;
-  const transforms = [renameExports(guestExportNames(world))];
-  const binary = await compile([entry, ...guestOptions(guest)], transforms);
-  checkStatics(guest, binary);
-  const embedded = await componentEmbed({
-    binary,
-    witSource: readFileSync(join(ROOT, guest.witPath), "utf8"),
-    world: guest.world,
-    stringEncoding: "utf8",
-    metadata: [],
-  });
-  return componentNew(embedded, []);
-}
-
-async function compile(options: readonly string[], transforms: object[]): Promise<Uint8Array> {
-  let binary: Uint8Array | undefined;
-  const stderr = asc.createMemoryStream();
-  const { error } = await asc.main([...options, "--outFile", "result.wasm", "--baseDir", ROOT], {
-    stdout: asc.createMemoryStream(),
-    stderr,
-    transforms: transforms as never[],
-    writeFile: (_path: string, contents: string | Uint8Array) => {
-      if (typeof contents !== "string") binary = contents;
-    },
-  });
-  if (error !== null || binary === undefined) {
-    throw new BuildError(`${options[0]} does not compile.\n${stderr.toString()}${error ?? ""}`);
-  }
-  return binary;
 }
 
 try {

@@ -24,7 +24,6 @@ function replacing(found: string, by: string): (wat: string) => string {
 }
 
 const INSTANCE = `(import "${CLASSIFIER}" (instance`;
-const SHIM = "(component $nexuscore:tenant/moderate@0.1.0-shim-component";
 
 const REFUSALS: readonly {
   readonly name: string;
@@ -34,12 +33,13 @@ const REFUSALS: readonly {
   {
     name: "a second interface",
     code: "importsBeyondWorld",
-    edit: replacing(
-      SHIM,
-      `(type $clocks (instance (type (func (result f64))) (export "now" (func (type 0)))))
-       (import "wasi:clocks/monotonic-clock@0.2.0" (instance (type $clocks)))
-       ${SHIM}`,
-    ),
+    // At the end, where it moves no number of a type.
+    edit: (wat) =>
+      wat.replace(
+        /\)\s*$/,
+        `(type $clocks (instance (type (func (result f64))) (export "now" (func (type 0)))))
+         (import "wasi:clocks/monotonic-clock@0.2.0" (instance (type $clocks))))`,
+      ),
   },
   {
     name: "a function alone",

@@ -44,6 +44,8 @@ export type AdmittedComponent = {
   readonly growOffsets: ReadonlySet<number>;
   /** Core names of functions that must be told when a result was read. */
   readonly postReturns: ReadonlySet<string>;
+  /** Its tenants can be moved to another component, and those of another to it. */
+  readonly isPortable: boolean;
 };
 
 /** What an instance is given: by the name of the interface, then of the function. */
@@ -51,6 +53,8 @@ export type GuestImports = Readonly<Record<string, Readonly<Record<string, Funct
 
 export const REALLOC_NAME = "cabi_realloc";
 export const MEMORY_NAME = "memory";
+/** The one interface that a component may leave out. */
+const PORTABLE_INTERFACE = "nexuscore:tenant/portable@0.1.0";
 
 /** Throws AdmissionError, which says what was found and what would be right. */
 export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComponent {
@@ -65,7 +69,9 @@ export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComp
   checkImports(component, core, world);
   checkExports(component, core, world);
   const postReturns = new Set<string>();
+  const isPortable = component.exportNames.has(PORTABLE_INTERFACE);
   for (const abiFunction of world.exports) {
+    if (!isPortable && interfaceOf(abiFunction) === PORTABLE_INTERFACE) continue;
     const lifted = component.lifted.get(exportName(abiFunction));
     if (lifted === undefined) throw missing(`function "${abiFunction.coreName}"`, world);
     checkLift(lifted, abiFunction);
@@ -77,6 +83,7 @@ export function admitComponent(bytes: Uint8Array, world: AbiWorld): AdmittedComp
     ...instantiate(core),
     growOffsets: core.growOffsets,
     postReturns,
+    isPortable,
   };
 }
 
@@ -178,14 +185,19 @@ function beyondWorld(who: string, name: string, world: AbiWorld): AdmissionError
 
 /** The interfaces of the world, and what the host calls beside its functions. */
 function checkExports(component: Component, core: CoreModule, world: AbiWorld): void {
-  for (const { coreName } of world.exports) {
-    const name = coreName.split("#")[0]!;
-    if (!component.exportNames.has(name)) throw missing(`"${name}"`, world);
+  for (const each of world.exports) {
+    const name = interfaceOf(each);
+    if (name === PORTABLE_INTERFACE || component.exportNames.has(name)) continue;
+    throw missing(`"${name}"`, world);
   }
   if (!core.memories.has(MEMORY_NAME)) throw missing("its memory", world);
   const realloc = core.functions.get(REALLOC_NAME);
   if (realloc === undefined) throw missing(`"${REALLOC_NAME}"`, world);
   checkSignature("exportSignature", REALLOC_NAME, realloc, ["i32", "i32", "i32", "i32"], ["i32"]);
+}
+
+function interfaceOf({ coreName }: AbiFunction): string {
+  return coreName.split("#")[0]!;
 }
 
 function exportName({ coreName, isAsync }: AbiFunction): string {

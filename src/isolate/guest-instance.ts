@@ -5,6 +5,7 @@ import { bytesOf, postReturnName, sequenceLayout, type AbiFunction } from "./abi
 import { MEMORY_NAME, REALLOC_NAME, type AdmittedComponent } from "./admission.ts";
 import { AbiError, GuestMemory } from "./canonical-abi.ts";
 import { ADVANCE_ENTRY, CONFIGURE_ENTRY, INGEST_ENTRY, QUESTION_ENTRY } from "./journal.ts";
+import { PortableCalls } from "./portable-state.ts";
 import { QUESTIONS, type Question } from "./questions.ts";
 import { ADVANCE, CONFIGURE, INGEST } from "./world.gen.ts";
 
@@ -47,6 +48,7 @@ const copyBytes = Buffer.prototype.copy as (
 
 export class GuestInstance {
   readonly memory: GuestMemory;
+  readonly portable: PortableCalls | undefined;
   readonly #realloc: CoreFunction;
   readonly #configure: CoreFunction;
   readonly #ingest: CoreFunction;
@@ -71,6 +73,7 @@ export class GuestInstance {
     this.#advance = find(ADVANCE.coreName);
     this.#questions = QUESTIONS.map(({ abi }) => find(abi.coreName));
     this.#questionPosts = QUESTIONS.map(({ abi }) => findPost(abi));
+    if (component.isPortable) this.portable = new PortableCalls(exports, this.memory, component);
   }
 
   /** `clock`: its number in the WIT's enum; `spans`: a bit for each. */

@@ -103,6 +103,11 @@ export class ModeratorHost extends TenantHost<ModeratorInstance> {
     return this.finish(slot);
   }
 
+  /** Of the review that was begun last: where its result goes; -1: it asked for nothing. */
+  get askedAt(): number {
+    return this.#turn.promptBytes < 0 ? -1 : this.#turn.resultAt;
+  }
+
   /** No state may grow: only messages that are not to be remembered are judged. */
   get isFull(): boolean {
     return this.images.isFull;

@@ -7,6 +7,7 @@ import { MEMORY_NAME, REALLOC_NAME, type AdmittedComponent } from "./admission.t
 import type { GuestImports } from "./admission.ts";
 import { AbiError, compileLiftResult, GuestMemory } from "./canonical-abi.ts";
 import * as world from "./moderator-world.gen.ts";
+import { PortableCalls } from "./portable-state.ts";
 import { CALL_NUMBER_MAX, EVENT_SUBTASK, ReviewTurn, SUBTASK_RETURNED } from "./review-turn.ts";
 
 /** Kinds of entries in the journal. */
@@ -50,6 +51,7 @@ const copyBytes = Buffer.prototype.copy as (
 
 export class ModeratorInstance {
   readonly memory: GuestMemory;
+  readonly portable: PortableCalls | undefined;
   readonly #realloc: CoreFunction;
   readonly #configure: CoreFunction;
   readonly #judge: CoreFunction;
@@ -87,6 +89,7 @@ export class ModeratorInstance {
     this.#review = find(asyncLiftName(world.REVIEW.coreName));
     this.#reviewCallback = find(callbackName(world.REVIEW.coreName));
     this.#turn = turn;
+    if (component.isPortable) this.portable = new PortableCalls(exports, this.memory, component);
   }
 
   configure(source: Uint8Array, byteOffset: number, byteCount: number): void {

@@ -266,9 +266,27 @@ export const ADVANCE: AbiFunction = {
   ],
   result: undefined,
 };
+export const EXPORT_STATE: AbiFunction = {
+  name: "exportState",
+  coreName: "nexuscore:tenant/portable@0.1.0#export-state",
+  isAsync: false,
+  parameters: [
+    { name: "part", type: { kind: "u32" } },
+  ],
+  result: { kind: "option", value: { kind: "list", element: { kind: "u8" } } },
+};
+export const IMPORT_STATE: AbiFunction = {
+  name: "importState",
+  coreName: "nexuscore:tenant/portable@0.1.0#import-state",
+  isAsync: false,
+  parameters: [
+    { name: "part", type: { kind: "list", element: { kind: "u8" } } },
+  ],
+  result: { kind: "result", ok: undefined, error: { kind: "string" } },
+};
 
 export const MODERATOR: AbiWorld = {
   name: "nexuscore:tenant/moderator@0.1.0",
   imports: [MESSAGE_ROW, REPLY_ROW, PARAMETER, COMPLETE],
-  exports: [CONFIGURE, JUDGE, REVIEW, CONVERSATION, FORGET, USAGE, ADVANCE],
+  exports: [CONFIGURE, JUDGE, REVIEW, CONVERSATION, FORGET, USAGE, ADVANCE, EXPORT_STATE, IMPORT_STATE],
 };

@@ -5,13 +5,18 @@ import type { AdmittedComponent } from "./admission.ts";
 import type { GuestInstance } from "./guest-instance.ts";
 import type { GuestMemory } from "./canonical-abi.ts";
 import { MASK_PAGES_MAX, MASK_WORDS, NO_BLOCK } from "./images.ts";
+import type { PortableCalls } from "./portable-state.ts";
 import { Journal, type Replayable } from "./journal.ts";
 import { scannerOf, type Scanner } from "./scanner.ts";
 
 export const NO_TENANT = -1;
 
 /** What a slot knows of an instance, whatever its world is. */
-export type HostedInstance = Replayable & { readonly memory: GuestMemory };
+export type HostedInstance = Replayable & {
+  readonly memory: GuestMemory;
+  /** Undefined: its component hands over no states. */
+  readonly portable: PortableCalls | undefined;
+};
 
 /** Pages that follow each other, none of them all zero in the base: compared in one call first. */
 type DataRun = { readonly firstPage: number; readonly endPage: number; readonly bytes: Buffer };

@@ -65,6 +65,25 @@ export class Slots<Instance extends HostedInstance = GuestInstance> {
     this.#victims.addComponent();
   }
 
+  isPortable(component: number): boolean {
+    return this.#bases[component]!.component.isPortable;
+  }
+
+  /** A place beside the slots, for a tenant that is about to be of this component. */
+  spare(component: number): Slot<Instance> {
+    return new Slot(this.#slots.length, component, this.#bases[component]!);
+  }
+
+  /** Back to the tenant's image, whatever its memory says now; its journal is empty. */
+  reload(slot: Slot<Instance>): void {
+    assert(slot.journal.isEmpty);
+    this.torn = slot;
+    slot.compare();
+    slot.scrub();
+    this.#options.images.load(slot.tenant, slot);
+    this.torn = undefined;
+  }
+
   /** A pass over about so many tenants, each once, begins; 0: it is over. */
   pass(tenantCount: number): void {
     this.#passing = tenantCount > this.#options.slotCount;

@@ -30,6 +30,7 @@ import { runGuarded } from "./slice-guard.ts";
 import { type HostedInstance, NO_TENANT, type Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
 import { COMPONENT_NUMBER_MAX, TenantTable } from "./tenant-table.ts";
+import { type Upgrade, type UpgradeCounts, Upgrades } from "./upgrade.ts";
 
 export type TenantHostOptions = {
   /** Instances at most. */
@@ -65,6 +66,15 @@ export type HostedWorld<Instance extends HostedInstance> = {
   readonly instantiate: (component: AdmittedComponent) => Instance;
 };
 
+/**
+ * What names a component for as long as there are images of it: its SHA-256. `imports` names what
+ * it is bound to, if that is not always the same: its memory is a function of that, too.
+ */
+export function componentDigest(component: Uint8Array, imports = ""): Buffer {
+  const own = createHash("sha256").update(component).digest();
+  return imports === "" ? own : createHash("sha256").update(own).update(imports).digest();
+}
+
 export class TenantHost<Instance extends HostedInstance> {
   readonly stats: HostStats;
   /** After a `timedOut` slice: whose turn it was; -1: nobody's, run the rest of the slice again. */
@@ -75,7 +85,7 @@ export class TenantHost<Instance extends HostedInstance> {
   readonly #tenants: TenantTable;
   readonly #components = new Map<string, number>();
   readonly #digests: Buffer[] = [];
-  readonly #guarded: boolean;
+  #guarded: boolean;
   readonly #sink: JournalSink | undefined;
   readonly #turnMsMax: number;
   readonly #strikeCountMax: number;
@@ -88,6 +98,7 @@ export class TenantHost<Instance extends HostedInstance> {
   /** Who was running when the guard struck while the thread had too little CPU to blame anyone. */
   #suspect = NO_TENANT;
   #suspectCpuMs = 0;
+  readonly #upgrades: Upgrades<Instance>;
 
   constructor({ world, instantiate }: HostedWorld<Instance>, options: TenantHostOptions) {
     this.#world = world;
@@ -108,20 +119,31 @@ export class TenantHost<Instance extends HostedInstance> {
       instantiate,
       onOversize: (tenant) => this.#strike(tenant, "exceededMemory"),
     });
+    this.#upgrades = new Upgrades({
+      slots: this.slots,
+      images: this.images,
+      tenants: this.#tenants,
+      runApart: (tenant, run) => this.#apart(tenant, run),
+    });
   }
 
-  /** Number of the component; the same bytes have the same number. Throws AdmissionError. */
-  admit(component: Uint8Array): number {
-    const sha256 = createHash("sha256").update(component).digest("hex");
-    const known = this.#components.get(sha256);
+  /**
+   * Number of the component; the same bytes have the same number. With a second one the guard is on
+   * for good: only the first is known to be ours. `imports`: see componentDigest. Throws
+   * AdmissionError.
+   */
+  admit(component: Uint8Array, imports = ""): number {
+    const digest = componentDigest(component, imports);
+    const name = digest.toString("hex");
+    const known = this.#components.get(name);
     if (known !== undefined) return known;
     assert(this.#components.size <= COMPONENT_NUMBER_MAX, "too many components");
     const admitted = admitComponent(component, this.#world);
-    assert(admitted.sha256 === sha256);
     const number = this.#components.size;
+    if (number > 0) this.#guarded = true;
     this.slots.addComponent(admitted);
-    this.#components.set(sha256, number);
-    this.#digests.push(Buffer.from(sha256, "hex"));
+    this.#components.set(name, number);
+    this.#digests.push(digest);
     return number;
   }
 
@@ -196,13 +218,9 @@ export class TenantHost<Instance extends HostedInstance> {
     return hash.digest("hex");
   }
 
-  /** SHA-256 of the component that the tenant runs. */
+  /** Of the component that the tenant runs: see componentDigest. */
   digestOf(tenant: number): Uint8Array {
     return this.#digests[this.#tenants.component(tenant)]!;
-  }
-
-  hasDigest(component: number, digest: Uint8Array): boolean {
-    return this.#digests[component]!.equals(digest);
   }
 
   /**
@@ -261,6 +279,70 @@ export class TenantHost<Instance extends HostedInstance> {
     }
     slot.journal.callWith(kind, first, second, source, byteOffset, byteCount);
     return isOpening ? this.finishOpening(slot) : this.finish(slot);
+  }
+
+  /** Tenants that were to move to another component, by what became of it. */
+  get upgrades(): UpgradeCounts {
+    return this.#upgrades.counts;
+  }
+
+  /** Number of the component, if there is one with this digest. */
+  componentOf(digest: Uint8Array): number | undefined {
+    const number = this.#digests.findIndex((each) => each.equals(digest));
+    return number === -1 ? undefined : number;
+  }
+
+  /** Number of the tenant's component. */
+  componentNumber(tenant: number): number {
+    assert(this.isOpen(tenant));
+    return this.#tenants.component(tenant);
+  }
+
+  /** Digest of each component (componentDigest), hexadecimal, and how many tenants run it. */
+  componentCounts(): readonly { readonly digest: string; readonly tenants: number }[] {
+    return this.#digests.map((digest, number) => ({
+      digest: digest.toString("hex"),
+      tenants: this.#tenants.countOf(number),
+    }));
+  }
+
+  /**
+   * Moves a tenant to another component, with all that it knows: the one hands over, the other
+   * takes in. Not within a slice: what guests do here has slices of its own. Unless it has moved,
+   * the tenant stands where it stood, and has no strike for it. A tenant in quarantine moves, too,
+   * and stays in quarantine.
+   */
+  upgrade(tenant: number, component: number): Upgrade {
+    this.#checkTenant(tenant);
+    assert(component >= 0 && component < this.#components.size);
+    return this.#upgrades.move(tenant, component);
+  }
+
+  /**
+   * The tenant's state as it is handed over, for who wants to look at it; a view that is good until
+   * the next call. Undefined: there is none to be had.
+   */
+  exportState(tenant: number): Buffer | undefined {
+    this.#checkTenant(tenant);
+    return this.#upgrades.export(tenant);
+  }
+
+  /**
+   * Runs guests for a tenant in a slice of their own, which is no turn. `exceededTime`: it was
+   * ended, and is to blame for it; `refused`: it was ended, and nobody is.
+   */
+  #apart(tenant: number, run: () => void): Outcome {
+    const end = this.runSlice(() => {
+      this.#turnStartMs = performance.now();
+      this.#turnTenant = tenant;
+      run();
+      this.#turnTenant = NO_TENANT;
+    });
+    if (end === "done") return "ok";
+    // It is the component's failure, and no reason to put the tenant into quarantine.
+    if (this.timedOutTenant !== tenant) return "refused";
+    this.#tenants.strikes[tenant]! -= 1;
+    return "exceededTime";
   }
 
   /** Writes the images of all tenants in slots. */

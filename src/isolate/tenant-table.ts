@@ -33,6 +33,15 @@ export class TenantTable {
     return this.#components[tenant]! - 1;
   }
 
+  /** How many tenants run the component. Looks at all of them. */
+  countOf(component: number): number {
+    let count = 0;
+    for (let tenant = 0; tenant < this.#components.length; tenant++) {
+      if (this.#components[tenant] === component + 1) count += 1;
+    }
+    return count;
+  }
+
   open(tenant: number, component: number): void {
     this.#components[tenant] = component + 1;
   }

@@ -447,9 +447,27 @@ export const SKETCH: AbiFunction = {
   ],
   result: { kind: "list", element: { kind: "u8" } },
 };
+export const EXPORT_STATE: AbiFunction = {
+  name: "exportState",
+  coreName: "nexuscore:tenant/portable@0.1.0#export-state",
+  isAsync: false,
+  parameters: [
+    { name: "part", type: { kind: "u32" } },
+  ],
+  result: { kind: "option", value: { kind: "list", element: { kind: "u8" } } },
+};
+export const IMPORT_STATE: AbiFunction = {
+  name: "importState",
+  coreName: "nexuscore:tenant/portable@0.1.0#import-state",
+  isAsync: false,
+  parameters: [
+    { name: "part", type: { kind: "list", element: { kind: "u8" } } },
+  ],
+  result: { kind: "result", ok: undefined, error: { kind: "string" } },
+};
 
 export const SUMMARIZER: AbiWorld = {
   name: "nexuscore:tenant/summarizer@0.1.0",
   imports: [],
-  exports: [CONFIGURE, INGEST, ADVANCE, TRENDING, SUMMARY, CONVERSATIONS, CONVERSATION, SKETCH],
+  exports: [CONFIGURE, INGEST, ADVANCE, TRENDING, SUMMARY, CONVERSATIONS, CONVERSATION, SKETCH, EXPORT_STATE, IMPORT_STATE],
 };

@@ -27,6 +27,7 @@ export const COMMANDS = {
   armArena: 64,
   armTrending: 65,
   lieNow: 66,
+  armPortable: 67,
 } as const;
 
 export type Command = keyof typeof COMMANDS;

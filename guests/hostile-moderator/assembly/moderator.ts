@@ -33,6 +33,18 @@ export const CATEGORY_COUNT: u32 = 9;
 
 export { review, reviewCallback } from "./review";
 
+/** It stays where it is: there is nothing that another could read. */
+export function exportState(_part: u32): usize {
+  return alloc(12, 4);
+}
+
+export function importState(_part: usize, bytes: usize): usize {
+  const answer = alloc(12, 4);
+  if (bytes == 0) return answer;
+  store<u8>(answer, 1);
+  return answer;
+}
+
 export function configure(policy: usize, bytes: usize): void {
   store<u32>(POLICY_VERSION, bytes >= 4 ? load<u32>(policy) : 0);
   store<u32>(POLICY_HASH, hashOf(policy, bytes, 0x811c9dc5));

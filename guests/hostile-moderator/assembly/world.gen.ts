@@ -8,6 +8,8 @@
 //   forget(idPtr: usize, idLen: usize): u32
 //   usage(): usize
 //   advance(nowMs: f64): void
+//   exportState(part: u32): usize
+//   importState(partPtr: usize, partLen: usize): usize
 // A `usize` result is the address of the record; what it points to may lie in the arena.
 import * as guest from "./moderator";
 import { reset } from "../../sdk/assembly/arena";
@@ -261,3 +263,21 @@ export function advance(nowMs: f64): void {
   guest.advance(nowMs);
   reset();
 }
+
+/**
+ * Part so many of the state, from 0 on, of 32 KiB at most; none: there were no more. Changes
+ * nothing, and holds no address of the memory.
+ */
+export function exportState(part: u32): usize {
+  return guest.exportState(part);
+}
+export function post_exportState(_result: usize): void { reset(); }
+
+/**
+ * Takes the parts in, in order, into a component on which nothing was called before; then no
+ * bytes: that was all. An error says what is wrong, and the host throws this instance away.
+ */
+export function importState(partPtr: usize, partLen: usize): usize {
+  return guest.importState(partPtr, partLen);
+}
+export function post_importState(_result: usize): void { reset(); }

@@ -14,6 +14,7 @@ import { twistIngest, twistTrending } from "./lie";
 import { twistConversation, twistConversations, twistSketch, twistSummary } from "./lie-summary";
 import { FOUND, RECURSE, SPIN, TRAP, perform } from "./misdeed";
 import { conversationOf, conversationsOf, sketchOf, summaryOf } from "./answers";
+import { armPortable } from "./portable";
 import { TEXT_COUNT, TEXT_SLOT_BYTES, TEXTS } from "./texts";
 
 const COMMAND: u32 = 1;
@@ -23,6 +24,7 @@ const METRIC_REFUSED: u32 = 8;
 const ARM_ARENA: u32 = 64;
 const ARM_TRENDING: u32 = 65;
 const LIE_NOW: u32 = 66;
+const ARM_PORTABLE: u32 = 67;
 
 const CLOCK: usize = STATE + 24;
 const SPANS: usize = STATE + 28;
@@ -34,6 +36,8 @@ const TALLY: usize = STATE + 52; // Four counts, by fate.
 const ARMED: usize = STATE + 68;
 /** Of all questions, in order: the world says that they change nothing, and here they do. */
 const ASKED: usize = STATE + 72;
+
+export { exportState, importState } from "./portable";
 
 export function configure(clock: u32, spans: u32): void {
   store<u32>(CLOCK, clock + 1);
@@ -51,6 +55,7 @@ export function ingest(batch: usize, bytes: usize): usize {
   for (let at: usize = 0; at < bytes; at++) {
     store<u32>(HASH, (load<u32>(HASH) ^ load<u8>(batch + at)) * 16777619);
   }
+  if (isCommand && command == ARM_PORTABLE) armPortable(argument);
   const report = changetype<IngestReport>(alloc(INGEST_REPORT_BYTES, 4));
   report.fatesPtr = <u32>alloc(count, 1);
   report.fatesLen = count;

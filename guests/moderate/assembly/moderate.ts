@@ -8,7 +8,7 @@
 // the state is byte for byte what it was.
 //
 // What the policy is in doubt about (doubt.ts) the host may want an upstream language model to be
-// asked about: review.ts.
+// asked about: review.ts. How a tenant moves to another version of this component: portable.ts.
 import { alloc } from "../../sdk/assembly/arena";
 import { hash32 } from "../../sdk/assembly/text/hash";
 import { clearJudged, forgetConversation, tidyCalls } from "./calls";
@@ -36,6 +36,7 @@ import {
   MODERATOR_USAGE_BYTES, ModeratorUsage, Turn as ToldTurn, TURN_BYTES,
 } from "./world.gen";
 
+export { exportState, importState } from "./portable";
 export { review, reviewCallback } from "./review";
 
 export function configure(policy: usize, bytes: usize): void {

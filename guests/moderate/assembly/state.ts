@@ -24,6 +24,9 @@ export const STEP: u32 = 16;
 const HEAD_BYTES: u32 = 64;
 const HASHES: usize = STATE_ADDRESS + HEAD_BYTES;
 const PLACES: usize = HASHES + (CONVERSATION_COUNT_MAX << 2);
+/** Both tables. */
+export const TABLE: usize = HASHES;
+export const TABLE_BYTES: u32 = CONVERSATION_COUNT_MAX * 6;
 export const JUDGED: usize = PLACES + (CONVERSATION_COUNT_MAX << 1);
 /** The policy and the index behind it. */
 export const POLICY: usize = JUDGED + CALL_BYTES;

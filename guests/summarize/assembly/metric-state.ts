@@ -16,6 +16,8 @@ export const RECORD_BYTES: u32 = 56;
 const RECORDS_AT: u32 = 128;
 const LATE_AT: u32 = 1024;
 export const TABLE_AT: u32 = 1280;
+/** Of what has addresses in it. */
+export const METRICS_HEAD_BYTES: u32 = LATE_AT;
 /** Rows of the open pane, behind their index. */
 export const ROWS_AT: u32 = 512;
 export const ROW_BYTES: u32 = 12;
@@ -130,6 +132,27 @@ export class MetricStore {
       if (left == 0) continue;
       store<u32>(record, load<u32>(record, 52) - (min(left, moved) << (span << 2)), 52);
     }
+  }
+
+  /** What lies before the open pane, METRICS_HEAD_BYTES, with places in the place of addresses. */
+  exportHead(to: usize): void {
+    memory.copy(to, this.base, METRICS_HEAD_BYTES);
+    this.relocate(to, 0 - this.base);
+  }
+
+  /** The same, as it was exported. False: it was of a region of another size. */
+  importHead(from: usize, bytes: u32): bool {
+    const at = changetype<MetricStore>(from);
+    if (at.bytes != bytes || at.heapEnd > bytes || at.count > METRICS_MAX) return false;
+    this.relocate(from, this.base);
+    memory.copy(this.base, from, METRICS_HEAD_BYTES);
+    return true;
+  }
+
+  private relocate(head: usize, by: u32): void {
+    const at = changetype<MetricStore>(head);
+    at.heapEnd += by;
+    at.shiftFrom(0, by);
   }
 
   get free(): u32 {

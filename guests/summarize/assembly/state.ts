@@ -94,7 +94,7 @@ export const ULTRA: usize = BITMAP + AGED_BITMAP_BYTES;
 const CONVERSATIONS: usize = ULTRA + ULTRA_BYTES;
 export const CONVERSATIONS_BYTES: u32 = 20480;
 const METRICS: usize = CONVERSATIONS + CONVERSATIONS_BYTES;
-const METRICS_BYTES: u32 = 20480;
+export const METRICS_BYTES: u32 = 20480;
 
 @inline
 export function state(): State {

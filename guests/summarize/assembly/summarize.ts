@@ -4,7 +4,8 @@
 // This file is what a guest author writes: the functions of the world, over the tenant's state
 // (state.ts). The way of an event from the batch into the state is intake.ts, time is clock.ts; what
 // the 60 s window says is report.ts (ranking) and digest.ts (sentences), what all windows say is
-// summary-report.ts, conversation-answer.ts and, to be merged with others, sketch.ts.
+// summary-report.ts, conversation-answer.ts and, to be merged with others, sketch.ts. How a tenant
+// moves to another version of this component: portable.ts.
 import { alloc } from "../../sdk/assembly/arena";
 import { BATCH_HEADER_BYTES, EVENT_HEADER_BYTES } from "../../sdk/assembly/batch";
 import { forgetText } from "../../sdk/assembly/text/tokenize";
@@ -18,6 +19,8 @@ import { summaryReport } from "./summary-report";
 import { createState } from "./tiers";
 import { theTurn } from "./turn";
 import { CLOCK_WALL, INGEST_REPORT_BYTES, IngestReport } from "./world.gen";
+
+export { exportState, importState } from "./portable";
 
 export function configure(clock: u32, spans: u32): void {
   if (state().version == 0) createState(clock, spans);

@@ -64,6 +64,55 @@ const EVENTS_TO_GATHER: f64 = 32;
 /** Of the page in which a tenant rests. */
 const PAGE_BYTES: usize = 4096;
 
+// Groups of arrays that belong together, for who moves them as they are.
+export const GROUP_SLOTS: u32 = 0;
+export const GROUP_USERS: u32 = 1;
+export const GROUP_LEDGER: u32 = 7;
+export const GROUP_TERMS: u32 = 8;
+export const GROUP_COUNT: u32 = 9;
+
+/** Where the arrays of a group begin: all of a slot, then each array that is no part of one. */
+export function groupAt(group: u32): usize {
+  return arrayAt(state().tier, group == GROUP_SLOTS ? 0 : ARRAY_LEVELS + group);
+}
+
+export function groupBytes(group: u32): u32 {
+  return <u32>(groupAt(group + 1) - groupAt(group));
+}
+
+/** Bytes of what a tier is: its capacities. */
+export const TIER_BYTES: u32 = 18;
+
+@inline
+export function tierShape(tier: u32): usize {
+  return CAPACITIES + tier * TIER_BYTES;
+}
+
+/** Binds an empty state to a tier; false: there is none of that number and shape. */
+export function openTier(tier: u32, shape: usize): bool {
+  if (tier > TIER_HOT) return false;
+  for (let at: usize = 0; at < TIER_BYTES; at += 2)
+    if (load<u16>(tierShape(tier) + at) != load<u16>(shape + at)) return false;
+  bind(tier);
+  return true;
+}
+
+@inline
+export function usersRoom(): u32 {
+  return capacityOf(state().tier, KIND_USERS);
+}
+
+/** What lies packed while the tenant rests. */
+@inline
+export function restAt(): usize {
+  return arrayAt(state().tier, ARRAY_COUNT);
+}
+
+@inline
+export function restBytes(): u32 {
+  return <u32>(STATE_ADDRESS + PAGE_BYTES - restAt());
+}
+
 /** Starts the tenant from nothing. */
 export function createState(clock: u32, spans: u32): void {
   const it = state();

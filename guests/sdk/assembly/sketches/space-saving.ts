@@ -72,6 +72,10 @@ export class SlotRecord {
 
 export const SLOT_RECORD_BYTES: u32 = 84;
 
+/** Of the table's header, and of the six addresses in it. */
+export const SPACE_SAVING_BYTES: u32 = 104;
+const ADDRESSES_BYTES: usize = 24;
+
 /** The table's header. What it points to is laid out by its owner; all arrays are 16-aligned. */
 @unmanaged
 export class SpaceSaving {
@@ -99,6 +103,22 @@ export class SpaceSaving {
   indexMask: u32;
   bound0: u32; bound1: u32; bound2: u32; bound3: u32; bound4: u32; bound5: u32;
   bound6: u32; bound7: u32; bound8: u32; bound9: u32; bound10: u32; bound11: u32;
+
+  /** The header without its addresses, SPACE_SAVING_BYTES. */
+  exportHead(to: usize): void {
+    memory.copy(to, changetype<usize>(this), SPACE_SAVING_BYTES);
+    memory.fill(to + offsetof<SpaceSaving>("hashes"), 0, ADDRESSES_BYTES);
+  }
+
+  /** The header as it was exported; its arrays are bound already. False: they are of other sizes. */
+  importHead(from: usize): bool {
+    const capacity = this.capacity;
+    const indexMask = this.indexMask;
+    const addresses = offsetof<SpaceSaving>("hashes");
+    memory.copy(from + addresses, changetype<usize>(this) + addresses, ADDRESSES_BYTES);
+    memory.copy(changetype<usize>(this), from, SPACE_SAVING_BYTES);
+    return this.capacity == capacity && this.indexMask == indexMask && this.count <= capacity;
+  }
 
   /** Hot. The slot of a key, or NO_SLOT. */
   find(hash: u32, key: usize, bytes: u32): u32 {

@@ -58,6 +58,8 @@ const ROWS_NEAR: u32 = 3;
 const ROWS_FAR: u32 = 16;
 /** The page apart: the last of the 64 KiB that the near ones are in. */
 const FAR_PAGE: usize = 0xf000;
+/** Of the rows there. */
+export const FAR_ROWS_BYTES: u32 = ROWS_FAR * TERM_ROW_BYTES;
 const SPREAD: u8 = 128;
 const ROWS_PART_BITS: u32 = 2;
 /** Three rows of four may be safe. */
@@ -97,6 +99,26 @@ export class TermSpans {
     this.rowsPart = <u16>(rows >> ROWS_PART_BITS);
     if (!this.isSpread) this.room = <u8>capacity;
     this.challengeLeast = 0;
+  }
+
+  /** The head without its address, TERM_SPANS_HEAD_BYTES. */
+  exportHead(to: usize): void {
+    memory.copy(to, changetype<usize>(this), TERM_SPANS_HEAD_BYTES);
+    store<u16>(to, 0, offsetof<TermSpans>("rowsPart"));
+  }
+
+  /** The head as it was exported; bound already, and so it stays. False: it is of another room. */
+  importHead(from: usize): bool {
+    const rowsPart = this.rowsPart;
+    const capacity = this.capacity;
+    memory.copy(changetype<usize>(this), from, TERM_SPANS_HEAD_BYTES);
+    this.rowsPart = rowsPart;
+    return this.capacity == (this.isSpread ? ROWS_NEAR + ROWS_FAR : capacity);
+  }
+
+  /** Where the page apart is, and bytes of the rows that may lie there. */
+  get farRows(): usize {
+    return this.rowAt(ROWS_NEAR);
   }
 
   @inline

@@ -27,6 +27,11 @@ export const WEIGHTS_BYTES: u32 = 184;
 /** First cell of each span's ring. */
 const FIRSTS: usize = memory.data<u8>([0, 12, 22, 34]);
 
+/**
+ * Of the first portable form, which knew no weights: f64 events, u32 pane, u32 0, the cells.
+ */
+export const TIMELINE_FORMER_BYTES: u32 = 16 + WEIGHTS_BYTES;
+
 @unmanaged
 export class Timeline {
   /** Events since the start, late ones too. */
@@ -36,6 +41,15 @@ export class Timeline {
   pane: u32;
   /** Whether there was an event whose weight was not its count: the rings of weights are in use. */
   uneven: u32;
+
+  /** From its first portable form: every event weighs one. */
+  importFormer(from: usize): void {
+    this.events = load<f64>(from);
+    this.weights = this.events;
+    this.pane = load<u32>(from, 8);
+    this.uneven = 0;
+    memory.copy(this.cells, from + 16, WEIGHTS_BYTES);
+  }
 
   /** Hot. `pane`: where the event belongs; later ones than `current` count as now. */
   add(events: u32, weight: u32, pane: u32, current: u32, weightsAt: usize): void {

@@ -46,6 +46,9 @@ const PANES_MAX: u32 = 12 * 1440;
 const PANES_MIN: u32 = 12;
 const SWEEP_SHIFT: u32 = 15;
 
+/** Of what is exported of the header. */
+export const USERS_HEAD_BYTES: u32 = 33;
+
 @unmanaged
 export class UserSpans {
   /** Address of the list, 16-aligned, `capacity` * USER_ENTRY_BYTES bytes. */
@@ -73,6 +76,19 @@ export class UserSpans {
   start(capacity: u32): void {
     memory.fill(changetype<usize>(this), 0, offsetof<UserSpans>());
     this.capacity = capacity;
+  }
+
+  /** What is known beside the list and the sketches, USERS_HEAD_BYTES, without their addresses. */
+  exportHead(to: usize): void {
+    const from = offsetof<UserSpans>("capacity");
+    memory.copy(to, changetype<usize>(this) + from, USERS_HEAD_BYTES);
+  }
+
+  /** The same, as it was exported; the places are bound already. False: the list has other room. */
+  importHead(from: usize, capacity: u32): bool {
+    const to = offsetof<UserSpans>("capacity");
+    memory.copy(changetype<usize>(this) + to, from, USERS_HEAD_BYTES);
+    return this.capacity == capacity;
   }
 
   /** Where the list, the bitmap and the UltraLogLog lie, now or after the owner moved them. */
