@@ -3,23 +3,13 @@ import { ConfigError } from "#config/config-error.ts";
 import type { Config } from "#config/options.ts";
 import type { LoadedConfig } from "#config/load.ts";
 import { openLog, type Log } from "#observe/log.ts";
-import { IN_MEMORY } from "#review/database.ts";
 import closeWithGrace from "close-with-grace";
 import { startApplication, type Application } from "./application.ts";
 import { Client } from "./client.ts";
-import { llmWords } from "./llm-settings.ts";
 import { reload } from "./reload.ts";
-import {
-  CliError,
-  formatBytes,
-  formatCount,
-  goOnWithoutReaders,
-  print,
-  say,
-  style,
-} from "./terminal.ts";
+import { factsOf, startupCard, startupFields } from "./startup-card.ts";
+import { CliError, goOnWithoutReaders, print, say } from "./terminal.ts";
 import { urlHost } from "./url.ts";
-import { VERSION } from "./version.ts";
 
 /** npm, the launcher and the terminal each pass one Ctrl-C on; that is one wish, not three. */
 const SAME_SIGNAL_MS = 500;
@@ -68,54 +58,10 @@ export async function startOrExplain(config: Config, log: Log): Promise<Applicat
   }
 }
 
-function announce({ url, udp, store, llm }: Application, config: Config, log: Log): void {
-  const { shardCount, tenantCountMax, imageBytesMax, httpHost } = config;
-  if (!process.stdout.isTTY) {
-    const datagrams = datagramWords(udp);
-    const engine = { shardCount, tenantCountMax, imageBytesMax };
-    const parts = { datagrams, store: storeWords(store), languageModel: llmWords(llm, config) };
-    log.info({ url, version: VERSION, ...engine, ...parts }, "serving");
-    return;
-  }
-  const tenants = `${formatCount(tenantCountMax)} tenants, ${formatBytes(imageBytesMax)}`;
-  const open = ["127.0.0.1", "::1", "localhost"].includes(httpHost)
-    ? ""
-    : `\n  ${style("yellow", `Open to the network on ${httpHost}, without a login.`)}\n`;
-  print(`${style("bold", `NexusCore ${VERSION}`)} takes events.
-
-  API         ${style("cyan", url)}
-  Reference   ${style("cyan", `${url}/docs`)}
-  Engine      ${shards(shardCount)}, ${tenants}
-  Datagrams   ${datagramWords(udp)}
-  Store       ${storeWords(store)}
-  Model       ${llmWords(llm, config)}
-${open}
-  Try it:
-    curl -H 'content-type: application/json' \\
-      -d '{"user":"ada","text":"the boss fight is on!"}' \\
-      ${url}/v1/tenants/acme/events
-    curl ${url}/v1/tenants/acme/trending
-
-  Ctrl-C stops.`);
-}
-
-/** Which path event datagrams take, and why not the other. */
-function datagramWords(udp: Application["udp"]): string {
-  if (typeof udp === "string") return `off: ${udp}`;
-  const { host, port, facts } = udp;
-  const place = `udp://${urlHost(host)}:${port}`;
-  if (facts.path === "kernel") return `${place}, aggregated in the kernel (eBPF)`;
-  return `${place}, aggregated in user space; the kernel path lacks: ${facts.missing.join(", ")}`;
-}
-
-/** Where policies and the review queue are. */
-function storeWords(store: Application["store"]): string {
-  if (typeof store === "string") return `off: ${store}`;
-  return store.path === IN_MEMORY ? "in memory, until the process ends" : store.path;
-}
-
-function shards(count: number): string {
-  return count === 1 ? "1 shard" : `${count} shards`;
+function announce(application: Application, config: Config, log: Log): void {
+  const facts = factsOf(application);
+  if (process.stdout.isTTY) print(startupCard(facts, config));
+  else log.info(startupFields(facts, config), "serving");
 }
 
 /**
