@@ -1,6 +1,6 @@
 // Writes what follows from wit/ (the entry of each guest, the host's descriptors), from
 // bpf/aggregate.h, from the lists of stop words (the table of languages), and from the options
-// (their JSON Schema, their tables in docs/configuration.md).
+// (their JSON Schema, their tables in docs/configuration.md); and the board for Grafana.
 // `npm run generate` writes them, `npm run generate -- --check` only says which are out of date.
 import { withOptionTables } from "#config/reference.ts";
 import { SCHEMA_FILE, schemaText } from "#config/schema.ts";
@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { guestImportsSource, guestSource } from "./generate-guest.ts";
 import { hostSource } from "./generate-host.ts";
+import { BOARD_PATH, boardText } from "./grafana-board.ts";
 import { ENTRY_NAME, GUESTS, HOST_WORLDS, IMPORTS_NAME } from "./guests.ts";
 import { KERNEL_HEADER, kernelLayout } from "./kernel-layout.ts";
 import { LEXICON_TABLES, lexiconTables } from "./lexicon.ts";
@@ -37,6 +38,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   for (const { path, text } of kernelLayout(header)) files.set(path, text);
   files.set(LEXICON_TABLES, lexiconTables());
   files.set(SCHEMA_FILE, schemaText());
+  files.set(BOARD_PATH, boardText());
   const reference = withOptionTables(readFileSync(join(ROOT, OPTION_PAGE), "utf8"));
   if (reference === undefined) throw new Error(`${OPTION_PAGE} has no place for its tables`);
   files.set(OPTION_PAGE, reference);
