@@ -15,7 +15,7 @@ export async function variantOf(name: string, up: number): Promise<Uint8Array> {
   const guest = GUESTS.find((each) => each.name === name)!;
   const moved = {
     ...guest,
-    memoryPages: guest.memoryPages + Math.ceil(up / 65_536),
+    memoryPages: guest.memoryPages + Math.floor(up / 65_536),
     stateStart: guest.stateStart + up,
   };
   const hash = createHash("sha256").update(JSON.stringify(moved));
