@@ -73,7 +73,7 @@ export function healthRoutes(options: HealthOptions): FastifyPluginAsync {
       if (!wantsHtml) return { product: PRODUCT, version, ...LINKS };
       return reply
         .type("text/html; charset=utf-8")
-        .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
+        .header("content-security-policy", LANDING_POLICY)
         .send(landingPage(version, request.host));
     });
   };
@@ -127,6 +127,10 @@ function registerReady(
     },
   );
 }
+
+const LANDING_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " +
+  "frame-ancestors 'none'";
 
 const LINKS = { docs: "/docs", openapi: "/openapi.json", ready: "/readyz", tenants: "/v1/tenants" };
 

@@ -1,4 +1,5 @@
 /** `POST /v1/summaries:merge`: one window of many tenants, and of sketches from elsewhere. */
+import { requirePrefix, requireTenant } from "#keys/access-hooks.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import {
   BODY_BYTES_MAX,
@@ -108,6 +109,8 @@ averaged. Tenants that cannot answer are left out and listed; a bad sketch is re
         const { window, tenants = [], prefix, sketches = [], limit } = request.body;
         const span = spanOf(requireWindow(window));
         checkSources({ tenants, prefix, sketches });
+        for (const tenant of tenants) requireTenant(request, tenant);
+        if (prefix !== undefined) requirePrefix(request, prefix);
         const merge = await engine.mergeSummaries({
           span,
           tenants: tenants.map(requireTenantId),

@@ -1,5 +1,6 @@
 /** `POST /v1/moderations`, as OpenAI's clients send it, for the default tenant or another. */
 import type { EngineDoor } from "#engine/door.ts";
+import { tenantFor } from "#keys/access-hooks.ts";
 import type { Log } from "#observe/log.ts";
 import { MODERATE_BODY_BYTES_MAX, MODERATE_COUNT_MAX } from "#model/limits.ts";
 import { isObject, messageOf } from "#model/moderation-input.ts";
@@ -57,11 +58,13 @@ export function openAiModerationRoutes(engine: EngineDoor, log: Log): FastifyPlu
 }
 
 /** Of the path, else of a header; projects are what OpenAI's clients can be told by themselves. */
-function tenantOf({ params, headers }: FastifyRequest): string {
+function tenantOf(request: FastifyRequest): string {
+  const { params, headers } = request;
   const { tenant } = params as { tenant?: string };
   const header = headers["x-nexuscore-tenant"] ?? headers["openai-project"];
   const named = tenant ?? (Array.isArray(header) ? header[0] : header);
-  return requireTenantId(named === undefined || named === "" ? TENANT_DEFAULT : named);
+  const meant = named === undefined || named === "" ? undefined : requireTenantId(named);
+  return tenantFor(request, meant) ?? TENANT_DEFAULT;
 }
 
 /** All or nothing, as their form has no place for a text that could not be judged. */

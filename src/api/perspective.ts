@@ -1,5 +1,6 @@
 /** `comments:analyze` and `comments:suggestscore`, as Perspective's clients send them. */
 import type { EngineDoor } from "#engine/door.ts";
+import { tenantFor } from "#keys/access-hooks.ts";
 import { MODERATE_BODY_BYTES_MAX, TENANT_ID_BYTES_MAX } from "#model/limits.ts";
 import type { Feedback, FeedbackListener } from "#model/feedback.ts";
 import { supportOf } from "#model/languages.ts";
@@ -130,11 +131,12 @@ function fieldsOf(request: FastifyRequest): Fields {
 }
 
 /** Of the path, else the community's. */
-function tenantOf({ params }: FastifyRequest, body: Fields): string {
-  const { tenant } = params as { tenant?: string };
+function tenantOf(request: FastifyRequest, body: Fields): string {
+  const { tenant } = request.params as { tenant?: string };
   if (tenant !== undefined) return requireTenantId(tenant);
   const community = textOf(body, "communityId");
-  return community === undefined ? TENANT_DEFAULT : tenantOfCommunity(community);
+  const named = community === undefined ? undefined : tenantOfCommunity(community);
+  return tenantFor(request, named) ?? TENANT_DEFAULT;
 }
 
 /**

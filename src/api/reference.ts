@@ -1,6 +1,7 @@
 /** `/openapi.json` and `/docs`: made from the schemas of the routes, served from this machine. */
 import { setAccess } from "#keys/access-hooks.ts";
-import { SCHEMAS } from "#model/schemas.ts";
+import type { Access } from "#model/access.ts";
+import { problemResponses, SCHEMAS } from "#model/schemas.ts";
 import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance, FastifySchema } from "fastify";
@@ -18,7 +19,7 @@ Times are epoch milliseconds. Every error is an \`application/problem+json\` wit
 /** Nothing from elsewhere, and no `upgrade-insecure-requests`: the server speaks plain HTTP. */
 const CONTENT_POLICY =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
-  "object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+  "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 export async function registerReference(server: FastifyInstance, version: string): Promise<void> {
   for (const schema of SCHEMAS) server.addSchema(schema);
@@ -31,6 +32,12 @@ export async function registerReference(server: FastifyInstance, version: string
         description: DESCRIPTION,
         license: { name: "Apache-2.0" },
       },
+      components: {
+        securitySchemes: {
+          bearer: { type: "http", scheme: "bearer", description: BEARER },
+          basic: { type: "http", scheme: "basic", description: "The key as the password" },
+        },
+      },
       tags: [
         { name: "events", description: "What goes in" },
         { name: "trending", description: "What comes out" },
@@ -40,11 +47,15 @@ export async function registerReference(server: FastifyInstance, version: string
         { name: "webhooks", description: "Who is told" },
         { name: "llm", description: "Upstream language models, where some are configured" },
         { name: "tenants", description: "Who is there" },
+        { name: "keys", description: "Who is let in" },
         { name: "health", description: "Whether it runs" },
         { name: "system", description: "What the machine does underneath" },
       ],
     },
-    transform: ({ schema, url }) => ({ schema: withBodyExamples(schema), url }),
+    transform: ({ schema, url, route }) => ({
+      schema: withAccess(withBodyExamples(schema), route.config?.access ?? "public"),
+      url,
+    }),
     refResolver: {
       buildLocalReference: ({ $id }, _uri, _fragment, index) =>
         typeof $id === "string" ? $id : `def-${index}`,
@@ -69,6 +80,42 @@ async function registerPages(scope: FastifyInstance): Promise<void> {
     },
     uiConfig: { docExpansion: "list", tryItOutEnabled: true, validatorUrl: null },
   });
+}
+
+const BEARER = "A key, nxc_…, or a token of the OpenID provider. Not asked for without keys.";
+
+/** What a route asks for, and how it refuses. */
+function withAccess(schema: FastifySchema, access: Access): FastifySchema {
+  if (access === "public" || schema === undefined) return schema;
+  const response = { ...(schema.response as Record<string, { description: string }>) };
+  for (const [status, refusal] of Object.entries(REFUSALS)) {
+    const own = response[status];
+    response[status] = own === undefined ? refusal : withBoth(own, refusal);
+  }
+  const description = [schema.description, `Asks for \`${access}\`.`].filter(Boolean).join("\n\n");
+  return { ...schema, description, security: [{ bearer: [] }, { basic: [] }], response };
+}
+
+type ProblemResponse = {
+  readonly description: string;
+  readonly content?: Readonly<Record<string, { readonly examples?: object }>>;
+};
+
+const REFUSALS = problemResponses("unauthorized", "forbidden", "tooManyTries") as Record<
+  string,
+  ProblemResponse
+>;
+
+/** Ours are added where the route has problems of the same status, in our own form. */
+function withBoth(own: ProblemResponse, refusal: ProblemResponse): ProblemResponse {
+  const type = "application/problem+json";
+  const [one, other] = [own.content?.[type], refusal.content?.[type]];
+  if (one === undefined) return own;
+  const examples = { ...one.examples, ...other?.examples };
+  return {
+    description: `${own.description}. ${refusal.description}`,
+    content: { ...own.content, [type]: { ...one, examples } },
+  };
 }
 
 type BodySchema = {

@@ -11,10 +11,12 @@ import { type AccessParts, registerAccess } from "#keys/access-hooks.ts";
 import { Problem } from "#model/problem.ts";
 import { fastifySSE } from "@fastify/sse";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
+import { registerBrowsers } from "./browsers.ts";
 import { isOpenAiClient, sendOpenAiError } from "./openai-errors.ts";
 import { isPerspectivePath, sendGoogleError } from "./perspective-errors.ts";
 import { answerClientError, problemOf, sendProblem } from "./problems.ts";
 import { registerReference } from "./reference.ts";
+import { logRequests, requestIds } from "./request-log.ts";
 
 export type ServerOptions = {
   readonly log: Log;
@@ -25,6 +27,10 @@ export type ServerOptions = {
   readonly routes: readonly FastifyPluginAsync[];
   /** Who may do what. */
   readonly access: AccessParts;
+  /** A request that takes longer is logged; left out: none is. */
+  readonly slowRequestMs?: (() => number) | undefined;
+  /** Whose pages may ask; asked each time. */
+  readonly corsOrigins?: (() => readonly string[]) | undefined;
 };
 
 /** Long enough for any percent-encoded tenant id, so that a longer one meets our own check. */
@@ -34,6 +40,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { log, version, stopping, routes, access } = options;
   const server = Fastify({
     logger: false,
+    genReqId: requestIds(),
     bodyLimit: SETTINGS_BYTES_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS_MAX,
@@ -43,7 +50,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     frameworkErrors: (error, request, reply) => {
-      sendProblem(request, reply, problemOf(error, log));
+      sendProblem(request, reply, problemOf(error, log, request.id));
     },
     clientErrorHandler: answerClientError,
     // A query string is text, so its numbers are coerced; nothing is ever removed silently.
@@ -54,19 +61,17 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   // The schemas document the answers and the tests hold us to them; none drops a field silently.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data));
   server.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error, log);
+    const problem = problemOf(error, log, request.id);
     // Other APIs' clients call more than we have, and read nothing but their own form.
     if (isOpenAiClient(request)) sendOpenAiError(reply, problem);
     else if (isPerspectivePath(request)) sendGoogleError(reply, problem);
     else sendProblem(request, reply, problem);
   });
-  refuseOtherSites(server);
+  logRequests(server, { log, slowRequestMs: options.slowRequestMs ?? (() => 0) });
+  registerBrowsers(server, options.corsOrigins ?? (() => []));
   server.addHook("onRequest", async (request) => {
     if (!stopping() || request.method === "GET" || request.method === "HEAD") return;
     throw new Problem("stopping", "The server is stopping and takes nothing new.");
-  });
-  server.addHook("onRequest", async (_request, reply) => {
-    reply.header("x-content-type-options", "nosniff");
   });
   registerAccess(server, access);
   refuseEndlessNumbers(server);
@@ -85,18 +90,6 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await registerReference(server, version);
   for (const route of routes) await server.register(route);
   return server;
-}
-
-/**
- * The server has no login on 127.0.0.1, so a page of another site, open in a browser on this
- * machine, must not be able to write through it: such requests need no consent of ours to be sent.
- */
-function refuseOtherSites(server: FastifyInstance): void {
-  server.addHook("onRequest", async (request) => {
-    if (request.method === "GET" || request.method === "HEAD") return;
-    if (request.headers["sec-fetch-site"] !== "cross-site") return;
-    throw new Problem("crossSite", "A page of another site may not write here.");
-  });
 }
 
 /** Coercion makes numbers of "Infinity" and "1e999", and no bound of a schema holds for them. */

@@ -1,5 +1,6 @@
 /** `GET /v1/tenants`, `GET` and `PUT /v1/tenants/{tenant}`: who is there, on which clock. */
 import type { EngineDoor } from "#engine/door.ts";
+import { requirePrefix } from "#keys/access-hooks.ts";
 import { TENANT_ID_BYTES_MAX, TENANT_PAGE_DEFAULT, TENANT_PAGE_MAX } from "#model/limits.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { requireTenantId, type Clock } from "#model/tenant.ts";
@@ -83,8 +84,11 @@ function registerList(server: FastifyInstance, engine: EngineDoor): void {
         },
       },
     },
-    async (request, reply) =>
-      reply.header("cache-control", "no-store").send(await engine.tenants(request.query)),
+    async (request, reply) => {
+      const { prefix } = request.query;
+      requirePrefix(request, prefix);
+      return reply.header("cache-control", "no-store").send(await engine.tenants(request.query));
+    },
   );
 }
 

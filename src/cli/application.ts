@@ -4,9 +4,11 @@ import { backupRoutes, type BackupSource } from "#api/backups.ts";
 import { conversationTurnRoutes } from "#api/conversation-turns.ts";
 import { conversationRoutes } from "#api/conversations.ts";
 import { type DatagramFacts, healthRoutes } from "#api/health.ts";
+import { keyRoutes } from "#api/keys.ts";
 import { kernelRoutes } from "#api/kernel.ts";
 import { type LlmDefaults, type LlmLimitsKeeper, MemoryLlmLimits } from "#api/llm-limits.ts";
 import { llmRoutes } from "#api/llm.ts";
+import { inspectRoutes } from "#api/inspect.ts";
 import { mergeRoutes } from "#api/merge.ts";
 import { metricsRoutes } from "#api/metrics.ts";
 import { notReviewedRoutes } from "#api/not-reviewed.ts";
@@ -27,8 +29,6 @@ import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import { Backups, type Hold } from "#engine/backups.ts";
 import type { EngineDoor } from "#engine/door.ts";
-import type { AccessParts } from "#keys/access-hooks.ts";
-import { KeyRing } from "#keys/key-ring.ts";
 import type { EngineSettings } from "#engine/engine.ts";
 import { Retellings } from "#engine/retellings.ts";
 import { eventRoutes } from "#ingest/http.ts";
@@ -54,6 +54,7 @@ import { ReviewDesk } from "#review/desk.ts";
 import type { WebhookTargets } from "#review/webhook-target.ts";
 import type { FastifyInstance } from "fastify";
 import { join, resolve } from "node:path";
+import { datagramsOff, Guard } from "./guard.ts";
 import { dataFilesOf } from "./data-files.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
 import { OpenRequests } from "./open-requests.ts";
@@ -71,6 +72,7 @@ export type Application = {
   readonly llm: LlmSettings | undefined;
   /** The options in force. */
   readonly live: LiveConfig;
+  readonly guard: Guard;
   /**
    * Refuses new events, answers what is in flight, closes the streams, ends the engine. Until
    * `deadlineMs`, of performance.now(), work is done that the next start would have to do again.
@@ -116,6 +118,9 @@ function moderationInMemory(): ModerationParts {
   };
 }
 
+/** How requests are watched. */
+export type Watch = { readonly slowRequestMs?: () => number };
+
 /** The server before it listens: all routes on one engine. Tests inject into it. */
 export async function assembleServer(
   engine: EngineDoor,
@@ -123,8 +128,9 @@ export async function assembleServer(
   udp: UdpIngest | string = "not started",
   telemetry: TelemetrySource = () => noTelemetry(undefined),
   moderation: ModerationParts = moderationInMemory(),
-  access: AccessParts = { keys: new KeyRing(), isLoopback: true },
+  guard: Guard = Guard.open(log),
   backups: BackupSource = "this process keeps nothing",
+  watch: Watch = {},
 ): Promise<AssembledServer> {
   let stopping = false;
   const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
@@ -149,7 +155,9 @@ export async function assembleServer(
     log,
     version: VERSION,
     stopping: () => stopping,
-    access,
+    access: guard.access,
+    slowRequestMs: watch.slowRequestMs,
+    corsOrigins: guard.corsOrigins,
     routes: [
       eventRoutes(engine),
       trendingRoutes(engine, retellings),
@@ -158,6 +166,7 @@ export async function assembleServer(
       mergeRoutes(engine),
       liveRoutes(engine, retellings),
       tenantRoutes(engine),
+      inspectRoutes({ engine, policies, reviews }),
       moderateRoutes(engine),
       policyRoutes({ engine, policies, history }),
       conversationTurnRoutes(engine),
@@ -168,11 +177,12 @@ export async function assembleServer(
       reviewRecordRoutes(desk),
       webhookRoutes(desk),
       llmRoutes({ engine, ...llm }),
+      keyRoutes(guard.desk),
       backupRoutes(backups),
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
       storageRoutes(engine),
-      metricsRoutes({ engine, stage, telemetry, store }),
+      metricsRoutes({ engine, stage, telemetry, store, guard }),
     ],
   });
   // What must not be stored comes without its text, and leaves no trace here either.
@@ -185,6 +195,21 @@ export async function assembleServer(
 }
 
 export async function startApplication(config: Config, log: Log): Promise<Application> {
+  const guard = Guard.ofConfig(config, log);
+  try {
+    const { stop, ...application } = await startGuarded(config, log, guard);
+    const stopAll = async (deadlineMs?: number): Promise<void> => {
+      await stop(deadlineMs);
+      guard.close();
+    };
+    return { ...application, stop: stopAll };
+  } catch (error) {
+    guard.close();
+    throw error;
+  }
+}
+
+async function startGuarded(config: Config, log: Log, guard: Guard): Promise<Application> {
   // Loaded here, so that commands that need no engine do not wait for one.
   const { startEngine } = await import("#engine/engine.ts");
   const { openStage } = await import("#kernel/stage.ts");
@@ -210,7 +235,7 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
       verdictsWritten: async () => pending.desk?.written(),
     });
     try {
-      return await openApplication({ engine, stage, config, log, llm, pending });
+      return await openApplication({ engine, stage, config, log, llm, pending, guard });
     } catch (error) {
       await engine.stop();
       throw error;
@@ -238,10 +263,14 @@ async function openApplication(parts: {
   readonly log: Log;
   readonly llm: LlmSettings | undefined;
   readonly pending: PendingReviews;
+  readonly guard: Guard;
 }): Promise<Application> {
-  const { engine, stage, config, log, llm, pending } = parts;
+  const { engine, stage, config, log, llm, pending, guard } = parts;
+  const live = new LiveConfig(config);
+  live.onChange(({ logLevel }) => void (log.level = logLevel));
+  guard.follow(live);
   for (const { what, fix } of llm === undefined ? [] : llmWarnings(llm)) log.warn({ fix }, what);
-  const udp = await openUdp(stage, config, log);
+  const udp = datagramsOff(config, guard) ?? (await openUdp(stage, config, log));
   const telemetry = await startTelemetry(udp, config);
   const reviews = await openReviews(engine, config, log);
   if (typeof reviews !== "string") pending.desk = reviews;
@@ -254,13 +283,12 @@ async function openApplication(parts: {
     udp,
     report,
     moderation,
-    undefined,
+    guard,
     backups,
+    { slowRequestMs: () => live.current.slowRequestMs },
   );
   limitConnections(server.server, config);
   const requests = new OpenRequests(server.server);
-  const live = new LiveConfig(config);
-  live.onChange(({ logLevel }) => void (log.level = logLevel));
   const closeReviews = async (): Promise<void> => {
     if (typeof reviews !== "string") await reviews.close();
   };
@@ -282,6 +310,7 @@ async function openApplication(parts: {
     store: typeof reviews === "string" ? reviews : { path: dataPath(config) },
     llm,
     live,
+    guard,
     stop: async (deadlineMs) => {
       beginStop();
       engine.beginStop();

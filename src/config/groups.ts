@@ -19,12 +19,12 @@ const RULES: readonly Rule[] = [
   {
     title: "Network",
     sentence: "Where the server listens, and who may come.",
-    pattern: /^(http|udp|connections)/,
+    pattern: /^(http|udp|datagrams|connections)/,
   },
   {
     title: "Keys and walls",
     sentence: "Who is let in, beside those who have a key.",
-    pattern: /^(cors|oidc|key)/,
+    pattern: /^(cors|oidc|key|bootstrap|metricsAccess)/,
   },
   {
     title: "Storage",

@@ -2,6 +2,7 @@
  * Reads the options: YAML file < environment < flags. All that is wrong is said at once, each with
  * its place, its value and what is right.
  */
+import { checkAccessOptions } from "./access-checks.ts";
 import { ConfigError, MistakeList } from "./config-error.ts";
 import { type FileEntry, readConfigFile } from "./file.ts";
 import { checkLlmOptions } from "./llm-checks.ts";
@@ -65,6 +66,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     file: entries === undefined ? undefined : path,
   };
   checkLlmOptions(loaded);
+  checkAccessOptions(loaded);
   return loaded;
 }
 

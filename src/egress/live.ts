@@ -48,7 +48,7 @@ export function liveRoutes(engine: EngineDoor, retellings?: Retellings): Fastify
       "/v1/tenants/:tenant/live",
       // `manual`: whoever asks for this path wants the stream, whatever its Accept says.
       {
-        config: { access: "read" },
+        config: { access: "read", isStream: true },
         sse: { kind: "manual", serializer: String },
         exposeHeadRoute: false,
         schema: SCHEMA,
@@ -78,14 +78,20 @@ class LiveHub {
   #stopped = false;
   /** The last verdicts that flag or block, the oldest first. */
   #verdicts: { readonly id: number; readonly verdict: Verdict }[] = [];
+  /** No verdict is heard any more, and no deletion. */
   readonly leave: () => void;
 
   constructor(engine: EngineDoor, retellings: Retellings | undefined) {
     this.#engine = engine;
     this.#retellings = retellings;
-    this.leave = engine.onVerdict((verdict, _text, leavesTrace) => {
+    const leaveVerdicts = engine.onVerdict((verdict, _text, leavesTrace) => {
       if (leavesTrace && verdict.action !== "allow") this.#tell(verdict, Date.now());
     });
+    const leaveClosed = engine.onClosed((tenant) => this.#forget(tenant));
+    this.leave = () => {
+      leaveVerdicts();
+      leaveClosed();
+    };
   }
 
   /**
@@ -161,6 +167,14 @@ class LiveHub {
     const id = feed?.tell("verdict", shown(verdict), nowMs) ?? Math.max(nowMs, lastId + 1);
     this.#verdicts.push({ id, verdict });
     if (this.#verdicts.length > VERDICTS_MAX) this.#verdicts.shift();
+  }
+
+  /** The tenant is deleted: its streams end, and what was told of it is forgotten. */
+  #forget(tenant: string): void {
+    this.#verdicts = this.#verdicts.filter(({ verdict }) => verdict.tenant !== tenant);
+    const feed = this.#feeds.get(tenant);
+    this.#feeds.delete(tenant);
+    feed?.end(new Problem("tenantUnknown", `${tenant} was deleted.`));
   }
 
   #trending(tenant: string): LiveKind["read"] {

@@ -3,6 +3,7 @@
  * received, decompressed and labelled; JSON is parsed where the tenants live.
  */
 import type { BodyFormat, EngineDoor, OfferAnswer } from "#engine/door.ts";
+import { tenantFor } from "#keys/access-hooks.ts";
 import { BODY_BYTES_MAX, ERRORS_LISTED_MAX, LINE_BYTES_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
 import type { AckWish } from "#model/storage.ts";
@@ -82,7 +83,8 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
         },
         onRequest: async (request) => void ackOf(request),
       },
-      async (request, reply) => take(request, reply, undefined),
+      // Of a key that is for one tenant it is that one's, whatever the events say.
+      async (request, reply) => take(request, reply, tenantFor(request, undefined)),
     );
   };
 }

@@ -111,11 +111,6 @@ export class KeyDesk {
     return this.#file.table.auditPage(limit, before);
   }
 
-  async backup(path: string): Promise<void> {
-    this.#writeUsedDays();
-    await this.#file.backup(path);
-  }
-
   close(): void {
     clearInterval(this.#timer);
     this.#writeUsedDays();

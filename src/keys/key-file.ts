@@ -7,14 +7,14 @@
  */
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { backup, DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
+import { isTaken, lockOf } from "#durable/file-lock.ts";
 import { KEY_TABLES, KeyTable } from "./key-table.ts";
 
 /** Kept until the process ends. */
 const IN_MEMORY = ":memory:";
 const TABLES_VERSION = 1;
 /** Result codes of sqlite3.h. */
-const BUSY = 5;
 const CORRUPT = 11;
 const NO_DATABASE = 26;
 
@@ -34,13 +34,18 @@ export class KeyFile {
   readonly path: string;
   readonly table: KeyTable;
   readonly #database: DatabaseSync;
+  /** One process changes keys: those that another made would not be known to it. */
+  readonly #lock: DatabaseSync | undefined;
 
   /** Throws a KeyFileError. */
   constructor(path: string) {
     this.path = path;
     try {
+      if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      this.#lock = path === IN_MEMORY ? undefined : lockOf(path);
       this.#database = open(path);
     } catch (error) {
+      this.#lock?.close();
       throw explained(error, path);
     }
     this.table = new KeyTable(this.#database);
@@ -70,25 +75,17 @@ export class KeyFile {
     }
   }
 
-  /** A copy of it as it is now, while it is in use. It holds hashes, and no secret. */
-  async backup(path: string): Promise<void> {
-    await backup(this.#database, path);
-    chmodSync(path, 0o600);
-  }
-
   close(): void {
     this.#database.close();
+    this.#lock?.close();
   }
 }
 
 function open(path: string): DatabaseSync {
-  if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    // Exclusive: a key that another process made would not be known to this one.
-    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL");
-    database.exec("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
-    database.exec("BEGIN IMMEDIATE; COMMIT");
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    database.exec("PRAGMA secure_delete = ON; BEGIN IMMEDIATE; COMMIT");
     if (path !== IN_MEMORY) chmodSync(path, 0o600);
     migrate(database, path);
     return database;
@@ -114,9 +111,9 @@ function explained(error: unknown, path: string): KeyFileError {
   if (error instanceof KeyFileError) return error;
   const { message, errcode = 0 } = error as Error & { errcode?: number };
   const code = errcode & 0xff;
-  if (code === BUSY) {
+  if (isTaken(error)) {
     const way = "stop that one, or use another --data-dir";
-    return new KeyFileError(`${path} is in use by another process; ${way}.`, true);
+    return new KeyFileError(`${dirname(path)} is in use by another process; ${way}.`, true);
   }
   const damaged = code === CORRUPT || code === NO_DATABASE;
   const way = damaged ? "put a copy of it back" : "make it readable and writable";

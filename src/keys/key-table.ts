@@ -48,9 +48,12 @@ export type MadeKey = { readonly text: string; readonly record: KeyRecord };
 
 /** What is wrong with a request for a key, and what would be right. */
 export class KeyError extends Error {
-  constructor(message: string) {
+  readonly isUnknown: boolean;
+
+  constructor(message: string, isUnknown = false) {
     super(message);
     this.name = "KeyError";
+    this.isUnknown = isUnknown;
   }
 }
 
@@ -169,7 +172,7 @@ export class KeyTable {
 
   #require(id: string): KeyRecord {
     const record = this.get(id);
-    if (record === undefined) throw new KeyError(`There is no key ${id}.`);
+    if (record === undefined) throw new KeyError(`There is no key ${id}.`, true);
     return record;
   }
 }

@@ -10,6 +10,7 @@
  * not known, the answer is 503, never an open door.
  */
 import { hash } from "node:crypto";
+import { isProviderUrl } from "#config/access-checks.ts";
 import { type Principal, type Role, ROLE_NAMES, isScopeEntry } from "#model/access.ts";
 import {
   KEY_TENANTS_MAX,
@@ -189,14 +190,6 @@ export class Tokens {
     }
     this.#remembered.set(digestOf(text), found);
   }
-}
-
-/** Of a provider: over TLS, or on this machine. */
-export function isProviderUrl(text: string): boolean {
-  const url = URL.parse(text);
-  if (url === null || url.username !== "" || url.password !== "") return false;
-  if (url.protocol === "https:") return true;
-  return url.protocol === "http:" && /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname);
 }
 
 /** The token itself is not kept. */

@@ -26,6 +26,7 @@ export const PROBLEMS = {
   conversationUnknown: { status: 404, title: "No such conversation" },
   reviewUnknown: { status: 404, title: "No such item of the review queue" },
   backupUnknown: { status: 404, title: "No such backup" },
+  keyUnknown: { status: 404, title: "No such key" },
   webhookUnknown: { status: 404, title: "No such webhook" },
   notFound: { status: 404, title: "No such resource" },
   methodNotAllowed: { status: 405, title: "Method not allowed" },
