@@ -74,7 +74,6 @@ const OVERLAP = {
       description: "How long the secret before goes on opening",
     },
   },
-  default: {},
   examples: [{ overlapSeconds: 3_600 }],
 } as const;
 
@@ -189,6 +188,10 @@ function registerChanges(server: FastifyInstance, desk: KeyDesk): void {
     {
       bodyLimit,
       config: { access },
+      // A body that is left out wishes for nothing.
+      preValidation: async (request) => {
+        request.body ??= { overlapSeconds: KEY_OVERLAP_MS_DEFAULT / 1_000 };
+      },
       schema: {
         tags,
         operationId: "rotateKey",
