@@ -16,6 +16,7 @@ export function llmDoor(thread: LlmThread, settings: LlmSettings): LlmDoor {
     usage: (tenant) => orDown(thread.usage(tenant)),
     spending: () => orDown(thread.spending()),
     putLimits: (tenant, limits) => thread.putLimits(tenant, limits),
+    forget: (tenant) => thread.forget(tenant),
     ask: (tenant, job, parts, waitMsMax) => ask(thread, tenant, job, parts, waitMsMax),
   };
 }

@@ -136,6 +136,12 @@ export class LlmThread {
     this.#post({ type: "limits", tenant, limits });
   }
 
+  /** Limits, what was counted and cached: all of it. */
+  forget(tenant: string): void {
+    this.#limits.delete(tenant);
+    this.#post({ type: "forget", tenant });
+  }
+
   /** The thread died: ports of it are dead, to be attached anew, here and now. */
   onRestart(listener: () => void): void {
     this.#listeners.push(listener);

@@ -138,6 +138,11 @@ export class Moderation {
     return new Map([...this.#policies].filter(([tenant]) => isOfShard(tenant)));
   }
 
+  /** The tenant is deleted. */
+  forget(tenant: string): void {
+    this.#policies.delete(tenant);
+  }
+
   onVerdict(listener: VerdictListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

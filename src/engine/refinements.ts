@@ -94,6 +94,11 @@ export class Refinements {
     return refined === undefined ? undefined : { ...refined.text, degraded: false };
   }
 
+  /** The tenant is deleted. */
+  forget(tenant: string): void {
+    this.#shelf.dropTenant(tenant);
+  }
+
   /** Somebody who follows the tenant lists its conversations, the newest first. */
   list(tenant: string, items: readonly ConversationItem[]): void {
     if (this.#options.llm.models.rolling === undefined) return;

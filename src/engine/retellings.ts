@@ -56,6 +56,12 @@ export class Retellings {
     if (this.#followers.has(tenant)) this.#refinements.list(tenant, items);
   }
 
+  /** The tenant is deleted. */
+  forget(tenant: string): void {
+    this.#tldrs.forget(tenant);
+    this.#refinements.forget(tenant);
+  }
+
   /** Somebody follows the tenant, until what is returned is called. */
   follow(tenant: string): () => void {
     this.#followers.set(tenant, (this.#followers.get(tenant) ?? 0) + 1);

@@ -60,6 +60,11 @@ export class Shelf<Value extends object> {
     return true;
   }
 
+  /** All of a tenant's. */
+  dropTenant(tenant: string): void {
+    for (const key of [...(this.#tenants.get(tenant)?.keys() ?? [])]) this.drop(tenant, key);
+  }
+
   drop(tenant: string, key: string): void {
     const places = this.#tenants.get(tenant);
     const place = places?.get(key);

@@ -96,6 +96,11 @@ export class Tldrs {
     return isEnded;
   }
 
+  /** The tenant is deleted. */
+  forget(tenant: string): void {
+    this.#shelf.dropTenant(tenant);
+  }
+
   #find(tenant: string): Tldr {
     const found = this.#shelf.find(tenant, KEY);
     if (found !== undefined) return found;

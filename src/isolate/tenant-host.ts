@@ -19,6 +19,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { STRIKE_COUNT_MAX, TURN_MS_MAX } from "#model/limits.ts";
+import type { UpgradeCounts } from "#model/component.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import type { AbiWorld } from "./abi-types.ts";
 import { admitComponent, type AdmittedComponent } from "./admission.ts";
@@ -30,7 +31,7 @@ import { runGuarded } from "./slice-guard.ts";
 import { type HostedInstance, NO_TENANT, type Slot } from "./slot.ts";
 import { Slots } from "./slots.ts";
 import { COMPONENT_NUMBER_MAX, TenantTable } from "./tenant-table.ts";
-import { type Upgrade, type UpgradeCounts, Upgrades } from "./upgrade.ts";
+import { type Upgrade, Upgrades } from "./upgrade.ts";
 
 export type TenantHostOptions = {
   /** Instances at most. */
@@ -153,6 +154,7 @@ export class TenantHost<Instance extends HostedInstance> {
     this.#forget(tenant);
     this.#tenants.strikes[tenant] = 0;
     this.#tenants.failures[tenant] = 0;
+    if (this.#suspect === tenant) this.#suspect = NO_TENANT;
   }
 
   isOpen(tenant: number): boolean {
@@ -216,6 +218,11 @@ export class TenantHost<Instance extends HostedInstance> {
     const hash = createHash("sha256");
     this.images.hash(tenant, hash);
     return hash.digest("hex");
+  }
+
+  /** Of a component: see componentDigest. */
+  digestAt(component: number): Uint8Array {
+    return this.#digests[component]!;
   }
 
   /** Of the component that the tenant runs: see componentDigest. */

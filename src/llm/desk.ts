@@ -164,6 +164,13 @@ export class Desk {
     this.#budgets.setSpent(tenant, spent.spentMicros, spent.atMs, this.#options.nowMs());
   }
 
+  /** The tenant is deleted: what is left is its number, and calls that end as they will. */
+  forget(name: string): void {
+    this.#limits.delete(name);
+    const tenant = this.#tenants.find(name);
+    if (tenant !== undefined) this.#forget(tenant);
+  }
+
   /** Of whom it changed since it was asked last. */
   spending(): readonly TenantSpending[] {
     const atMs = this.#options.nowMs();

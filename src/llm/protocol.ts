@@ -64,6 +64,8 @@ export type ControlMessage =
   /** A shard's port; `ring`: wakes it. A port that closes cancels its calls. */
   | { readonly type: "attach"; readonly port: MessagePort; readonly ring: SharedArrayBuffer }
   | { readonly type: "limits"; readonly tenant: string; readonly limits: TenantLimits }
+  /** The tenant is deleted. */
+  | { readonly type: "forget"; readonly tenant: string }
   | { readonly type: "stats"; readonly request: number }
   | { readonly type: "usage"; readonly request: number; readonly tenant: string }
   /** Of whom it changed since it was asked last. */

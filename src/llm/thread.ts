@@ -76,9 +76,10 @@ function attach(desk: Desk, port: MessagePort, ring: SharedArrayBuffer, tick: ()
 
 function answer(
   desk: Desk,
-  message: Extract<ControlMessage, { type: "limits" | "stats" | "usage" | "spending" }>,
+  message: Extract<ControlMessage, { type: "limits" | "forget" | "stats" | "usage" | "spending" }>,
 ): void {
   if (message.type === "limits") return desk.putLimits(message.tenant, message.limits);
+  if (message.type === "forget") return desk.forget(message.tenant);
   const { request } = message;
   if (message.type === "stats") post({ type: "stats", request, stats: desk.stats() });
   else if (message.type === "usage") {

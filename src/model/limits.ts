@@ -362,3 +362,5 @@ export const QUOTA_TOP_TENANTS = 20;
 export const QUOTA_CPU_MS_DEFAULT = 500;
 /** How often a shard looks how much of the time it is running at all. */
 export const QUOTA_SAMPLE_MS = 20;
+/** A deletion that failed is tried again after it. */
+export const DELETION_RETRY_MS = 2_000;

@@ -61,6 +61,11 @@ export class MemoryPolicyStore implements PolicyStore {
     this.#tenants.set(tenant, { records, inForce: true, lastVersion: record.version });
   }
 
+  /** The tenant is deleted. */
+  forget(tenant: string): void {
+    this.#tenants.delete(tenant);
+  }
+
   async reset(tenant: string): Promise<void> {
     const found = this.#tenants.get(tenant);
     if (found !== undefined) found.inForce = false;
@@ -91,6 +96,12 @@ export class MemoryVerdictHistory implements VerdictHistory {
     ring.held[ring.next] = { ...past, policyVersion: policy.version };
     ring.next = (ring.next + 1) % this.#ofTenantMax;
     if (this.#heldCount > this.#ofAllMax) this.#dropOldest();
+  }
+
+  /** The tenant is deleted. */
+  forget(tenant: string): void {
+    this.#heldCount -= this.#rings.get(tenant)?.held.length ?? 0;
+    this.#rings.delete(tenant);
   }
 
   async recent(tenant: string, limit: number): Promise<readonly PastVerdict[]> {

@@ -15,8 +15,10 @@ import type { FlaggedEntry } from "./intake.ts";
 import { LlmLimits } from "./llm-limits.ts";
 import { pendingRow } from "./pending-table.ts";
 import { DiskPolicyStore, DiskVerdictHistory } from "./policies.ts";
+import { DiskQuotas } from "./quotas.ts";
 import { type StoreCounts, StoreThread, type StoreWorker } from "./store-thread.ts";
 import type { AnswerOf, CommandName, RequestOf } from "./store.ts";
+import type { DeletionRecord } from "./tenant-erasure.ts";
 import type { WebhookTargets } from "./webhook-target.ts";
 
 export type DeskOptions = {
@@ -35,6 +37,7 @@ type DeskParts = {
   readonly store: StoreThread;
   readonly policies: DiskPolicyStore;
   readonly llmLimits: LlmLimits;
+  readonly quotas: DiskQuotas;
 };
 
 /** Conversations that are read at once for items; beyond, an item goes without its context. */
@@ -45,6 +48,7 @@ const ROUND_MS = 1_000;
 export class ReviewDesk {
   readonly policies: DiskPolicyStore;
   readonly llmLimits: LlmLimits;
+  readonly quotas: DiskQuotas;
   readonly history: DiskVerdictHistory;
   readonly nowMs: () => number;
   readonly targets: WebhookTargets;
@@ -53,6 +57,8 @@ export class ReviewDesk {
   readonly #turns: DeskOptions["turns"];
   readonly #reading = new Set<Promise<void>>();
   readonly #sweeping: NodeJS.Timeout;
+  /** Tenants that are being deleted: nothing more is taken of them. */
+  readonly #deleting = new Set<string>();
   #round: NodeJS.Timeout | undefined;
   #roundRuns = false;
   #roundAgain = false;
@@ -60,10 +66,11 @@ export class ReviewDesk {
   /** Of what a crash left; undefined: it is done. */
   #recovery: Promise<void> | undefined;
 
-  private constructor(options: DeskOptions, { store, policies, llmLimits }: DeskParts) {
+  private constructor(options: DeskOptions, { store, policies, llmLimits, quotas }: DeskParts) {
     const { log, targets, turns, nowMs = Date.now, seed = Date.now(), send } = options;
     this.policies = policies;
     this.llmLimits = llmLimits;
+    this.quotas = quotas;
     this.history = new DiskVerdictHistory(store);
     this.nowMs = nowMs;
     this.targets = targets;
@@ -84,6 +91,7 @@ export class ReviewDesk {
       store,
       policies: await DiskPolicyStore.open(store),
       llmLimits: await LlmLimits.open(store, options.nowMs ?? Date.now),
+      quotas: await DiskQuotas.open(store),
     };
     const desk = new ReviewDesk(options, parts);
     await desk.#beginRecovery(log);
@@ -110,6 +118,7 @@ export class ReviewDesk {
     // What was kept of a review stays: the next start finds what nobody can be told now.
     if (this.#closing) return;
     const { tenant, id, action, degraded, upstream } = verdict;
+    if (this.#deleting.has(tenant)) return;
     const entry = { verdict: { ...verdict }, text };
     if (!leavesTrace || (action === "allow" && !degraded)) {
       if (upstream !== undefined) this.#store.endPending({ tenant, id });
@@ -118,8 +127,38 @@ export class ReviewDesk {
   }
   /** A FeedbackListener. */
   takeFeedback(feedback: Feedback): void {
+    if (this.#deleting.has(feedback.tenant)) return;
     const keepsText = !this.policies.current(feedback.tenant).policy.doNotStore;
     this.#store.call("takeFeedback", { feedback, keepsText }).catch(() => undefined);
+  }
+
+  /** A DeletionBook. */
+  readonly deletions = {
+    begin: async (tenant: string): Promise<DeletionRecord> => {
+      this.#deleting.add(tenant);
+      return this.#store.call("beginDeletion", { tenant, nowMs: this.nowMs() });
+    },
+    end: async (tenant: string): Promise<void> => {
+      await this.#store.call("endDeletion", { tenant, nowMs: this.nowMs() });
+      this.#deleting.delete(tenant);
+    },
+    record: async (tenant: string): Promise<DeletionRecord | undefined> =>
+      this.#store.call("deletionOf", { tenant }),
+    unfinished: async (): Promise<readonly string[]> => {
+      const tenants = await this.#store.call("unfinishedDeletions", {});
+      for (const tenant of tenants) this.#deleting.add(tenant);
+      return tenants;
+    },
+    knows: async (tenant: string): Promise<boolean> => this.#store.call("knowsTenant", { tenant }),
+  };
+
+  /** Everything of a tenant whose deletion has begun, but the audit. */
+  async eraseTenant(tenant: string): Promise<void> {
+    this.llmLimits.forget(tenant);
+    await this.ask("eraseTenant", { tenant });
+    while (await this.ask("eraseTenant", { tenant }));
+    this.policies.forget(tenant);
+    this.quotas.forget(tenant);
   }
 
   /** Asks the store; what was judged before the question is part of the answer. */

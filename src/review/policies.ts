@@ -48,6 +48,12 @@ export class DiskPolicyStore implements PolicyStore {
     this.#lastVersions.set(tenant, record.version);
   }
 
+  /** Its rows are gone. */
+  forget(tenant: string): void {
+    this.#records.delete(tenant);
+    this.#lastVersions.delete(tenant);
+  }
+
   async reset(tenant: string): Promise<void> {
     await this.#store.call("resetPolicy", { tenant, nowMs: Date.now() });
     this.#records.delete(tenant);

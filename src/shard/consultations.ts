@@ -130,6 +130,11 @@ export class Consultations {
     return this.#outbox.length > 0 || this.#cancels.length > 0;
   }
 
+  /** What the tenant's moderator waits for. */
+  openOf(tenant: number): readonly Review[] {
+    return this.#ofTenant.get(tenant) ?? [];
+  }
+
   openCountOf(tenant: number): number {
     return this.#ofTenant.get(tenant)?.length ?? 0;
   }
@@ -209,6 +214,18 @@ export class Consultations {
       const detail = `The moderator of ${review.name} failed too often.`;
       this.#tell(review, failed("cancelled", detail), review.begunMs);
     }
+  }
+
+  /** The tenant is deleted: nothing of it waits, and its number is another's from now on. */
+  forget(tenant: number, nowMs: number): void {
+    const reviews = this.#ofTenant.get(tenant) ?? [];
+    this.#ofTenant.delete(tenant);
+    for (const review of reviews) {
+      if (this.#open.delete(review.request) && review.isSent) this.#cancels.push(review.request);
+      if (review.isWanted) this.#tell(review, failed("cancelled", "The tenant was deleted."), nowMs);
+    }
+    this.#due = this.#due.filter(({ review }) => review.tenant !== tenant);
+    if (tenant < this.#lastCalls.length) this.#lastCalls[tenant] = 0;
   }
 
   /** Takes the ends that have come, has their turns, and sends what was begun and cancelled. */

@@ -6,6 +6,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { BegunReview, ModeratorHost } from "#isolate/moderator-host.ts";
 import type { Answer } from "#isolate/tenant-host.ts";
+import { CONSULTATION_FAILURES } from "#model/consultation.ts";
 import { REVIEWS_OPEN_MAX } from "#model/limits.ts";
 import type { Action } from "#model/moderation.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
@@ -31,6 +32,7 @@ import type {
 } from "./protocol.ts";
 import type { QuotaGuard } from "./quota-guard.ts";
 import { Refusal } from "./refusal.ts";
+import type { OpenReview } from "./replay.ts";
 
 export type ModerationParts = {
   readonly host: ModeratorHost;
@@ -47,6 +49,7 @@ export type ModerationParts = {
 const SWEEP_TENANTS_MAX = 32;
 const COUNT_INITIAL = 256;
 const BATCH_HEAD_BYTES = 16;
+const INTERRUPTED = CONSULTATION_FAILURES.indexOf("interrupted");
 const POLICY_DEFAULT_BYTES = policyBytes(POLICY_RECORD_DEFAULT)!;
 
 export class Moderation {
@@ -97,6 +100,23 @@ export class Moderation {
   /** Reviews that an upstream is being asked for. */
   get openReviewCount(): number {
     return this.#consultations.openCount;
+  }
+
+  /** What the tenant's moderator waits for: a start ends it. */
+  openReviewsOf(tenant: number): readonly OpenReview[] {
+    return this.#consultations.openOf(tenant);
+  }
+
+  /**
+   * What a moderator waited for when the process before this one ended will not come: it is told so.
+   * Nobody else is, since the store lists those messages as not reviewed.
+   */
+  interruptReviews(tenant: number, reviews: readonly OpenReview[]): void {
+    const { host } = this.parts;
+    for (const { call, resultAt } of reviews) {
+      if (!host.isOpen(tenant)) return;
+      this.#guarded(tenant, () => host.endReview(tenant, call, resultAt, INTERRUPTED).outcome);
+    }
   }
 
   /** There is more to do than what comes. */
@@ -220,6 +240,16 @@ export class Moderation {
     this.#judgesEventsCount += judges - this.#judgesEvents[tenant]!;
     this.#judgesEvents[tenant] = judges;
     return undefined;
+  }
+
+  /** The tenant is deleted: whoever waits for an upstream is told so. */
+  forget(tenant: number, nowMs: number): void {
+    this.#consultations.forget(tenant, nowMs);
+    this.#policies.delete(tenant);
+    this.#reserve(tenant);
+    this.#judgesEventsCount -= this.#judgesEvents[tenant]!;
+    this.#judgesEvents[tenant] = 0;
+    this.#judgedMs[tenant] = 0;
   }
 
   /** A question to a tenant's moderator; one that has not begun is `none`. */

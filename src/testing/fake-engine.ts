@@ -81,6 +81,11 @@ export class FakeEngine implements EngineDoor {
   ready = true;
   stopped = false;
   readonly quotas = new FakeQuotas();
+  /** Closed, and not free yet. */
+  readonly deleting = new Set<string>();
+  /** What it waits for until files are clean; for tests to set. */
+  erasing: Promise<void> | undefined;
+  readonly #closedListeners = new Set<(tenant: string) => void>();
   /** For tests to set. */
   llm: LlmDoor | undefined;
   /** What an upstream says of every message, for tests to set; undefined: it is not asked. */
@@ -146,6 +151,27 @@ export class FakeEngine implements EngineDoor {
       if (errors.length < ERRORS_LISTED_MAX) errors.push({ index, code: fate, message });
     }
     return warnings.length === 0 ? { ...answer, errors } : { ...answer, errors, warnings };
+  }
+
+  async closeTenant(tenant: string): Promise<void> {
+    this.#mayFail();
+    this.#tenants.delete(tenant);
+    this.deleting.add(tenant);
+    for (const listener of this.#closedListeners) listener(tenant);
+  }
+
+  async tenantErased(tenant: string): Promise<void> {
+    await this.erasing;
+    assert.ok(this.deleting.has(tenant));
+  }
+
+  async freeTenant(tenant: string): Promise<void> {
+    this.deleting.delete(tenant);
+  }
+
+  onClosed(listener: (tenant: string) => void): () => void {
+    this.#closedListeners.add(listener);
+    return () => this.#closedListeners.delete(listener);
   }
 
   checkQuota(tenant: string): void {
@@ -442,7 +468,7 @@ export class FakeEngine implements EngineDoor {
     const found = this.#openTenant(tenant);
     const { clock, windows, state, eventCount, duplicateCount, lastMs: lastEventMs } = found;
     const zero = { lateCount: 0, repeatedCount: 0, rejectedCount: 0, imageBytes: 4096 };
-    const failures = { strikeCount: 0, lastFailure: undefined };
+    const failures = { component: "5f1d0c8b7a0e", strikeCount: 0, lastFailure: undefined };
     const counts = { eventCount, duplicateCount, lastEventMs };
     return { tenant, shard: 0, clock, windows, state, ...counts, ...zero, ...failures };
   }

@@ -66,6 +66,10 @@ export class FakeLlm implements LlmDoor {
     throw new Error("no test asks for it");
   }
 
+  forget(): void {
+    throw new Error("no test asks for it");
+  }
+
   putLimits(): void {
     throw new Error("no test asks for it");
   }

@@ -48,6 +48,8 @@ export class PlayedLlm implements LlmDoor {
     };
   }
 
+  forget(): void {}
+
   putLimits(tenant: string, limits: TenantLimits): void {
     this.limits.set(tenant, limits);
   }
