@@ -6,7 +6,7 @@ import { counter, type Family, gauge } from "./metric-families.ts";
 export function accessFamilies(keys: KeyRing, books: AccessBooks): Family[] {
   const refused = REFUSALS.map((reason) => ({ labels: { reason }, value: books.refused[reason] }));
   return [
-    gauge("nexuscore_keys", "API keys that are known, those that open nothing any more, too.", [
+    gauge("nexuscore_keys", "API keys, revoked and expired ones that are remembered, too.", [
       { labels: {}, value: keys.count },
     ]),
     counter("nexuscore_auth_refused_total", "Requests that no key opened the way for.", refused),
