@@ -7,6 +7,7 @@ import { Bench, type Report, resolveParameters, type Scenario, UsageError } from
 import { commit, machine } from "./machine.ts";
 import { batcher } from "./scenarios/batcher.ts";
 import { density } from "./scenarios/density.ts";
+import { durableIngest } from "./scenarios/durable-ingest.ts";
 import { freshness } from "./scenarios/freshness.ts";
 import { gcCoupling } from "./scenarios/gc-coupling.ts";
 import { guest } from "./scenarios/guest.ts";
@@ -21,6 +22,7 @@ import { llmInflight } from "./scenarios/llm-inflight.ts";
 import { moderate } from "./scenarios/moderate.ts";
 import { naive } from "./scenarios/naive.ts";
 import { quality } from "./scenarios/quality.ts";
+import { recover } from "./scenarios/recover.ts";
 import { sameWork } from "./scenarios/same-work.ts";
 import { summaries } from "./scenarios/summaries.ts";
 import { telemetry } from "./scenarios/telemetry.ts";
@@ -29,6 +31,8 @@ import { renderList, renderReport } from "./table.ts";
 const SCENARIOS: readonly Scenario[] = [
   density,
   ingest,
+  durableIngest,
+  recover,
   guest,
   naive,
   batcher,

@@ -9,7 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ShardStats } from "#engine/door.ts";
 import type { StageFacts } from "#kernel/stage.ts";
 import type { StageStats } from "#kernel/stage-stats.ts";
+import type { StorageStats } from "#model/storage.ts";
 import type { KernelTelemetry } from "#model/kernel-telemetry.ts";
+import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import { Child } from "./child.ts";
 
@@ -22,6 +24,10 @@ export type ServerSettings = {
   readonly shardCount?: number;
   readonly slotCount?: number;
   readonly kernelTelemetry?: string;
+  /** Kept when the server stops; left out: one that goes with it. */
+  readonly dataFolder?: string;
+  /** After this a start has failed. */
+  readonly startMsMax?: number;
   /** Any other option, by its variable. */
   readonly environment?: Readonly<Record<string, string>>;
 };
@@ -44,9 +50,10 @@ export type KernelAnswer = {
 export class Server {
   readonly child: Child;
   readonly port: number;
-  readonly #dataFolder: string;
+  /** Of its own; undefined: somebody else's. */
+  readonly #dataFolder: string | undefined;
 
-  private constructor(child: Child, port: number, dataFolder: string) {
+  private constructor(child: Child, port: number, dataFolder: string | undefined) {
     this.child = child;
     this.port = port;
     this.#dataFolder = dataFolder;
@@ -55,19 +62,19 @@ export class Server {
   static async start(settings: ServerSettings = {}): Promise<Server> {
     const { shardCount, slotCount, kernelTelemetry, environment } = settings;
     const port = await freePort();
-    const dataFolder = makeDataFolder();
+    const own = settings.dataFolder === undefined ? makeDataFolder() : undefined;
     const child = await Child.start(MAIN, ["serve"], {
       NEXUSCORE_HTTP_PORT: String(port),
       NEXUSCORE_UDP_PORT: "0",
-      NEXUSCORE_DATA_DIR: dataFolder,
+      NEXUSCORE_DATA_DIR: settings.dataFolder ?? own!,
       ...(shardCount !== undefined && { NEXUSCORE_SHARD_COUNT: String(shardCount) }),
       ...(slotCount !== undefined && { NEXUSCORE_SLOT_COUNT: String(slotCount) }),
       ...(kernelTelemetry !== undefined && { NEXUSCORE_KERNEL_TELEMETRY: kernelTelemetry }),
       NEXUSCORE_LOG_LEVEL: "warn",
       ...environment,
     });
-    const server = new Server(child, port, dataFolder);
-    await server.#untilReady();
+    const server = new Server(child, port, own);
+    await server.#untilReady(settings.startMsMax ?? START_MS_MAX);
     return server;
   }
 
@@ -77,6 +84,10 @@ export class Server {
 
   async kernel(): Promise<KernelAnswer> {
     return this.#get<KernelAnswer>("/v1/system/kernel");
+  }
+
+  async tenant(tenant: string): Promise<TenantStatus> {
+    return this.#get<TenantStatus>(`/v1/tenants/${tenant}`);
   }
 
   /** Events of a tenant since the start. */
@@ -90,9 +101,20 @@ export class Server {
     return this.#get<TrendingAnswer>(`/v1/tenants/${tenant}/trending?${query}`);
   }
 
+  /** How its disk stands. */
+  async storage(): Promise<StorageStats> {
+    return this.#get<StorageStats>("/v1/system/storage");
+  }
+
   async stop(): Promise<void> {
     await this.child.stop();
-    removeDataFolder(this.#dataFolder);
+    if (this.#dataFolder !== undefined) removeDataFolder(this.#dataFolder);
+  }
+
+  /** As a crash would end it. */
+  async kill(): Promise<void> {
+    this.child.process.kill("SIGKILL");
+    await this.stop();
   }
 
   async #get<T>(path: string): Promise<T> {
@@ -102,15 +124,15 @@ export class Server {
     return JSON.parse(body) as T;
   }
 
-  async #untilReady(): Promise<void> {
-    const deadlineMs = performance.now() + START_MS_MAX;
+  async #untilReady(startMsMax: number): Promise<void> {
+    const deadlineMs = performance.now() + startMsMax;
     while (!this.child.ended && performance.now() < deadlineMs) {
       const status = await this.status().catch(() => undefined);
       if (status !== undefined) return;
       await sleep(POLL_MS);
     }
     await this.child.orDeath(sleep(POLL_MS), "first answer");
-    throw new Error(`The server was not ready after ${START_MS_MAX} ms.`);
+    throw new Error(`The server was not ready after ${startMsMax} ms.`);
   }
 }
 
@@ -118,7 +140,7 @@ const dataFolders = new Set<string>();
 let removesAtExit = false;
 
 /** Gone with this process at the latest, if a run is broken off. */
-function makeDataFolder(): string {
+export function makeDataFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "nexuscore-bench-"));
   dataFolders.add(folder);
   if (!removesAtExit) process.once("exit", () => dataFolders.forEach(removeDataFolder));
@@ -126,7 +148,7 @@ function makeDataFolder(): string {
   return folder;
 }
 
-function removeDataFolder(folder: string): void {
+export function removeDataFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
   dataFolders.delete(folder);
 }

@@ -345,6 +345,13 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
     "eventsPerSecond updateP50Us updateP99Us updateP999Us requestP50Ms",
     "mixed.eventsPerSecond live.eventsPerSecond live.updateP999Us live.residentMb",
   ],
+  "durable-ingest": [
+    "disk.b1.eventsPerSecond memory.b1.eventsPerSecond plain.b1.eventsPerSecond disk.b50.commits",
+    "disk.b1.requestP99Ms memory.b50.requestP99Ms plain.b50.syncP99Ms ratioToMemoryAck.b50",
+  ],
+  recover: [
+    "readySeconds recoverySeconds snapshots replayedTurns skippedTurns heldBySnapshots logBytes",
+  ],
   guest: [
     "nsPerEventGrouped nsPerEventUngrouped nsPerTermGrouped paneRollUs",
     "few.nsPerEventGrouped few.nsPerEventUngrouped few.nsPerTermGrouped few.paneRollUs",

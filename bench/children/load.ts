@@ -24,6 +24,8 @@ export type LoadSettings = {
   readonly exponent: number;
   readonly seed: number;
   readonly corpus: string;
+  /** What answers are to wait for, and to say; left out: what the server is told. */
+  readonly ack?: "disk" | "memory" | undefined;
   /** No request is started later than this. */
   readonly secondsMax: number;
 };
@@ -73,7 +75,7 @@ async function load(settings: LoadSettings): Promise<void> {
 }
 
 async function sendAll(
-  { secondsMax }: LoadSettings,
+  { secondsMax, ack }: LoadSettings,
   requests: readonly Request[],
   connections: readonly Connection[],
 ): Promise<LoadResult> {
@@ -96,7 +98,8 @@ async function sendAll(
       }
       latencies[index] = performance.now() - sentMs;
       assert.equal(reply.status, 202, reply.body);
-      const answer = JSON.parse(reply.body) as Record<string, number>;
+      const answer = JSON.parse(reply.body) as Record<string, number> & { ack?: string };
+      if (ack !== undefined) assert.equal(answer.ack, ack);
       total.events += request.events;
       total.accepted += answer["accepted"] ?? 0;
       total.rejected += answer["rejected"] ?? 0;
@@ -121,22 +124,21 @@ function buildRequests(settings: LoadSettings): Request[] {
   const corpus = loadCorpus(settings.corpus, seed);
   const stream = new EventStream({ seed, corpus, tenantCount, exponent: settings.exponent });
   const requests: Request[] = [];
+  const query = settings.ack === undefined ? "" : `?ack=${settings.ack}`;
+  const shared = `/v1/events${query}`;
   for (let built = 0; built < events;) {
     const count = Math.min(route === "single" ? 1 : bodyEvents, events - built);
     if (route === "fixed") {
-      const path = `/v1/tenants/${tenantName(stream.tenant())}/events`;
+      const path = `/v1/tenants/${tenantName(stream.tenant())}/events${query}`;
       requests.push(ndjson(path, count, () => ({ user: stream.user(), text: stream.text() })));
     } else if (route === "single") {
-      const bytes = buildRequest(
-        "/v1/events",
-        "application/json",
-        JSON.stringify(named(stream.next())),
-      );
+      const body = JSON.stringify(named(stream.next()));
+      const bytes = buildRequest(shared, "application/json", body);
       requests.push({ bytes, events: 1 });
     } else {
       const turn = built;
       requests.push(
-        ndjson("/v1/events", count, (i) => {
+        ndjson(shared, count, (i) => {
           const event = stream.next();
           return named(route === "each" ? { ...event, tenant: (turn + i) % tenantCount } : event);
         }),

@@ -3,6 +3,7 @@
  * and a moderator. All of it is drawn from the seed; when who is answered is up to the machine.
  */
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "#std/random.ts";
 import { NOTHING, plus, type SentRequest, type Tally, TenantOracle } from "./oracle.ts";
 import type { Reply, Served } from "./served.ts";
@@ -11,6 +12,8 @@ const TENANTS = 40;
 const SENDERS = 5;
 const EVENTS_MAX = 40;
 const SERIAL_MAX = 2 ** 30;
+/** After a refusal, before the next try. */
+const REFUSED_MS = 100;
 const WORDS = ["boss", "fight", "gg", "patch", "login", "error", "nice", "refund", "late", "rain"];
 /** Tenants of the moderator, beside the others'. */
 export const JUDGED_TENANTS = ["cedar", "willow"];
@@ -41,21 +44,28 @@ export class Knowledge {
 }
 
 export class Load {
+  /** Requests that were refused because of the disk; and those that were told nobody knows. */
+  refusedCount = 0;
+  unknownCount = 0;
   readonly #served: Served;
   readonly #known: Knowledge;
   readonly #seed: number;
+  readonly #diskFails: boolean;
   #isOver = false;
 
-  constructor(served: Served, known: Knowledge, seed: number) {
+  /** `diskFails`: events may be refused, and nobody moderates. */
+  constructor(served: Served, known: Knowledge, seed: number, diskFails = false) {
     this.#served = served;
     this.#known = known;
     this.#seed = seed;
+    this.#diskFails = diskFails;
   }
 
   /** Until it is told that it is over; throws if an answer is not as it should be. */
   async run(): Promise<void> {
     const senders = Array.from({ length: SENDERS }, async (_, sender) => this.#send(sender));
-    const ends = await Promise.allSettled([...senders, this.#moderate()]);
+    const moderator = this.#diskFails ? [] : [this.#moderate()];
+    const ends = await Promise.allSettled([...senders, ...moderator]);
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
@@ -81,6 +91,7 @@ export class Load {
       const query = wish === "memory" ? "?ack=memory" : random.chance(1, 4) ? "?ack=disk" : "";
       const reply = await this.#served.send<Answer>(only, events, query).catch(() => undefined);
       if (!this.#taken(reply, parts, events.length, wish)) return;
+      if (reply?.status !== 202) await sleep(REFUSED_MS);
     }
   }
 
@@ -114,8 +125,7 @@ export class Load {
     // Half an answer is none.
     if (reply.status === 202 && reply.body === undefined) return false;
     if (reply.status !== 202) {
-      assert.equal(reply.status, 429, `events: ${reply.status} ${JSON.stringify(reply.body)}`);
-      for (const [tenant, part] of parts) known.tenants.get(tenant)!.refused(part);
+      this.#refused(reply, parts);
       return true;
     }
     const { accepted, rejected, duplicates, ack } = reply.body;
@@ -131,6 +141,26 @@ export class Load {
     if (wish === "disk") known.diskCount += eventCount;
     else known.memoryCount += eventCount;
     return true;
+  }
+
+  /** A refusal says that nothing was taken, or that nobody knows. */
+  #refused(reply: Reply, parts: ReadonlyMap<string, SentRequest>): void {
+    const { status, body, retryAfter } = reply;
+    const { code, detail } = body as { code: string; detail: string };
+    const words = `events: ${status} ${code}: ${detail}`;
+    if (status !== 429) {
+      const known = ["storageFull", "storageUnavailable"].includes(code);
+      assert(this.#diskFails && known, words);
+      assert.match(retryAfter ?? "", /^[1-9]/, words);
+    }
+    const isUnknown = detail.includes("nobody knows");
+    if (isUnknown) this.unknownCount += 1;
+    else this.refusedCount += 1;
+    for (const [tenant, part] of parts) {
+      // It went its way alone: what its sender sent afterwards says nothing of it.
+      if (isUnknown) part.sender = -1 - this.#known.clock++;
+      else this.#known.tenants.get(tenant)!.refused(part);
+    }
   }
 
   /** Sets policies and has messages judged by them. */

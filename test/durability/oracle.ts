@@ -18,7 +18,7 @@ export type Tally = { readonly count: number; readonly sum: number };
 export type RequestFate = "disk" | "memory" | "unknown";
 
 export type SentRequest = {
-  readonly sender: number;
+  sender: number;
   readonly tally: Tally;
   readonly events: readonly object[];
   /** In the order of everything that was sent and answered. */

@@ -20,6 +20,8 @@ export type ServeSettings = {
   readonly folder: string;
   readonly shardCount: number;
   readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Number of whom it runs as; only root may say another. */
+  readonly user?: number;
 };
 
 export type Reply<Body = unknown> = {
@@ -44,7 +46,7 @@ export class Served {
   }
 
   /** It has begun; whether it is ready is another thing. */
-  static async begin({ folder, shardCount, environment }: ServeSettings): Promise<Served> {
+  static async begin({ folder, shardCount, environment, user }: ServeSettings): Promise<Served> {
     const port = await freePort();
     const child = spawn(process.execPath, [...(await runtimeFlags()), MAIN, "serve"], {
       env: {
@@ -62,6 +64,7 @@ export class Served {
         ...environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
+      ...(user !== undefined && { uid: user, gid: user }),
     });
     return new Served(`http://127.0.0.1:${port}`, child);
   }
@@ -91,6 +94,7 @@ export class Served {
     for (;;) {
       if (await isSo().catch(() => false)) return;
       assert(!this.isGone, `the server ended before ${what}: ${this.#words}`);
+      assert(!this.#words.includes("did not start"), this.#words);
       assert(performance.now() < endMs, `${msMax} ms, and not yet ${what}: ${this.#words}`);
       await sleep(POLL_MS);
     }
