@@ -48,6 +48,8 @@ export type HttpClientOptions = {
    */
   readonly ack?: "disk" | "memory";
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a server that has keys: nxc_…; unless it is given, that of NEXUSCORE_KEY. */
+  readonly key?: string;
   /** Is told of each event the server lists as refused. */
   readonly onRefusal?: (refusal: Refusal) => void;
   /** The same of each event of which something did not count: a metric too many, say. */
@@ -277,10 +279,17 @@ export class HttpClient {
   async #request(body: Uint8Array<ArrayBuffer>): Promise<Response> {
     const { headers, requestMsMax } = this.#options;
     const encoding = this.#options.gzip ? { "content-encoding": "gzip" } : {};
+    const key = this.#options.key ?? process.env["NEXUSCORE_KEY"] ?? "";
+    const authorization = key === "" ? {} : { authorization: `Bearer ${key}` };
     return fetch(this.#endpoint, {
       method: "POST",
       body,
-      headers: { ...headers, "content-type": "application/x-ndjson", ...encoding },
+      headers: {
+        ...authorization,
+        ...headers,
+        "content-type": "application/x-ndjson",
+        ...encoding,
+      },
       signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(requestMsMax)]),
     });
   }

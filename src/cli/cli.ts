@@ -12,9 +12,10 @@ import {
   parseUrl,
   portOf,
 } from "./arguments.ts";
-import { AnswerError } from "./client.ts";
+import { AnswerError, keyAdvice } from "./client.ts";
 import { addConfig } from "./config-commands.ts";
 import { type ConfigFlags, configOf, example, withConfig } from "./config-flags.ts";
+import { addKey } from "./key-commands.ts";
 import { REPLAY_HELP, STAND_IN_HELP } from "./help-texts.ts";
 import { addModerate, addReviews, addSummary, addTap } from "./tenant-commands.ts";
 import { CliError, COLUMNS, print, printJson, say, stayQuietOnClosedPipes } from "./terminal.ts";
@@ -55,7 +56,8 @@ function explain(error: unknown): number {
     return error.exitCode;
   }
   if (error instanceof AnswerError) {
-    say(`nexuscore: the server refused: ${error.message} (${error.status} ${error.code})`);
+    const { message, status, code } = error;
+    say(`nexuscore: the server refused: ${message} (${status} ${code})${keyAdvice(status)}`);
     return EXIT_FAILED;
   }
   say(error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -75,6 +77,12 @@ function refuseUnknownCommand(program: Command, word: string | undefined): void 
 
 /** A key is told to nobody, and an unknown option would be repeated. */
 function refuseKeys(args: readonly string[]): void {
+  if (args.some((arg) => arg.includes("nxc_"))) {
+    throw new CliError(
+      "a key is never an argument, as others can see those; set NEXUSCORE_KEY",
+      EXIT_USAGE,
+    );
+  }
   const flag = args.map((arg) => /^--llm-[\w-]*key(?==|$)/.exec(arg)?.[0]).find(Boolean);
   if (flag === undefined) return;
   const option = flag.endsWith("-api-key") ? flag : "--llm-api-key";
@@ -100,6 +108,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addModerate(program);
   addReviews(program);
   addStandIn(program);
+  addKey(program);
   addBackup(program);
   addRestore(program);
   addInspect(program);

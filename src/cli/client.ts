@@ -38,9 +38,11 @@ type SummaryQuery = { readonly window: string; readonly limit: number };
 
 export class Client {
   readonly url: string;
+  readonly #key: string | undefined;
 
-  constructor(url: string) {
+  constructor(url: string, key = keyOfEnvironment()) {
     this.url = url.replace(/\/+$/, "");
+    this.#key = key;
   }
 
   /** Who answers there: our server (ready or not), something else, or nobody. */
@@ -168,9 +170,16 @@ export class Client {
     }
   }
 
+  /** Of routes that this class has no name for. */
+  async send(method: string, path: string, value?: object): Promise<unknown> {
+    if (value === undefined) return this.#askAt(path, { method });
+    const headers = { "content-type": "application/json" };
+    return this.#askAt(path, { method, body: JSON.stringify(value), headers });
+  }
+
   async #fetch(url: string, init: RequestInit): Promise<Response> {
     try {
-      return await fetch(url, init);
+      return await fetch(url, withKey(init, this.#key));
     } catch (error) {
       throw unreachable(this.url, error);
     }
@@ -197,9 +206,36 @@ export async function answerError(response: Response): Promise<AnswerError> {
   }
 }
 
+/** The key that a command opens a server with; a flag would be seen by others on the machine. */
+export function keyOfEnvironment(): string | undefined {
+  const key = process.env["NEXUSCORE_KEY"]?.trim();
+  return key === "" ? undefined : key;
+}
+
+/** A redirect is not followed with it: it is for the server that was named. */
+export function withKey(init: RequestInit, key: string | undefined): RequestInit {
+  if (key === undefined) return init;
+  const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${key}` };
+  return { ...init, headers, redirect: "error" };
+}
+
+/** What to do about a server that lets nobody in; empty: the error is about something else. */
+export function keyAdvice(status: number): string {
+  const hasKey = keyOfEnvironment() !== undefined;
+  if (status === 401) {
+    return hasKey
+      ? "\nNEXUSCORE_KEY does not open it; ask for one that does, or make one where its files are:\n" +
+          "  nexuscore key create --role <name> --tenants <ids>"
+      : "\nSet NEXUSCORE_KEY to a key of the server.";
+  }
+  return status === 403 && hasKey ? "\nThe key in NEXUSCORE_KEY is for something else." : "";
+}
+
+const LASTING = ["tenantLimit", "memoryFull", "storeUnavailable", "stopping", "tooManyTries"];
+
 /** Problems that are over by themselves. */
 function isPassing({ status, code }: AnswerError): boolean {
-  const isLasting = ["tenantLimit", "memoryFull", "storeUnavailable", "stopping"].includes(code);
+  const isLasting = LASTING.includes(code);
   if (isLasting) return false;
   return status === 429 || status === 503;
 }

@@ -9,6 +9,7 @@ import {
   UNLIMITED,
 } from "#config/options.ts";
 import { type Command, Option } from "commander";
+import { parseUrl } from "./arguments.ts";
 import { LLM_HELP, VALUE_WORDS } from "./help-texts.ts";
 import { formatBytes } from "./terminal.ts";
 
@@ -52,8 +53,10 @@ export function example(...lines: readonly string[]): string {
   return [`\n${heading}:`, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
-/** Of the server that a command asks, if it is told no other. */
+/** Of the server that a command asks, if it is told no other: NEXUSCORE_URL's, else ours. */
 export async function addressOf({ config }: LoadedConfig): Promise<string> {
+  const named = process.env["NEXUSCORE_URL"] ?? "";
+  if (named !== "") return parseUrl(named);
   const { urlHost } = await import("./url.ts");
   return `http://${urlHost(config.httpHost)}:${config.httpPort}`;
 }

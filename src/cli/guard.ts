@@ -122,7 +122,7 @@ function openToAll({ httpHost, dataDir }: Config): ConfigError {
   const way =
     dataDir === IN_MEMORY
       ? "name a file with a key, as nexuscore key generate prints it: --bootstrap-key-file"
-      : `make a key first:\n\n  nexuscore key create --role admin --tenants '*'${folder}\n`;
+      : `make a key:\n  nexuscore key create --role admin --tenants '*'${folder}\nor use --http-host 127.0.0.1`;
   return new ConfigError(
     "configContradictory",
     `${httpHost} is reached by others, and there is neither a key nor a provider of tokens; ${way}`,

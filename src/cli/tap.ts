@@ -2,7 +2,7 @@
 import type { TrendingAnswer } from "#model/trending-answer.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { renderCard } from "./card.ts";
-import { answerError, unreachable } from "./client.ts";
+import { answerError, keyAdvice, keyOfEnvironment, unreachable, withKey } from "./client.ts";
 import { readEventStream } from "./event-stream.ts";
 import { CliError, print, printJson, say } from "./terminal.ts";
 
@@ -46,12 +46,12 @@ export async function tap({ url, tenant, json, limit }: TapOptions): Promise<voi
 async function connect(url: string, lastId: string): Promise<AsyncIterable<Uint8Array>> {
   const headers: Record<string, string> = { accept: "text/event-stream" };
   if (lastId !== "") headers["last-event-id"] = lastId;
-  const response = await fetch(url, { headers });
+  const response = await fetch(url, withKey({ headers }, keyOfEnvironment()));
   if (response.ok && response.body !== null) return response.body;
   const error = await answerError(response);
   // The server is there but cannot now: that passes, and is tried again once it has worked.
   if (response.status === 503 && lastId !== "") throw new Error(error.message);
-  throw new CliError(`${error.code}: ${error.message}`);
+  throw new CliError(`${error.code}: ${error.message}${keyAdvice(error.status)}`);
 }
 
 function show(answer: TrendingAnswer, json: boolean): void {
