@@ -19,9 +19,21 @@ export type InspectParts = {
   readonly reviews: ReviewDesk | string;
 };
 
+const QUERY = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    windows: {
+      type: "boolean",
+      default: true,
+      description: "What is in its windows, too: for that it is told the time, as by any question",
+    },
+  },
+} as const;
+
 export function inspectRoutes(parts: InspectParts): FastifyPluginAsync {
   return async (server) => {
-    server.get<TenantParams>(
+    server.get<TenantParams & { Querystring: { windows: boolean } }>(
       "/v1/tenants/:tenant/state",
       {
         config: { access: "operate" },
@@ -32,6 +44,7 @@ export function inspectRoutes(parts: InspectParts): FastifyPluginAsync {
           description: `For whoever runs the server: nothing that anybody has said is in it. The
 snapshots are read and their checksums tested.`,
           params: TENANT_PARAMS,
+          querystring: QUERY,
           response: {
             200: {
               description: "The tenant as it stands in memory and on disk",
@@ -43,6 +56,7 @@ snapshots are read and their checksums tested.`,
               },
             },
             ...problemResponses(
+              "badRequest",
               "tenantIllegal",
               "tenantUnknown",
               "shardRestarting",
@@ -52,10 +66,11 @@ snapshots are read and their checksums tested.`,
           },
         },
       },
-      async (request, reply) =>
-        reply
-          .header("cache-control", "no-store")
-          .send(await inspection(parts, requireTenantId(request.params.tenant))),
+      async (request, reply) => {
+        const tenant = requireTenantId(request.params.tenant);
+        const found = await inspection(parts, tenant, request.query.windows);
+        return reply.header("cache-control", "no-store").send(found);
+      },
     );
   };
 }
@@ -63,6 +78,7 @@ snapshots are read and their checksums tested.`,
 async function inspection(
   { engine, policies, reviews }: InspectParts,
   tenant: string,
+  withWindows: boolean,
 ): Promise<TenantInspection> {
   // Before the windows are looked at, as whoever looks is told the time, and so is the tenant.
   const { status, components } = await engine.inspect(tenant);
@@ -72,7 +88,7 @@ async function inspection(
     typeof reviews === "string"
       ? undefined
       : reviews.ask("stats", { tenant, nowMs: reviews.nowMs() }),
-    windowsOf(engine, tenant, status.windows),
+    withWindows ? windowsOf(engine, tenant, status.windows) : undefined,
   ]);
   return {
     tenant,
@@ -81,7 +97,7 @@ async function inspection(
     ...(stored === undefined ? {} : { stored }),
     policyVersion: policies.current(tenant).version,
     ...(queue === undefined ? {} : { reviews: reviewCounts(queue) }),
-    windows,
+    ...(windows === undefined ? {} : { windows }),
   };
 }
 

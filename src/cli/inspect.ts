@@ -22,7 +22,7 @@ import { dataFilesOf } from "./data-files.ts";
 import { CliError, formatBytes, formatCount, print, printJson, wrap } from "./terminal.ts";
 
 const NAME_COLUMNS = 14;
-const DIGITS_SHOWN = 16;
+const DIGITS_SHOWN = 12;
 
 export type InspectTarget = {
   readonly config: Config;
