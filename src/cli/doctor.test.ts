@@ -192,7 +192,7 @@ test("what is shown has 80 columns, but for a command, which can be copied", () 
       status: "warn",
       detail: "2 GiB of 100 GiB free for /var/lib/nexuscore, and the log alone may take 2 GiB",
       why: "when it is full, events are refused",
-      fix: "nexuscore serve --log-bytes-max 1024MiB --data-dir /var/lib/nexuscore/a/long/folder",
+      fix: "nexuscore serve --log-bytes-max 1024MiB --data-dir /var/lib/nexuscore/a",
     },
     {
       name: "keys",
@@ -206,7 +206,7 @@ test("what is shown has 80 columns, but for a command, which can be copied", () 
     `ok    runtime     Node 26.10.0
 warn  disk space  2 GiB of 100 GiB free for /var/lib/nexuscore, and the log
                   alone may take 2 GiB: when it is full, events are refused
-                  → nexuscore serve --log-bytes-max 1024MiB --data-dir /var/lib/nexuscore/a/long/folder
+                  → nexuscore serve --log-bytes-max 1024MiB --data-dir /var/lib/nexuscore/a
 fail  keys        none
                   → Make one, and then make another one of it.
 

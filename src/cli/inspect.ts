@@ -162,7 +162,8 @@ export function storeWords(path: string, bytes: number, scan: StoreScan): string
     line("snapshots", `${formatCount(snapshotCount)}, ${formatBytes(snapshotBytes)}`),
     line(
       "log",
-      `${formatCount(blockCount)} blocks, ${formatCount(entryCount)} entries, ${formatBytes(logBytes)}`,
+      `${formatCount(blockCount)} blocks, ${formatCount(entryCount)} entries, ` +
+        formatBytes(logBytes),
     ),
     ...streams.map(({ stream, run, shard, trimmed, last }) => {
       const blocks = last === trimmed ? "no blocks" : `blocks ${trimmed + 1} to ${last}`;

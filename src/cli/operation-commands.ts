@@ -83,8 +83,8 @@ export function addInspect(program: Command): void {
     .argument("[tenant]", "its id", parseTenant)
     .summary("show what is kept of a tenant, but nothing that was said")
     .description(
-      "Shows a tenant's components, state hashes, snapshots and the turns after them; of a running " +
-        "server, or of the files if none runs.",
+      "Shows a tenant's components, state hashes, snapshots and the turns after them; of a " +
+        "running server, or of the files if none runs.",
     )
     .option("--store", "the whole store instead: streams, sizes, what is damaged")
     .option("--url <url>", URL_WORDS, parseUrl)

@@ -92,7 +92,8 @@ function keyWords({ keyCount, isOpen }: CardFacts, { httpHost, oidcIssuer }: Con
     const who = isLoopbackHost(httpHost)
       ? "everybody on this machine"
       : `all who reach ${httpHost}`;
-    return `none, open to ${who}; the first key closes it: nexuscore key create --role admin --tenants "*"`;
+    const way = "nexuscore key create --role admin --tenants '*'";
+    return `none, open to ${who}; the first key closes it: ${way}`;
   }
   const keys = keyCount === 1 ? "1 key" : `${formatCount(keyCount)} keys`;
   return oidcIssuer === "" ? keys : `${keys}, and tokens of ${oidcIssuer}`;
@@ -140,12 +141,12 @@ function lostLines({ lost, lostCount, gaps }: RecoverySummary): string[] {
   if (lostCount > 0) {
     const some = lost.slice(0, LOST_SHOWN).join(", ");
     const more = lostCount > LOST_SHOWN ? ` and ${formatCount(lostCount - LOST_SHOWN)} more` : "";
-    const text = `Something is missing of ${some}${more}: see docs/operations.md, nexuscore restore.`;
-    lines.push(wrap(text, "  "));
+    const way = "see docs/operations.md, nexuscore restore";
+    lines.push(wrap(`Something is missing of ${some}${more}: ${way}.`, "  "));
   }
   if (gaps > 0) {
-    const text = `Turns do not go on from what is there: tenants ${formatCount(gaps)}; the log says which.`;
-    lines.push(wrap(text, "  "));
+    const what = `Turns do not go on from what is there: tenants ${formatCount(gaps)}`;
+    lines.push(wrap(`${what}; the log says which.`, "  "));
   }
   return lines.length === 0 ? [] : [...lines, ""];
 }

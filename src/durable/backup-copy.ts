@@ -170,8 +170,8 @@ export async function checkSpace(folder: string, bytes: number): Promise<void> {
   const needed = bytes + BACKUP_SPARE_BYTES;
   if (free >= needed) return;
   throw new BackupError(
-    `A backup needs ${mebibytes(bytes)} MiB and leaves ${mebibytes(BACKUP_SPARE_BYTES)} MiB free, ` +
-      `but the disk of ${existing} has ${mebibytes(free)} MiB left.`,
+    `A backup needs ${mebibytes(bytes)} MiB and leaves ${mebibytes(BACKUP_SPARE_BYTES)} MiB ` +
+      `free, but the disk of ${existing} has ${mebibytes(free)} MiB left.`,
   );
 }
 

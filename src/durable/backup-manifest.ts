@@ -80,11 +80,13 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw new BackupError(`${path} is missing: this is no backup, or it was not finished.`);
   }
   const { sha256, ...manifest } = parsed(path, text);
-  if (manifest.format !== MANIFEST_FORMAT) throw new BackupError(`${path} is of something else.`);
-  if (manifest.version !== MANIFEST_VERSION) {
+  const { format, version, product }: { format: string; version: number; product: string } =
+    manifest;
+  if (format !== MANIFEST_FORMAT) throw new BackupError(`${path} is of something else.`);
+  if (version !== MANIFEST_VERSION) {
     throw new BackupError(
-      `${path} is of version ${String(manifest.version)}, this NexusCore reads ` +
-        `${MANIFEST_VERSION}: use the one that made it (${manifest.product}).`,
+      `${path} is of version ${version}, this NexusCore reads ${MANIFEST_VERSION}: use the one ` +
+        `that made it (${product}).`,
     );
   }
   if (sha256 !== checksumOf(manifest)) {

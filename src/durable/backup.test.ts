@@ -105,7 +105,7 @@ async function madeIn(path: string): Promise<string> {
   return join(path, "made");
 }
 
-test("what is committed while it is copied is not in it, and both files are of one instant", async (t) => {
+test("what is committed while it is copied is not in it; all files are of one instant", async (t) => {
   const path = folder(t);
   const writer = new Writer(path);
   for (let i = 0; i < 50; i++) writer.write(64 * 1024);
@@ -166,7 +166,7 @@ test("whatever is cut, flipped or missing is refused by the name of the file", a
   }
 });
 
-test("a damaged snapshot of the store is told when it is copied, and again when it is verified", async (t) => {
+test("a damaged snapshot of the store is told when it is copied, and verified", async (t) => {
   const path = folder(t);
   const writer = new Writer(path);
   writer.write();
@@ -182,7 +182,7 @@ test("a damaged snapshot of the store is told when it is copied, and again when 
   assert.match(contents!.damaged.join(), /^a snapshot of acme \(world 1\)/);
 });
 
-test("a process that is killed while it copies leaves nothing that is taken for a backup", async (t) => {
+test("a process that is killed while it copies leaves nothing that passes for a backup", async (t) => {
   const path = folder(t);
   const writer = new Writer(path);
   for (let i = 0; i < 40; i++) writer.write(256 * 1024);
@@ -224,7 +224,7 @@ test("a process that is killed while it copies leaves nothing that is taken for 
   assert.equal(listed.length, 1);
 });
 
-test("a restore refuses a folder in use, and one that is not empty unless it may move it aside", async (t) => {
+test("a restore refuses a folder in use, and one that is not empty unless told to move it", async (t) => {
   const path = folder(t);
   const made = await madeIn(path);
   const target = join(path, "data");

@@ -30,7 +30,9 @@ export function scanStore(database: DatabaseSync): StoreScan {
   const damaged: string[] = [];
   const snapshots = scanSnapshots(database, names, damaged);
   const log = scanLog(database, damaged);
-  const kept = database.prepare("SELECT digest, length(bytes) AS n FROM components ORDER BY digest").all();
+  const kept = database
+    .prepare("SELECT digest, length(bytes) AS n FROM components ORDER BY digest")
+    .all();
   return {
     ...log,
     ...snapshots,
