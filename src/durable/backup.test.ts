@@ -105,7 +105,7 @@ async function madeIn(path: string): Promise<string> {
   return join(path, "made");
 }
 
-test("what is committed while it is copied is not in it; all files are of one instant", async (t) => {
+test("what is committed while it is copied is not in it; files are of one instant", async (t) => {
   const path = folder(t);
   const writer = new Writer(path);
   for (let i = 0; i < 50; i++) writer.write(64 * 1024);
@@ -182,7 +182,7 @@ test("a damaged snapshot of the store is told when it is copied, and verified", 
   assert.match(contents!.damaged.join(), /^a snapshot of acme \(world 1\)/);
 });
 
-test("a process that is killed while it copies leaves nothing that passes for a backup", async (t) => {
+test("a process killed while it copies leaves nothing that passes for a backup", async (t) => {
   const path = folder(t);
   const writer = new Writer(path);
   for (let i = 0; i < 40; i++) writer.write(256 * 1024);
@@ -224,7 +224,7 @@ test("a process that is killed while it copies leaves nothing that passes for a 
   assert.equal(listed.length, 1);
 });
 
-test("a restore refuses a folder in use, and one that is not empty unless told to move it", async (t) => {
+test("a restore refuses a folder in use, and one that is not empty unless told so", async (t) => {
   const path = folder(t);
   const made = await madeIn(path);
   const target = join(path, "data");

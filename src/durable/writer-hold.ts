@@ -1,6 +1,6 @@
 /**
  * Holds a thread that writes between two transactions, for the moment in which a backup begins. The
- * thread waits for the word's next change, at most BACKUP_HOLD_MS_MAX: whoever holds it may be gone.
+ * thread waits for the word to change, at most BACKUP_HOLD_MS_MAX: who holds it may be gone.
  */
 import { BACKUP_HOLD_MS_MAX } from "#model/limits.ts";
 

@@ -98,7 +98,7 @@ async function backUp(served: Served): Promise<Backup> {
   }
 }
 
-test("a backup under load holds what was acknowledged before it, and can be put back", async (t) => {
+test("a backup under load has what was acknowledged before, and is put back", async (t) => {
   const path = folder(t);
   const dataDir = join(path, "data");
   const served = await Served.start({ folder: dataDir, shardCount: 2 });
