@@ -134,7 +134,8 @@ function checkJson(
   return `json ${wordsOf(wanted)}`;
 }
 
-function linesOf(body: Buffer): Buffer[] {
+/** Those that are no blanks, as an independent reader finds them. */
+export function linesOf(body: Buffer): Buffer[] {
   const lines: Buffer[] = [];
   const isMarked = body.subarray(0, 3).equals(Buffer.from("\ufeff"));
   for (let at = isMarked ? 3 : 0; at < body.length;) {

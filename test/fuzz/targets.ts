@@ -4,6 +4,15 @@ import { components } from "./components.fuzz.ts";
 import { datagrams } from "./datagrams.fuzz.ts";
 import { logBlocks, snapshots, stateRows } from "./durable.fuzz.ts";
 import { compressedBodies, eventBodies } from "./events.fuzz.ts";
+import {
+  eventRequests,
+  mergeRequests,
+  moderateRequests,
+  openAiRequests,
+  perspectiveRequests,
+  policyRequests,
+  rawRequests,
+} from "./http.fuzz.ts";
 import { configFiles, credentials } from "./settings.fuzz.ts";
 import type { FuzzTarget } from "./target.ts";
 
@@ -18,5 +27,12 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   config: configFiles,
   credentials,
   sketches,
+  "event-requests": eventRequests,
+  moderate: moderateRequests,
+  openai: openAiRequests,
+  perspective: perspectiveRequests,
+  policies: policyRequests,
+  merges: mergeRequests,
+  "raw-requests": rawRequests,
   "upstream-answers": upstreamAnswers,
 };
