@@ -31,23 +31,33 @@ export type BackupTarget = {
   readonly config: Config;
   /** Of the server that is asked, if one runs there. */
   readonly url: string;
+  /** Somebody said so: that it does not answer is no reason to look at files instead. */
+  readonly isNamed: boolean;
   readonly json: boolean;
 };
 
+/** Undefined: no server runs there, and the files are nobody's. */
+export async function serverOf({ url, isNamed }: BackupTarget): Promise<Client | undefined> {
+  const client = new Client(url);
+  if ((await client.probe()) === "ours") return client;
+  if (isNamed) throw new CliError(`no NexusCore at ${url}; without --url the files are used`);
+  return undefined;
+}
+
 export async function createBackup(target: BackupTarget, to: string | undefined): Promise<void> {
-  const client = new Client(target.url);
-  const isServed = (await client.probe()) === "ours";
+  const client = await serverOf(target);
   const path = await explained(async () =>
-    isServed ? createOverHttp(client, to) : createOnFiles(target.config, to),
+    client === undefined ? createOnFiles(target.config, to) : createOverHttp(client, to),
   );
   const manifest = await explained(async () => verifyIfHere(path));
   if (target.json) printJson({ path, manifest });
   else print(`Made ${path}${manifest === undefined ? "" : `: ${contentsWords(manifest)}`}`);
 }
 
-export async function listAll({ config, url, json }: BackupTarget): Promise<void> {
-  const client = new Client(url);
-  if ((await client.probe()) === "ours") {
+export async function listAll(target: BackupTarget): Promise<void> {
+  const { config, json } = target;
+  const client = await serverOf(target);
+  if (client !== undefined) {
     const list = await client.backups();
     if (json) printJson(list);
     else print(listWords(list.folder, list.backups.map(lineOf)));

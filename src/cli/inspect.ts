@@ -17,31 +17,25 @@ import type { TenantStatus } from "#model/tenant.ts";
 import { existsSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { ageWords } from "./ages.ts";
-import { Client } from "./client.ts";
+import { type BackupTarget, serverOf } from "./backup.ts";
 import { dataFilesOf } from "./data-files.ts";
 import { CliError, formatBytes, formatCount, print, printJson, wrap } from "./terminal.ts";
 
 const NAME_COLUMNS = 14;
 const DIGITS_SHOWN = 12;
 
-export type InspectTarget = {
-  readonly config: Config;
-  readonly url: string;
-  readonly json: boolean;
-};
-
-export async function inspectTenant(target: InspectTarget, tenant: string): Promise<void> {
-  const client = new Client(target.url);
-  const isServed = (await client.probe()) === "ours";
-  const found = isServed ? await client.inspect(tenant) : inspectFiles(target.config, tenant);
+export async function inspectTenant(target: BackupTarget, tenant: string): Promise<void> {
+  const client = await serverOf(target);
+  const found =
+    client === undefined ? inspectFiles(target.config, tenant) : await client.inspect(tenant);
   if (target.json) {
     printJson(found);
     return;
   }
-  print(tenantWords(found, isServed ? target.url : undefined));
+  print(tenantWords(found, client?.url));
 }
 
-export function inspectWholeStore({ config, json }: Omit<InspectTarget, "url">): void {
+export function inspectWholeStore({ config, json }: BackupTarget): void {
   const path = statePath(config);
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
   try {

@@ -103,5 +103,6 @@ export function addInspect(program: Command): void {
 async function targetOf(options: BackupFlags): Promise<BackupTarget> {
   const loaded = configOf(options);
   const url = options.url ?? (await addressOf(loaded));
-  return { config: loaded.config, url, json: options.json === true };
+  const isNamed = options.url !== undefined || (process.env["NEXUSCORE_URL"] ?? "") !== "";
+  return { config: loaded.config, url, isNamed, json: options.json === true };
 }
