@@ -90,11 +90,11 @@ test("snapshots, trims and deletions come along, after the blocks before them", 
   const snapshot = { stream: 10, number: 1, component, flags: 2, strikes: 0, ledger, image };
   assert.ok(writeSnapshot(ring, "acme:42", 1, snapshot));
   assert.ok(writeTrim(ring, 1, 1));
-  assert.ok(writeForget(ring, "gone"));
+  assert.ok(writeForget(ring, "gone", 1));
   assert.equal(await committer.step(), "done");
   const [group] = disk.groups;
   assert.deepEqual(group!.trims, [{ stream: 10, number: 1, taken: 1 }]);
-  assert.deepEqual(group!.forgotten, ["gone"]);
+  assert.deepEqual(group!.forgotten, [{ tenant: "gone", stream: 10, number: 1 }]);
   const [stored] = group!.snapshots;
   assert.deepEqual([stored!.tenant, stored!.world], ["acme:42", 1]);
   const read = openSnapshot(stored!.bytes, "acme:42");

@@ -5,6 +5,8 @@
  * for thousands. Without the rest a writer that always finds something makes hundreds of little
  * commits a second, and takes from the shards the time in which more would have gathered.
  *
+ * Records stay in their rings until they are committed: if this thread dies, the next one finds them.
+ *
  * What cannot be written is kept and tried again, whole: after a failed sync nothing is believed of
  * what the disk has, but what was committed before. Meanwhile the rings fill, and `state` tells
  * everybody that new events are to be refused: full, read-only, failed, or slow.
@@ -24,7 +26,8 @@ import {
 } from "#model/limits.ts";
 import type { RingReader } from "#std/byte-ring.ts";
 import { type Group, type Log, type LogBlock, WriteFailure } from "./durable-store.ts";
-import type { StoredSnapshot, Trim } from "./durable-store.ts";
+import type { Forgotten, StoredSnapshot, Trim } from "./durable-store.ts";
+import type { StorageBoard } from "./storage-board.ts";
 import { BLOCK_BYTES_AT, BLOCK_HEADER_BYTES, BLOCK_NUMBER_AT } from "./turn-log.ts";
 
 /** Kinds of records of a log ring. */
@@ -33,7 +36,7 @@ export const RECORD_BLOCK = 1;
 export const RECORD_SNAPSHOT = 2;
 /** { f64 number, f64 taken }: see Trim. */
 export const RECORD_TRIM = 3;
-/** The tenant's name. */
+/** { u32 bytes of name, u32 0, f64 number: of the last block with the tenant, name }. */
 export const RECORD_FORGET = 4;
 
 export const STATES = ["ok", "slow", "full", "readOnly", "failed"] as const;
@@ -51,6 +54,8 @@ export function durableBytes(shardCount: number): number {
 export type CommitterStream = {
   readonly stream: number;
   readonly ring: RingReader;
+  /** Blocks up to this number are on disk: a writer before this one got that far. */
+  readonly from?: number;
 };
 
 export type CommitterParts = {
@@ -61,6 +66,9 @@ export type CommitterParts = {
   /** The shard has something to tell. */
   readonly wake: (shard: number) => void;
   readonly clock?: () => number;
+  readonly board?: StorageBoard;
+  /** The state is another now; in words, why. */
+  readonly onState?: (state: StoreState, detail: string) => void;
 };
 
 /** What is being written, in memory of its own: the rings are free again. */
@@ -68,7 +76,7 @@ type Taken = {
   readonly blocks: LogBlock[];
   readonly snapshots: StoredSnapshot[];
   readonly trims: Trim[];
-  readonly forgotten: string[];
+  readonly forgotten: Forgotten[];
   byteCount: number;
 };
 
@@ -110,25 +118,38 @@ export class Committer {
   async step(): Promise<"idle" | "done" | "failed"> {
     this.#taken ??= this.#take();
     const taken = this.#taken;
-    if (taken === undefined) return "idle";
+    if (taken === undefined) {
+      // Nothing comes any more while events are refused: so the next of them is the trial.
+      if (this.state === "slow") this.#setState("ok");
+      return "idle";
+    }
+    const { board } = this.#parts;
     const startMs = this.#clock();
+    board?.set("commitSinceMs", Date.now());
     try {
       await this.#parts.log.commit(taken satisfies Group);
     } catch (error) {
       if (!(error instanceof WriteFailure) || error.kind === "fenced") throw error;
       this.#lastFailure = error.message;
       this.failureCount += 1;
+      board?.set("commitFailures", this.failureCount);
       this.#setState(error.kind);
       return "failed";
+    } finally {
+      board?.set("commitSinceMs", 0);
     }
     const tookMs = this.#clock() - startMs;
     this.#taken = undefined;
+    for (const { ring } of this.#parts.streams) ring.releasePassed();
     this.#restUntilMs = startMs + tookMs + Math.min(LOG_REST * tookMs, LOG_REST_MS_MAX);
     this.groupCount += 1;
     this.blockCount += taken.blocks.length;
     this.byteCount += taken.byteCount;
     this.commitMs += tookMs;
-    this.#setState(tookMs > LOG_SLOW_MS ? "slow" : "ok");
+    if (board !== undefined) this.#count(board, taken, tookMs);
+    const isSlow = tookMs > LOG_SLOW_MS;
+    if (isSlow) this.#lastFailure = `a commit took ${Math.round(tookMs)} ms`;
+    this.#setState(isSlow ? "slow" : "ok");
     this.#tell(taken.blocks);
     return "done";
   }
@@ -136,25 +157,26 @@ export class Committer {
   #take(): Taken | undefined {
     const taken: Taken = { blocks: [], snapshots: [], trims: [], forgotten: [], byteCount: 0 };
     const share = LOG_GROUP_BYTES_MAX / this.#parts.streams.length;
-    for (const [shard, { stream, ring }] of this.#parts.streams.entries()) {
+    for (const [shard, { stream, ring, from = 0 }] of this.#parts.streams.entries()) {
       const endBytes = taken.byteCount + share;
       while (taken.byteCount < endBytes && ring.next()) {
-        this.#takeRecord(taken, stream, ring);
-        ring.release();
+        this.#takeRecord(taken, stream, ring, from);
+        ring.pass();
       }
       Atomics.store(this.#parts.durable, 2 * shard + 1, ring.bytesUsed >>> 10);
     }
     return taken.byteCount > 0 ? taken : undefined;
   }
 
-  #takeRecord(taken: Taken, stream: number, ring: RingReader): void {
+  #takeRecord(taken: Taken, stream: number, ring: RingReader, from: number): void {
     const { kind, payloadOffset: at, view } = ring;
     if (kind === RECORD_BLOCK) {
       const byteCount = BLOCK_HEADER_BYTES + view.getUint32(at + BLOCK_BYTES_AT, true);
       assert(byteCount <= LOG_BLOCK_BYTES_MAX && view.getUint32(at + 8, true) === stream);
-      const bytes = ring.bytes.slice(at, at + byteCount);
-      taken.blocks.push({ stream, number: view.getFloat64(at + BLOCK_NUMBER_AT, true), bytes });
+      const number = view.getFloat64(at + BLOCK_NUMBER_AT, true);
       taken.byteCount += byteCount;
+      if (number <= from) return;
+      taken.blocks.push({ stream, number, bytes: ring.bytes.slice(at, at + byteCount) });
     } else if (kind === RECORD_SNAPSHOT) {
       const world = view.getUint32(at, true);
       const nameBytes = view.getUint32(at + 4, true);
@@ -170,7 +192,8 @@ export class Committer {
       taken.byteCount += 1;
     } else {
       assert(kind === RECORD_FORGET);
-      taken.forgotten.push(nameOf(ring, at + 8, view.getUint32(at, true)));
+      const tenant = nameOf(ring, at + 16, view.getUint32(at, true));
+      taken.forgotten.push({ tenant, stream, number: view.getFloat64(at + 8, true) });
       taken.byteCount += 1;
     }
   }
@@ -185,8 +208,22 @@ export class Committer {
     for (const [shard, { stream }] of streams.entries()) if (told.has(stream)) wake(shard);
   }
 
+  #count(board: StorageBoard, taken: Taken, tookMs: number): void {
+    board.commits.add(tookMs);
+    board.set("commitMsMax", Math.max(board.get("commitMsMax"), tookMs));
+    board.set("commitCount", this.groupCount);
+    board.set("blockCount", this.blockCount);
+    const snapshotBytes = taken.snapshots.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    board.set("snapshotCount", board.get("snapshotCount") + taken.snapshots.length);
+    board.set("snapshotBytes", board.get("snapshotBytes") + snapshotBytes);
+  }
+
   #setState(state: StoreState): void {
-    Atomics.store(this.#parts.durable, this.#parts.durable.length - 1, STATES.indexOf(state));
+    const { durable, board, onState } = this.#parts;
+    const before = Atomics.exchange(durable, durable.length - 1, STATES.indexOf(state));
+    if (STATES[before] === state) return;
+    board?.set("stateSinceMs", Date.now());
+    onState?.(state, state === "ok" ? "" : this.#lastFailure);
   }
 }
 

@@ -34,13 +34,24 @@ export type StoredSnapshot = {
  */
 export type Trim = { readonly stream: number; readonly number: number; readonly taken: number };
 
+/**
+ * The tenant of this name was deleted: its snapshots go, and no start replays its turns up to this
+ * block. They are gone themselves once the stream was trimmed beyond it, and those before it are
+ * settled; a turn after it is of another tenant of that name.
+ */
+export type Forgotten = {
+  readonly tenant: string;
+  readonly stream: number;
+  readonly number: number;
+};
+
 /** What is to be written at once: all of it, or nothing counts. */
 export type Group = {
   readonly blocks: readonly LogBlock[];
   readonly snapshots: readonly StoredSnapshot[];
   readonly trims: readonly Trim[];
-  /** Tenants whose snapshots go; their turns are gone once their blocks were trimmed. */
-  readonly forgotten: readonly string[];
+  /** They go before the snapshots of the group are written. */
+  readonly forgotten: readonly Forgotten[];
 };
 
 export interface Log {
@@ -58,8 +69,26 @@ export interface SnapshotStore {
     isOurs?: (tenant: string) => boolean,
   ): Iterable<StoredSnapshot> | AsyncIterable<StoredSnapshot>;
   /** The one before it: looked at only if the newest is damaged. */
-  olderSnapshot(tenant: string, world: number): Promise<StoredSnapshot | undefined>;
+  olderSnapshot(
+    tenant: string,
+    world: number,
+  ): StoredSnapshot | undefined | Promise<StoredSnapshot | undefined>;
+  /**
+   * Keeps a component for as long as an image may need it: an image means something only to the
+   * very component that wrote it. Its number is for entries of the log, which name it by that.
+   */
+  keepComponent(digest: Uint8Array, bytes: Uint8Array): number | Promise<number>;
+  /** By its digest, or by that number. */
+  component(
+    digest: Uint8Array | number,
+  ): KeptComponent | undefined | Promise<KeptComponent | undefined>;
 }
+
+export type KeptComponent = {
+  readonly number: number;
+  readonly digest: Uint8Array;
+  readonly bytes: Uint8Array;
+};
 
 /**
  * Who may write to a stream. `epoch` rises with every owner; whoever has an older one is refused by

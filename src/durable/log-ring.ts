@@ -45,13 +45,14 @@ export function writeTrim(ring: RingWriter, number: number, taken: number): bool
   return true;
 }
 
-/** The same. */
-export function writeForget(ring: RingWriter, tenant: string): boolean {
+/** The same. `number`: of the last block that has something of the tenant. */
+export function writeForget(ring: RingWriter, tenant: string, number: number): boolean {
   const name = Buffer.from(tenant, "latin1");
-  const at = ring.reserve(RECORD_FORGET, 8 + name.length);
+  const at = ring.reserve(RECORD_FORGET, 16 + name.length);
   if (at === -1) return false;
   ring.view.setUint32(at, name.length, true);
-  ring.bytes.set(name, at + 8);
+  ring.view.setFloat64(at + 8, number, true);
+  ring.bytes.set(name, at + 16);
   ring.publish();
   return true;
 }

@@ -17,6 +17,8 @@ export type RecoveryStore = {
   readonly blocks: (stream: number, from: number) => Iterable<LogBlock>;
   readonly snapshots: (isOurs: (tenant: string) => boolean) => Iterable<StoredSnapshot>;
   readonly olderSnapshot: (tenant: string, world: number) => StoredSnapshot | undefined;
+  /** Tenants that were deleted, and up to where turns of their name were theirs. */
+  readonly forgotten?: ReadonlyMap<string, Reach>;
 };
 
 export type RecoveryParts = {
@@ -28,12 +30,19 @@ export type RecoveryParts = {
   /** Whether this shard has the tenant. */
   readonly isOurs: (tenant: string) => boolean;
   readonly restore: (tenant: string, world: number, snapshot: Snapshot) => void;
-  /** A turn that the tenant's newest state does not hold: the entry that the reader is at. */
-  readonly replay: (tenant: string, entry: BlockReader) => void;
+  /** Numbers of the components that the tenant's next turns are of: see turn-log.ts. */
+  readonly named?: (tenant: string, components: number) => void;
+  /**
+   * A turn that the tenant's newest state does not hold: the entry that the reader is at. False: it
+   * cannot be had again, so something before it is missing.
+   */
+  readonly replay: (tenant: string, entry: BlockReader) => unknown;
+  /** Is told now and then how far it got. */
+  readonly onProgress?: (snapshotCount: number, replayedCount: number) => void;
 };
 
 export type RecoveryReport = {
-  tenantCount: number;
+  snapshotCount: number;
   snapshotBytes: number;
   blockCount: number;
   replayedCount: number;
@@ -55,6 +64,9 @@ export type Torn = { readonly stream: number; readonly number: number; readonly 
 /** How far a snapshot reaches: stream and block. */
 type Reach = { readonly stream: number; readonly number: number };
 
+/** Snapshots and turns between two words of how far it got. */
+const TELL_EACH = 64;
+
 const NOTHING: Reach = { stream: 0, number: 0 };
 
 export function recover(parts: RecoveryParts): RecoveryReport {
@@ -71,9 +83,9 @@ class Recovery {
   readonly #damaged = new Map<string, Damaged>();
   /** Tenants with turns after their snapshots. */
   readonly #followed = new Set<string>();
-  readonly #gaps: string[] = [];
+  readonly #gaps = new Set<string>();
   readonly #torn: Torn[] = [];
-  #tenantCount = 0;
+  #snapshotCount = 0;
   #snapshotBytes = 0;
   #blockCount = 0;
   #replayedCount = 0;
@@ -85,13 +97,13 @@ class Recovery {
 
   get report(): RecoveryReport {
     return {
-      tenantCount: this.#tenantCount,
+      snapshotCount: this.#snapshotCount,
       snapshotBytes: this.#snapshotBytes,
       blockCount: this.#blockCount,
       replayedCount: this.#replayedCount,
       skippedCount: this.#skippedCount,
       damaged: [...this.#damaged.values()],
-      gaps: this.#gaps,
+      gaps: [...this.#gaps],
       torn: this.#torn,
     };
   }
@@ -101,6 +113,7 @@ class Recovery {
     for (const stored of store.snapshots(isOurs)) {
       const { tenant, world } = stored;
       if (!isOurs(tenant)) continue;
+      this.#tell();
       if (this.#restore(stored)) continue;
       const older = store.olderSnapshot(tenant, world);
       const isRestored = older !== undefined && this.#restore(older);
@@ -137,18 +150,27 @@ class Recovery {
       const name = bytes.toString("latin1", bodyOffset + 8, bodyOffset + bodyBytes);
       const isOurs = this.#parts.isOurs(name);
       names[entry.tenant] = isOurs ? name : "";
-      if (isOurs) this.#follow(name, entry.first, bytes.readDoubleLE(bodyOffset), block);
+      if (!isOurs || this.#isForgotten(name, block)) return;
+      this.#parts.named?.(name, entry.second);
+      this.#follow(name, entry.first, bytes.readDoubleLE(bodyOffset), block);
       return;
     }
     // Turns whose name was trimmed are in a snapshot: or the log would reach back further.
     const name = names[entry.tenant];
     if (name === "") return;
-    if (name === undefined || this.#holds(keyOf(name, entry.world), block)) {
+    const isSkipped = name === undefined || this.#isForgotten(name, block);
+    if (isSkipped || this.#holds(keyOf(name, entry.world), block)) {
       this.#skippedCount += 1;
       return;
     }
     this.#replayedCount += 1;
-    this.#parts.replay(name, entry);
+    this.#tell();
+    if (this.#parts.replay(name, entry) === false) this.#gaps.add(name);
+  }
+
+  #tell(): void {
+    if ((this.#snapshotCount + this.#replayedCount) % TELL_EACH !== 0) return;
+    this.#parts.onProgress?.(this.#snapshotCount, this.#replayedCount);
   }
 
   /** False: it is damaged. */
@@ -162,7 +184,7 @@ class Recovery {
     }
     this.#parts.restore(tenant, world, snapshot);
     this.#reaches.set(keyOf(tenant, world), snapshot);
-    this.#tenantCount += 1;
+    this.#snapshotCount += 1;
     this.#snapshotBytes += bytes.length;
     return true;
   }
@@ -181,7 +203,7 @@ class Recovery {
       fromNumber === GOES_ON || (reach.stream === fromStream && reach.number === fromNumber);
     const damaged = keys.flatMap((key) => this.#damaged.get(key) ?? []);
     if (damaged.length === 0) {
-      if (!reaches.every(isWhole)) this.#gaps.push(name);
+      if (!reaches.every(isWhole)) this.#gaps.add(name);
       return;
     }
     for (const entry of damaged) {
@@ -189,6 +211,12 @@ class Recovery {
       if (isWhole(reach)) entry.fate = "repaired";
       else if (entry.fate === "repaired") entry.fate = "older";
     }
+  }
+
+  #isForgotten(name: string, { stream, number }: LogBlock): boolean {
+    const reach = this.#parts.store.forgotten?.get(name);
+    if (reach === undefined) return false;
+    return reach.stream > stream || (reach.stream === stream && reach.number >= number);
   }
 
   #holds(key: string, { stream, number }: LogBlock): boolean {

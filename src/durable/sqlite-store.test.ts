@@ -70,7 +70,8 @@ test("what was committed is there after the file was closed and opened", (t) => 
   // Before the trim the older snapshot became a copy of the newer.
   assert.deepEqual(imagesOf(second), ["acme 1 2 image of two", "acme 1 2 image of two"]);
   second.commitNow({ ...NOTHING, blocks: [blockOf(log, "four")] });
-  assert.equal(Buffer.from(second.component(DIGEST)!).toString(), "a component");
+  assert.equal(Buffer.from(second.component(DIGEST)!.bytes).toString(), "a component");
+  assert.equal(second.component(second.component(DIGEST)!.number)!.digest.length, DIGEST.length);
   assert.equal(second.component(Buffer.alloc(32)), undefined);
   second.close();
 });
@@ -88,7 +89,8 @@ test("a block that does not follow the last one is refused, and a missing one is
   const outside = new DatabaseSync(path);
   outside.exec(`DELETE FROM log WHERE stream = ${stream} AND number = 1`);
   outside.close();
-  const again = new SqliteStore(path);
+  assert.throws(() => new SqliteStore(path), DamagedRecord);
+  const again = new SqliteStore(path, "reader");
   assert.throws(() => [...again.blocks(stream, 1)], DamagedRecord);
   again.close();
 });
@@ -174,10 +176,37 @@ test("a tenant that is forgotten leaves no byte in any file", (t) => {
   const other = [{ tenant: "other", world: 1, bytes: snapshotOf(2, "kept") }];
   store.commitNow({ ...NOTHING, snapshots: other });
   assert.ok(holds(path, secret));
-  store.commitNow({ ...NOTHING, trims: [{ stream, number: 2, taken: 2 }], forgotten: ["acme"] });
-  store.checkpoint();
+  store.commitNow({ ...NOTHING, forgotten: [{ tenant: "acme", stream, number: 2 }] });
+  assert.deepEqual(store.takeErased(), [], "its turns are in the log");
+  assert.ok(holds(path, secret));
+  store.commitNow({ ...NOTHING, trims: [{ stream, number: 2, taken: 2 }] });
+  assert.deepEqual([store.isForgetting, store.takeErased()], [true, ["acme"]]);
+  assert.deepEqual([store.isForgetting, store.takeErased()], [false, []]);
   assert.ok(!holds(path, secret));
   assert.deepEqual(imagesOf(store), ["other 1 2 kept", "other 1 2 kept"]);
+  store.close();
+});
+
+test("a tenant that begins anew with the group that forgets it keeps its new snapshot", (t) => {
+  const path = join(folder(t), "a.db");
+  let store = new SqliteStore(path);
+  const stream = store.beginRun(1)[0]!;
+  const log = new TurnLog(stream);
+  const old = [{ tenant: "acme", world: 1, bytes: snapshotOf(1, "old") }];
+  store.commitNow({ ...NOTHING, blocks: [blockOf(log, "one")], snapshots: old });
+  const late = { tenant: "acme", world: 1, bytes: snapshotOf(2, "old, too") };
+  const fresh = { tenant: "acme", world: 1, bytes: snapshotOf(3, "new") };
+  store.commitNow({
+    ...NOTHING,
+    blocks: [blockOf(log, "two"), blockOf(log, "three")],
+    snapshots: [late, fresh],
+    forgotten: [{ tenant: "acme", stream, number: 2 }],
+  });
+  assert.deepEqual(imagesOf(store), ["acme 1 3 new"]);
+  store.close();
+  store = new SqliteStore(path);
+  assert.deepEqual(imagesOf(store), ["acme 1 3 new"]);
+  assert.deepEqual([...store.forgotten], [["acme", { stream, number: 2 }]]);
   store.close();
 });
 
@@ -232,8 +261,10 @@ test("it is read beside the one that writes, and written by one alone", (t) => {
   const log = new TurnLog(stream);
   const snapshots = [{ tenant: "acme", world: 1, bytes: snapshotOf(1, "an image") }];
   writer.commitNow({ ...NOTHING, blocks: [blockOf(log, "one")], snapshots });
-  const reader = new SqliteStore(path, "reader");
   writer.commitNow({ ...NOTHING, blocks: [blockOf(log, "two")] });
+  const reader = new SqliteStore(path, "reader");
+  // What it reads is of the moment in which it was opened.
+  writer.commitNow({ ...NOTHING, blocks: [blockOf(log, "three")] });
   assert.deepEqual(
     [...reader.blocks(stream, 1)].map(({ number }) => number),
     [1, 2],

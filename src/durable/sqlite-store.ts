@@ -26,15 +26,19 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   DamagedRecord,
+  type Forgotten,
   type Group,
+  type KeptComponent,
   type Log,
   type LogBlock,
+  type SnapshotStore,
   type StoredSnapshot,
   type Trim,
   WriteFailure,
 } from "./durable-store.ts";
 import { lockOf } from "./file-lock.ts";
 import { openSnapshot, reachOf } from "./snapshot.ts";
+import { checkStore, damageOf } from "./store-check.ts";
 
 const WORLDS = 8;
 const PAGE_BYTES = 32 * 1024;
@@ -67,6 +71,17 @@ CREATE TABLE snapshots (
 CREATE INDEX snapshots_reach ON snapshots (stream, number);
 CREATE TABLE components (sha256 BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
 `,
+  `
+DROP TABLE components;
+CREATE TABLE components (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL
+);
+`,
+  `
+CREATE TABLE forgotten (
+  tenant TEXT PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL
+) WITHOUT ROWID;
+`,
 ];
 
 export type StreamRow = {
@@ -80,7 +95,7 @@ export type StreamRow = {
 
 type Reach = ReturnType<typeof reachOf>;
 
-export class SqliteStore implements Log {
+export class SqliteStore implements Log, SnapshotStore {
   readonly #database: DatabaseSync;
   readonly #lock: DatabaseSync | undefined;
   readonly #statements = new Map<string, StatementSync>();
@@ -95,6 +110,16 @@ export class SqliteStore implements Log {
   readonly #wanted = new Map<number, Trim>();
   /** Streams of this run that had no trim yet. */
   readonly #unsettled = new Set<number>();
+  /** Tenants that were deleted, and up to where the log has something of them. */
+  readonly #forgottenReaches = new Map<string, Reach>();
+  /** Of those, whose log is gone: the file is to be cleaned of it. */
+  #unclean: string[] = [];
+  /** Keys whose newest snapshot cannot be read: they hold up trims until they are replaced. */
+  readonly #damaged = new Set<number>();
+  readonly #told = new Set<number>();
+  #logBytes = 0;
+  /** Of the transaction at hand. */
+  #trimmedBytes = 0;
 
   /** `reader`: beside the one that writes, to read what is there. */
   constructor(path: string, as: "writer" | "reader" = "writer") {
@@ -104,18 +129,34 @@ export class SqliteStore implements Log {
     }
     this.#database = new DatabaseSync(path, { timeout: 0, readOnly: as === "reader" });
     try {
-      if (as === "writer") this.#prepare();
+      if (as === "writer") {
+        this.#prepare();
+        checkStore(this.#database, MIGRATIONS);
+      } else {
+        // What it reads is of one moment, while another goes on to write.
+        this.#database.exec("BEGIN");
+      }
       this.#load();
     } catch (error) {
       this.close();
-      throw error;
+      throw damageOf(error, path);
     }
+  }
+
+  /** Bytes of all blocks. */
+  get logBytes(): number {
+    return this.#logBytes;
   }
 
   /** Bytes of the file that are in use, about. */
   get usedBytes(): number {
     const used = this.#number("PRAGMA page_count") - this.#number("PRAGMA freelist_count");
     return used * this.#number("PRAGMA page_size");
+  }
+
+  /** Whether trims wait for copies: each commit makes some. */
+  get isBehind(): boolean {
+    return this.#wanted.size > 0;
   }
 
   /** Streams for the shards of a process that begins. */
@@ -133,6 +174,13 @@ export class SqliteStore implements Log {
       this.#unsettled.add(stream);
     }
     return begun.map(({ stream }) => stream);
+  }
+
+  /** The writer of this run died, and another goes on; returns the last block of each stream. */
+  resumeRun(streams: readonly number[]): number[] {
+    if (this.streams().length > streams.length)
+      for (const each of streams) this.#unsettled.add(each);
+    return streams.map((stream) => this.#lasts.get(stream) ?? 0);
   }
 
   streams(): StreamRow[] {
@@ -163,22 +211,31 @@ export class SqliteStore implements Log {
     }
     const generations = new Map<number, number>();
     const ids = new Map<string, number>();
+    const reaches = new Map(forgotten.map(({ tenant, ...reach }) => [tenant, reach]));
+    const kept = snapshots.filter(({ tenant, bytes }) => {
+      const reach = reaches.get(tenant);
+      return reach === undefined || compare(reachOf(bytes), reach) > 0;
+    });
+    const gone = new Set(forgotten.map(({ tenant }) => this.#ids.get(tenant)));
     this.#transact(() => {
       for (const { stream, number, bytes } of blocks) {
         this.#run(PUT_BLOCK, stream, number, bytes);
       }
-      for (const snapshot of snapshots) this.#put(snapshot, ids, generations);
-      for (const tenant of forgotten) this.#forget(tenant);
+      for (const each of forgotten) this.#forget(each);
+      for (const snapshot of kept) this.#put(snapshot, ids, generations, gone);
     });
+    for (const { tenant, ...reach } of forgotten) this.#forgotten(tenant, reach);
     for (const [stream, last] of lasts) this.#lasts.set(stream, last);
+    for (const { bytes } of blocks) this.#logBytes += bytes.length;
     for (const [tenant, id] of ids) this.#ids.set(tenant, id);
     for (const [key, generation] of generations) this.#generations.set(key, generation);
-    for (const { tenant, world, bytes } of snapshots) {
+    for (const { tenant, world, bytes } of kept) {
       const key = this.#ids.get(tenant)! * WORLDS + world;
       this.#behind.delete(key);
       this.#behind.set(key, reachOf(bytes));
+      this.#damaged.delete(key);
+      this.#told.delete(key);
     }
-    for (const tenant of forgotten) this.#forgotten(tenant);
     for (const trim of trims) this.#wanted.set(trim.stream, trim);
     if (this.#wanted.size > 0) this.#tidy();
   }
@@ -209,26 +266,94 @@ export class SqliteStore implements Log {
     }
   }
 
+  /** How many `snapshots` gives. */
+  snapshotCount(isOurs: (tenant: string) => boolean): number {
+    const ours = new Set([...this.#ids].flatMap(([name, id]) => (isOurs(name) ? [id] : [])));
+    let count = 0;
+    for (const key of this.#generations.keys()) if (ours.has(Math.floor(key / WORLDS))) count += 1;
+    return count;
+  }
+
   olderSnapshot(tenant: string, world: number): StoredSnapshot | undefined {
     const key = this.#ids.get(tenant)! * WORLDS + world;
     return this.#snapshot(tenant, key, 1 - this.#generations.get(key)!);
   }
 
-  /** Kept until no image needs it. */
-  keepComponent(sha256: Uint8Array, bytes: Uint8Array): void {
-    this.#run("INSERT INTO components VALUES (?, ?) ON CONFLICT DO NOTHING", sha256, bytes);
+  keepComponent(digest: Uint8Array, bytes: Uint8Array): number {
+    this.#transact(() => {
+      this.#run(
+        "INSERT INTO components (digest, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        digest,
+        bytes,
+      );
+    });
+    return this.component(digest)!.number;
   }
 
-  component(sha256: Uint8Array): Uint8Array | undefined {
-    const row = this.#statement("SELECT bytes FROM components WHERE sha256 = ?").get(sha256);
-    return row?.["bytes"] as Uint8Array | undefined;
+  component(digest: Uint8Array | number): KeptComponent | undefined {
+    const by = typeof digest === "number" ? "number" : "digest";
+    const row = this.#statement(`SELECT * FROM components WHERE ${by} = ?`).get(digest);
+    if (row === undefined) return undefined;
+    return {
+      number: Number(row["number"]),
+      digest: row["digest"] as Uint8Array,
+      bytes: row["bytes"] as Uint8Array,
+    };
+  }
+
+  /** Tenants that were deleted, and up to where the log may have something of them. */
+  get forgotten(): ReadonlyMap<string, Reach> {
+    return this.#forgottenReaches;
+  }
+
+  /** Of those, the ones of whom no file has anything any more, each of them told once. */
+  takeErased(): readonly string[] {
+    if (this.#forgottenReaches.size === 0 && this.#unclean.length === 0) return [];
+    const rows = new Map(this.streams().map((row) => [row.stream, row]));
+    const runs = [...rows.values()].map(({ run }) => run);
+    const oldest = Math.min(...runs);
+    const erased = [...this.#forgottenReaches].flatMap(([tenant, { stream, number }]) => {
+      const row = rows.get(stream);
+      const isTrimmed = row === undefined || (row.trimmed >= number && row.run === oldest);
+      return isTrimmed ? [tenant] : [];
+    });
+    if (erased.length > 0) {
+      this.#transact(() => {
+        for (const tenant of erased) this.#run("DELETE FROM forgotten WHERE tenant = ?", tenant);
+      });
+      for (const tenant of erased) this.#forgottenReaches.delete(tenant);
+      this.#unclean.push(...erased);
+    }
+    // Somebody who reads may hold it up: then it is done at another look.
+    if (this.#unclean.length === 0 || !this.checkpoint()) return [];
+    return this.#unclean.splice(0);
+  }
+
+  /** Whether files are to be cleaned of somebody. */
+  get isForgetting(): boolean {
+    return this.#forgottenReaches.size > 0 || this.#unclean.length > 0;
+  }
+
+  /** Tenants whose newest snapshot was found damaged, each of them told once. */
+  takeDamaged(): readonly string[] {
+    const keys = [...this.#damaged].filter((key) => !this.#told.has(key));
+    if (keys.length === 0) return [];
+    for (const key of keys) this.#told.add(key);
+    const ids = new Set(keys.map((key) => Math.floor(key / WORLDS)));
+    return [...this.#ids].flatMap(([name, id]) => (ids.has(id) ? [name] : []));
   }
 
   /**
    * Brings all to the file itself and empties the WAL, where deleted bytes would stay for a while.
    */
-  checkpoint(): void {
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  checkpoint(): boolean {
+    const row = this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    return Number(row?.["busy"] ?? 1) === 0;
+  }
+
+  /** Some of what waits for trims, while nothing comes that would do it. */
+  tidy(): void {
+    if (this.#wanted.size > 0) this.#tidy();
   }
 
   /** For tests: no more pages than this, so that the disk is full. */
@@ -260,6 +385,7 @@ export class SqliteStore implements Log {
     for (const { stream, trimmed } of this.#statement("SELECT * FROM streams").all()) {
       this.#lasts.set(Number(stream), Number(trimmed));
     }
+    this.#logBytes = this.#number("SELECT sum(length(bytes)) FROM log");
     const last = this.#statement("SELECT max(number) AS number FROM log WHERE stream = ?");
     for (const stream of this.#lasts.keys()) {
       const { number } = last.get(stream) ?? {};
@@ -267,6 +393,10 @@ export class SqliteStore implements Log {
     }
     for (const { id, name } of this.#statement("SELECT id, name FROM tenants").iterate()) {
       this.#ids.set(String(name), Number(id));
+    }
+    for (const { tenant, stream, number } of this.#statement("SELECT * FROM forgotten").all()) {
+      const reach = { stream: Number(stream), number: Number(number) };
+      this.#forgottenReaches.set(String(tenant), reach);
     }
     const reaches = new Map<number, Reach>();
     const rows = this.#statement(
@@ -300,10 +430,15 @@ export class SqliteStore implements Log {
     { tenant, world, bytes }: StoredSnapshot,
     ids: Map<string, number>,
     generations: Map<number, number>,
+    gone: ReadonlySet<number | undefined>,
   ): void {
-    const id = this.#ids.get(tenant) ?? ids.get(tenant) ?? this.#addTenant(tenant, ids);
+    const known = this.#ids.get(tenant);
+    const own = known === undefined || gone.has(known) ? undefined : known;
+    const id = ids.get(tenant) ?? own ?? this.#addTenant(tenant, ids);
     const key = id * WORLDS + world;
-    const before = generations.get(key) ?? this.#generations.get(key);
+    // A number of a tenant that is gone may be another's at once.
+    const written = gone.has(id) ? undefined : this.#generations.get(key);
+    const before = generations.get(key) ?? written;
     const generation = before === undefined ? 0 : 1 - before;
     const { stream, number } = reachOf(bytes);
     this.#run(PUT_SNAPSHOT, key * 2 + generation, stream, number, bytes);
@@ -366,13 +501,19 @@ export class SqliteStore implements Log {
     const newest = this.#generations.get(key)!;
     const row = this.#statement("SELECT bytes FROM snapshots WHERE at = ?").get(key * 2 + newest);
     const bytes = row?.["bytes"] as Uint8Array | undefined;
-    if (bytes === undefined || !isWhole(bytes)) return false;
+    if (bytes === undefined || !isWhole(bytes)) {
+      this.#damaged.add(key);
+      return false;
+    }
     const { stream, number } = reachOf(bytes);
     this.#run(PUT_SNAPSHOT, key * 2 + 1 - newest, stream, number, bytes);
     return true;
   }
 
   #trim({ stream, number }: Omit<Trim, "taken">): void {
+    const sum = "SELECT sum(length(bytes)) AS bytes FROM log WHERE stream = ? AND number <= ?";
+    const { bytes } = this.#statement(sum).get(stream, number) ?? {};
+    this.#trimmedBytes += Number(bytes ?? 0);
     this.#run("DELETE FROM log WHERE stream = ? AND number <= ?", stream, number);
     this.#run(
       "UPDATE streams SET trimmed = ? WHERE stream = ? AND trimmed < ?",
@@ -382,7 +523,14 @@ export class SqliteStore implements Log {
     );
   }
 
-  #forget(tenant: string): void {
+  #forget({ tenant, stream, number }: Forgotten): void {
+    this.#run(
+      `INSERT INTO forgotten VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET
+      stream = excluded.stream, number = excluded.number`,
+      tenant,
+      stream,
+      number,
+    );
     const row = this.#statement("SELECT id FROM tenants WHERE name = ?").get(tenant);
     if (row === undefined) return;
     const id = Number(row["id"]);
@@ -390,21 +538,25 @@ export class SqliteStore implements Log {
     this.#run("DELETE FROM tenants WHERE id = ?", id);
   }
 
-  #forgotten(tenant: string): void {
+  #forgotten(tenant: string, reach: Reach): void {
+    this.#forgottenReaches.set(tenant, reach);
     const id = this.#ids.get(tenant);
     if (id === undefined) return;
     this.#ids.delete(tenant);
     for (let world = 0; world < WORLDS; world++) {
+      this.#damaged.delete(id * WORLDS + world);
       this.#generations.delete(id * WORLDS + world);
       this.#behind.delete(id * WORLDS + world);
     }
   }
 
   #transact(work: () => void): void {
+    this.#trimmedBytes = 0;
     try {
       this.#database.exec("BEGIN IMMEDIATE");
       work();
       this.#database.exec("COMMIT");
+      this.#logBytes -= this.#trimmedBytes;
     } catch (error) {
       // Some failures have rolled back already; a rollback that fails leaves nothing to do.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");

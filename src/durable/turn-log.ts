@@ -33,6 +33,8 @@ export const GOES_ON = -1;
 export const CLOSE_ENTRY = 2;
 /** The tenant's flags, which are its settings. */
 export const FLAGS_ENTRY = 3;
+/** The tenant moved to another component: of which world, and which, as the store numbers it. */
+export const UPGRADE_ENTRY = 4;
 
 const MAGIC = 0x314c584e;
 const CRC_FROM = 8;
@@ -101,13 +103,7 @@ export class TurnLog {
   }
 
   /** The tenant's name, and which snapshot the turns after it go on from. */
-  appendName(
-    tenant: number,
-    name: string,
-    stream: number,
-    number: number,
-    components = 0,
-  ): void {
+  appendName(tenant: number, name: string, stream: number, number: number, components = 0): void {
     const body = Buffer.alloc(8 + name.length);
     body.writeDoubleLE(number);
     body.write(name, 8, "latin1");

@@ -1,4 +1,5 @@
 /** What the engine offers to `ingest`, `egress` and `api`. The engine itself: engine.ts. */
+import type { ComponentStats } from "#model/component.ts";
 import type { HoldGate } from "#durable/writer-hold.ts";
 import type { EventErrorCode } from "#model/event-error.ts";
 import type {
@@ -89,6 +90,8 @@ export type ShardStats = {
   readonly outcomes: Readonly<Record<string, number>>;
   /** Quantiles of guest turns, slot miss included, microseconds, since the start. */
   readonly turnUs: { readonly p50: number; readonly p99: number; readonly p999: number };
+  /** Which components tenants run; undefined: not known yet. */
+  readonly components?: ComponentStats | undefined;
   readonly moderation: ModerationStats;
 };
 
@@ -136,6 +139,8 @@ export interface LlmDoor {
   usage(tenant: string): Promise<TenantLlmUsage>;
   /** They hold until the engine ends, also for a gateway that begins anew. */
   putLimits(tenant: string, limits: TenantLimits): void;
+  /** Limits, what was counted and cached: all of it. */
+  forget(tenant: string): void;
   /** Of whom the day's money changed since it was asked last; given back in `putLimits`. */
   spending(): Promise<readonly TenantSpending[]>;
   /** Always ends: with the upstream's answer, or with why there is none. */
@@ -213,6 +218,17 @@ export interface EngineDoor {
   /** The tenants whose turns took most CPU time since the start. */
   topCpu(count: number): Promise<readonly TenantCpu[]>;
   quotaRefusals(): QuotaRefusals;
+  /**
+   * Everything of the tenant in its shard goes, and listeners of `onClosed` are told; until
+   * `freeTenant` it is unknown, and what comes of it is refused with `tenantDeleting`.
+   */
+  closeTenant(tenant: string): Promise<void>;
+  /** Resolves once no file has anything of what was closed. */
+  tenantErased(tenant: string): Promise<void>;
+  /** A new tenant of the name may begin. */
+  freeTenant(tenant: string): Promise<void>;
+  /** What is returned ends it. */
+  onClosed(listener: (tenant: string) => void): () => void;
   /** The tenant's next verdict uses it. Problems: tenantLimit, guestFailed, as above. */
   putPolicy(tenant: string, record: PolicyRecord): Promise<void>;
   /** What is remembered of a conversation, the oldest first; nothing, if it is not remembered. */

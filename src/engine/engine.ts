@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
 import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts";
 import type { HoldGate } from "#durable/writer-hold.ts";
+import { componentDigest } from "#isolate/tenant-host.ts";
 import type { StageHandle } from "#kernel/stage.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import { Merger } from "#merger/merger.ts";
@@ -32,7 +33,7 @@ import { shardOf } from "#model/placement.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
-import { type AckMode, type AckWish, NO_STORAGE, type StorageStats } from "#model/storage.ts";
+import { type AckMode, type StorageStats } from "#model/storage.ts";
 import type { TenantCpu } from "#shard/quota-questions.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
@@ -44,6 +45,7 @@ import {
   type Question,
   RECORD_ELEMENTS,
   RECORD_LINES,
+  RECORD_POLICY,
   RECORD_QUESTION,
   tenantsTakenBytes,
 } from "#shard/protocol.ts";
@@ -55,11 +57,13 @@ import type {
   OfferAnswer,
   QuotaRefusals,
   ShardStats,
+  StopOptions,
   TenantList,
   TenantSettings,
   VerdictListener,
   VerdictsWritten,
 } from "./door.ts";
+import { EngineStorage } from "./engine-storage.ts";
 import { llmDoor, modelsOf } from "./llm-door.ts";
 import { type LlmThread, startLlm } from "./llm-thread.ts";
 import { Merges } from "./merges.ts";
@@ -119,9 +123,23 @@ type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
 
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
+  const engine = await beginEngine(settings);
+  try {
+    await engine.started;
+  } catch (error) {
+    await engine.stop({ deadlineMs: 0 });
+    throw error;
+  }
+  engine.open();
+  return engine;
+}
+
+/**
+ * The same, but resolves once the threads have begun: they read what is kept (`started`), and
+ * nothing is taken before `open`, but for policies.
+ */
+export async function beginEngine(settings: EngineSettings): Promise<Engine> {
   const { durability, shardCount } = settings;
-  const writer = durability === undefined ? undefined : new WriterThread(durability, shardCount);
-  await writer?.opened;
   const [component, moderator, classifier, gateway] = await Promise.all([
     settings.component ?? readFile(COMPONENT),
     settings.moderator ?? readFile(MODERATOR),
@@ -133,14 +151,19 @@ export async function startEngine(settings: EngineSettings): Promise<Engine> {
     moderatorTrusted: settings.moderator === undefined,
   };
   const components = { component, moderator, classifier };
-  const engine = new Engine({ ...settings, ...components }, trust, gateway, writer);
+  const kept = {
+    summarizer: { digest: componentDigest(component), bytes: component },
+    moderator: { digest: componentDigest(moderator, classifier.model), bytes: moderator },
+  };
   try {
-    await engine.started;
+    const writer =
+      durability === undefined ? undefined : new WriterThread(durability, kept, shardCount);
+    await writer?.opened;
+    return new Engine({ ...settings, ...components }, trust, gateway, writer);
   } catch (error) {
     await gateway?.stop();
     throw error;
   }
-  return engine;
 }
 
 /** Without an upstream there is no thread, and nothing of it costs anything. */
@@ -163,8 +186,12 @@ export class Engine implements EngineDoor {
   readonly #moderation: Moderation;
   readonly #gateway: LlmThread | undefined;
   readonly #writer: WriterThread | undefined;
-  readonly #ack: AckMode;
+  readonly #storage: EngineStorage;
+  #isOpen = false;
   readonly #quotas: Quotas;
+  readonly #closedListeners = new Set<(tenant: string) => void>();
+  /** Tenants that were closed, and whose files are not clean yet. */
+  readonly #erasing = new Map<string, PromiseWithResolvers<void>>();
   /** There is a kernel stage. */
   readonly #staged: boolean;
   #stopping: Promise<void> | undefined;
@@ -178,7 +205,8 @@ export class Engine implements EngineDoor {
     writer?: WriterThread,
   ) {
     this.#writer = writer;
-    this.#ack = settings.durability?.ack ?? "none";
+    const { shardCount: count, durability } = settings;
+    this.#storage = new EngineStorage(writer, durability?.ack ?? "none", count);
     const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
     const { moderator, classifier, llm, keepPending, verdictsWritten } = settings;
     assert(shardCount >= 1);
@@ -215,11 +243,21 @@ export class Engine implements EngineDoor {
           endReviews: (json) => this.#moderation.endReviews(json),
           loseReviews: () => this.#moderation.loseReviews(shard),
           unkeptReviewCount: () => this.#moderation.unkeptCount(shard),
-          log: writer === undefined ? undefined : (ring) => writer.attach(shard, ring),
+          log:
+            writer === undefined
+              ? undefined
+              : (ring, isAgain) => writer.attach(shard, ring, isAgain),
+          checkKeeping: () => this.#storage.checkTaking(shard),
+          recovered: (recovery) => this.#storage.recovered(shard, recovery),
+          recovering: () => this.#storage.recovering(),
           gateway: asks ? (ring) => gateway.attach(ring) : undefined,
         },
       );
     });
+    if (writer !== undefined) {
+      writer.onDamaged = (tenants) => this.#snapshot(tenants);
+      writer.onErased = (tenant) => this.#erasing.get(tenant)?.resolve();
+    }
     gateway?.onRestart(() => {
       for (const shard of this.#shards) shard.attachGateway();
     });
@@ -232,7 +270,8 @@ export class Engine implements EngineDoor {
   }
 
   get ready(): boolean {
-    return this.#stopping === undefined && this.#shards.every((shard) => shard.ready);
+    if (this.#stopping !== undefined || !this.#isOpen) return false;
+    return this.#shards.every((shard) => shard.ready);
   }
 
   async offer(offer: Offer): Promise<OfferAnswer> {
@@ -242,7 +281,7 @@ export class Engine implements EngineDoor {
     if (tenant === undefined) return this.#offerElements(offer);
     try {
       if (offer.format !== "ndjson") return await this.#offerElements(offer);
-      return await this.#offerLines(tenant, offer.body, this.#ackOf(offer.ack));
+      return await this.#offerLines(tenant, offer.body, this.#storage.ackOf(offer.ack));
     } catch (error) {
       throw this.#quotas.learn(tenant, error, Date.now());
     }
@@ -314,11 +353,42 @@ export class Engine implements EngineDoor {
     tenant: string,
     requests: readonly ModerationRequest[],
   ): Promise<readonly ModerationOutcome[]> {
+    this.checkQuota(tenant);
     try {
       return await this.#moderation.moderate(tenant, requests);
     } catch (error) {
       throw this.#quotas.learn(tenant, error, Date.now());
     }
+  }
+
+  async closeTenant(tenant: string): Promise<void> {
+    if (this.#writer !== undefined && !this.#erasing.has(tenant)) {
+      this.#erasing.set(tenant, Promise.withResolvers<void>());
+    }
+    await this.#askOf(tenant, { type: "closeTenant", tenant });
+    if (this.#writer !== undefined) {
+      await Promise.all(this.#shards.map((shard) => this.#ask(shard, { type: "hurryLog" })));
+    }
+    this.#quotas.forget(tenant);
+    this.#moderation.forget(tenant);
+    this.llm?.forget(tenant);
+    for (const listener of this.#closedListeners) listener(tenant);
+  }
+
+  async tenantErased(tenant: string): Promise<void> {
+    await this.#erasing.get(tenant)?.promise;
+    this.#erasing.delete(tenant);
+  }
+
+  async freeTenant(tenant: string): Promise<void> {
+    // Answers of an upstream that was asked before may have come meanwhile.
+    this.llm?.forget(tenant);
+    await this.#askOf(tenant, { type: "freeTenant", tenant });
+  }
+
+  onClosed(listener: (tenant: string) => void): () => void {
+    this.#closedListeners.add(listener);
+    return () => this.#closedListeners.delete(listener);
   }
 
   checkQuota(tenant: string): void {
@@ -393,9 +463,12 @@ export class Engine implements EngineDoor {
   }
 
   storage(): StorageStats {
-    if (this.#writer === undefined) return NO_STORAGE;
-    const progress = { snapshotsDone: 0, snapshotsTotal: 0, replayedTurns: 0, elapsedMs: 0 };
-    return this.#writer.stats({ progress });
+    return this.#storage.stats();
+  }
+
+  /** From now on events and questions are taken; called once, after `started`. */
+  open(): void {
+    this.#isOpen = true;
   }
 
   beginStop(): void {
@@ -405,25 +478,35 @@ export class Engine implements EngineDoor {
     this.#reviewsEnd.unref();
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+  stop({ deadlineMs }: StopOptions = {}): Promise<void> {
+    // Clocks of threads begin when they do: what crosses is the time of day.
+    const leftMs = deadlineMs === undefined ? 0 : deadlineMs - performance.now();
+    this.#stopping ??= this.#stop(Date.now() + leftMs);
     return this.#stopping;
   }
 
   /** The gateway last: reviews that are open may end. */
-  async #stop(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.stop()));
+  async #stop(deadlineMs: number): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.stop(deadlineMs)));
     await this.#writer?.stop();
     await this.#moderation.told();
     clearTimeout(this.#reviewsEnd);
     await this.#gateway?.stop();
   }
 
+  /** Of tenants whose snapshots cannot be read. */
+  #snapshot(tenants: readonly string[]): void {
+    for (const [index, shard] of this.#shards.entries()) {
+      const own = tenants.filter((tenant) => shardOf(tenant, this.#shards.length) === index);
+      if (own.length > 0) shard.snapshot(own);
+    }
+  }
+
   /** NDJSON of one tenant: cut at line ends, nothing else is looked at. */
   async #offerLines(tenant: string, body: Uint8Array, ack: AckMode): Promise<OfferAnswer> {
     const shard = this.#shardOf(tenant);
     const chunkCount = Math.ceil(body.length / (CHUNK_BYTES / 2)) + 1;
-    shard.checkRoom(chunkCount, body.length, LINES_BYTES_MAX);
+    shard.checkRoom(chunkCount, body.length, LINES_BYTES_MAX, true);
     const name = this.#encoder.encode(tenant);
     const { request, answer } = this.#waiting.open(1, ack);
     const flags = ack === "disk" ? 0 : FLAG_MEMORY;
@@ -441,7 +524,7 @@ export class Engine implements EngineDoor {
 
   /** Everything else: the splitter finds the elements and scatters them over the shards. */
   async #offerElements({ tenant, body, format, ack: wish }: Offer): Promise<OfferAnswer> {
-    const ack = this.#ackOf(wish);
+    const ack = this.#storage.ackOf(wish);
     const flags = ack === "disk" ? 0 : FLAG_MEMORY;
     const fixedShard = tenant === undefined ? -1 : shardOf(tenant, this.#shards.length);
     const split = this.#splitter.split(body, format, fixedShard);
@@ -465,7 +548,7 @@ export class Engine implements EngineDoor {
     if (targets.length === 0) return this.#waiting.nothing(ack);
     for (const i of targets) {
       const { count, bytes, bytesMax } = chunks[i]!;
-      this.#shards[i]!.checkRoom(count, bytes, bytesMax);
+      this.#shards[i]!.checkRoom(count, bytes, bytesMax, true);
     }
     const { request, answer } = this.#waiting.open(targets.length, ack);
     for (let i = 0; i < split.chunkCount; i++) {
@@ -489,7 +572,8 @@ export class Engine implements EngineDoor {
 
   async #ask(shard: ShardThread, question: Question): Promise<unknown> {
     const body = this.#encoder.encode(JSON.stringify(question));
-    return this.#send(shard, RECORD_QUESTION, "", body);
+    const { type } = question;
+    return this.#send(shard, RECORD_QUESTION, "", body, isKept(question), FIRST.has(type));
   }
 
   async #send(
@@ -497,25 +581,29 @@ export class Engine implements EngineDoor {
     kind: number,
     tenant: string,
     body: Uint8Array,
+    isKept = kind === RECORD_POLICY,
+    isFirst = kind === RECORD_POLICY,
   ): Promise<unknown> {
-    this.#checkTaking();
-    shard.checkRoom(1, body.length, body.length);
+    this.#checkTaking(isFirst);
+    shard.checkRoom(1, body.length, body.length, isKept);
     const { request, answer } = this.#waiting.open(1);
     const name = tenant === "" ? NO_TENANT : this.#encoder.encode(tenant);
     shard.write({ kind, request, last: true, flags: 0, tenant: name }, body);
     return answer;
   }
 
-  /** What an offer that wishes so is promised. */
-  #ackOf(wish: AckWish | undefined): AckMode {
-    return this.#ack === "none" ? "none" : (wish ?? this.#ack);
-  }
-
   #shardOf(tenant: string): ShardThread {
     return this.#shards[shardOf(tenant, this.#shards.length)]!;
   }
 
-  #checkTaking(): void {
+  /** `isFirst`: it is there before all others are taken. */
+  #checkTaking(isFirst = false): void {
+    if (!this.#isOpen && !isFirst) {
+      const opening = new Problem("recovering", "The server begins; try again.", {
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
+      throw this.#storage.recovering() ?? opening;
+    }
     if (this.#stopping !== undefined) {
       throw new Problem("stopping", "The server is stopping; ask its successor.", {
         retryAfterSeconds: 5,
@@ -526,6 +614,14 @@ export class Engine implements EngineDoor {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
   }
+}
+
+/** Questions of a start, before events and other questions are taken. */
+const FIRST: ReadonlySet<Question["type"]> = new Set(["putQuota", "closeTenant", "hurryLog"]);
+
+/** Whether what the question does is to outlive the process. */
+function isKept({ type }: Question): boolean {
+  return type === "putTenant" || type === "forgetConversation";
 }
 
 /** What judges is the weights and the component that reads them: other digits, other verdicts. */

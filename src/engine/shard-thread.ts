@@ -2,6 +2,7 @@
  * One shard as the I/O thread holds it: its ring, its worker, its counters; started again if it
  * dies.
  */
+import type { ComponentStats } from "#model/component.ts";
 import assert from "node:assert/strict";
 import { type MessagePort, Worker } from "node:worker_threads";
 import { BODY_BYTES_MAX, RING_BYTES, TENANT_ID_BYTES_MAX } from "#model/limits.ts";
@@ -16,6 +17,7 @@ import {
   ShardCounters,
   type ShardLog,
   type ShardMessage,
+  type ShardRecovery,
   type ShardSettings,
   writeRecord,
 } from "#shard/protocol.ts";
@@ -62,8 +64,17 @@ export type ShardThreadParts = {
   readonly unkeptReviewCount: () => number;
   /** A port to the gateway for the shard that this ring wakes; left out: there is none. */
   readonly gateway?: ((ring: SharedArrayBuffer) => MessagePort) | undefined;
-  /** The way to the disk for the shard that this ring wakes. */
-  readonly log?: ((ring: SharedArrayBuffer) => ShardLog) | undefined;
+  /**
+   * The way to the disk for the shard that this ring wakes; `isAgain`: another thread of this shard
+   * was there before.
+   */
+  readonly log?: ((ring: SharedArrayBuffer, isAgain: boolean) => ShardLog) | undefined;
+  /** Throws the problem of who wants something kept that cannot be now. */
+  readonly checkKeeping?: (() => void) | undefined;
+  /** The shard has what is kept of its tenants. */
+  readonly recovered?: ((recovery: ShardRecovery) => void) | undefined;
+  /** Of who asks while a start reads what is kept; undefined: it does not. */
+  readonly recovering?: (() => Problem | undefined) | undefined;
 };
 
 export class ShardThread {
@@ -79,7 +90,7 @@ export class ShardThread {
   #stopping = false;
   /** Its thread is gone and no other follows. */
   #ended = false;
-  /** Each of them lost the tenants that were there before. */
+  /** Where nothing is kept, each of them lost the tenants that were there before. */
   restartCount = 0;
   /** What keeps the pending verdicts on events that were told so far. */
   #kept: Promise<unknown> = Promise.resolve();
@@ -87,6 +98,7 @@ export class ShardThread {
   #ring!: RingWriter;
   #counters!: ShardCounters;
   #worker!: Worker;
+  #components: ComponentStats | undefined;
   #stepCount = 0;
   #steppedMs = 0;
   readonly #watch: NodeJS.Timeout;
@@ -103,10 +115,11 @@ export class ShardThread {
 
   /**
    * Throws the problem of a caller whose records find no room now: `byteCount` bytes of bodies in
-   * all, none over `bodyBytesMax`.
+   * all, none over `bodyBytesMax`. `isKept`: what they do is to outlive the process.
    */
-  checkRoom(recordCount: number, byteCount: number, bodyBytesMax: number): void {
+  checkRoom(recordCount: number, byteCount: number, bodyBytesMax: number, isKept = false): void {
     if (!this.ready) throw this.#unavailable();
+    if (isKept) this.#parts.checkKeeping?.();
     const headerBytes = recordBytes(TENANT_ID_BYTES_MAX, 0);
     const payloadBytes = byteCount + recordCount * headerBytes;
     const fits = this.#ring.fits(recordCount, payloadBytes, bodyBytesMax + headerBytes);
@@ -152,6 +165,7 @@ export class ShardThread {
       ringBytesUsed: this.#ring.bytesUsed,
       outcomes: byOutcome(counters.outcomes),
       turnUs: quantilesUs(counters.turns),
+      components: this.#components,
       moderation: {
         judgedCount: counters.get("judgedCount"),
         flaggedCount: counters.get("flaggedCount"),
@@ -194,9 +208,21 @@ export class ShardThread {
     this.#ring.wake();
   }
 
-  /** Resolves once the shard has worked off its ring and ended. */
-  stop(): Promise<void> {
+  /** What is kept of these tenants cannot be read: the shard snapshots them again. */
+  snapshot(tenants: readonly string[]): void {
+    const control: ShardControl = { type: "snapshot", tenants };
+    this.#worker.postMessage(control);
+    this.#ring.wake();
+  }
+
+  /**
+   * Resolves once the shard has worked off its ring, and has kept what it can of its tenants until
+   * the deadline (epoch ms), and ended.
+   */
+  stop(deadlineMs = 0): Promise<void> {
     this.#stopping = true;
+    const control: ShardControl = { type: "stopBy", deadlineMs };
+    if (!this.#ended) this.#worker.postMessage(control);
     this.#ring.stop();
     return this.#stopped.promise;
   }
@@ -212,7 +238,7 @@ export class ShardThread {
     const quota = this.#parts.quota?.();
     const quotas = this.#parts.quotas?.() ?? new Map<string, JsonLimits>();
     const gateway = this.#parts.gateway?.(ring);
-    const log = this.#parts.log?.(ring);
+    const log = this.#parts.log?.(ring, incarnation > 0);
     const own = { ring, counters, incarnation, policies, quota, quotas, gateway, log };
     const settings = { ...this.#settings, ...own };
     const workerData: ShardSettings = settings;
@@ -236,7 +262,9 @@ export class ShardThread {
       const kept = this.#parts.takeEvents(message.json);
       if (kept !== undefined) this.#kept = Promise.all([this.#kept, kept]);
     } else if (message.type === "reviews") this.#parts.endReviews(message.json);
+    else if (message.type === "components") this.#components = message.stats;
     else if (message.type === "ready") {
+      if (message.recovery !== undefined) this.#parts.recovered?.(message.recovery);
       this.ready = true;
       this.#startedWith.resolve();
     } else {
@@ -266,11 +294,11 @@ export class ShardThread {
     }
   }
 
-  /** A bug: its tenants' windows are gone. Who waits is told; the shard starts empty. */
+  /** A bug. Who waits is told; the next thread begins with what is kept, or empty. */
   #die(error: unknown): void {
     process.emitWarning(error instanceof Error ? error : String(error), {
       code: "NEXUSCORE_SHARD_FAILED",
-      detail: `shard ${this.#settings.shard} failed; its tenants start anew`,
+      detail: `shard ${this.#settings.shard} failed; ${this.#next()}`,
     });
     this.ready = false;
     this.#waiting.fail(this.#requests);
@@ -295,7 +323,13 @@ export class ShardThread {
     this.#stopped.resolve();
   }
 
+  #next(): string {
+    return this.#parts.log === undefined ? "its tenants start anew" : "its tenants are read back";
+  }
+
   #unavailable(): Problem {
+    const recovering = this.restartCount === 0 ? this.#parts.recovering?.() : undefined;
+    if (recovering !== undefined) return recovering;
     const { shard } = this.#settings;
     const detail = this.#ended
       ? `Shard ${shard} failed ${RESTART_COUNT_MAX + 1} times and stays down; restart the server.`

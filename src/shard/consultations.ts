@@ -222,7 +222,8 @@ export class Consultations {
     this.#ofTenant.delete(tenant);
     for (const review of reviews) {
       if (this.#open.delete(review.request) && review.isSent) this.#cancels.push(review.request);
-      if (review.isWanted) this.#tell(review, failed("cancelled", "The tenant was deleted."), nowMs);
+      if (review.isWanted)
+        this.#tell(review, failed("cancelled", "The tenant was deleted."), nowMs);
     }
     this.#due = this.#due.filter(({ review }) => review.tenant !== tenant);
     if (tenant < this.#lastCalls.length) this.#lastCalls[tenant] = 0;

@@ -3,6 +3,7 @@
  * Events and questions go in through one ring, so a question sees every event before it. Answers
  * come back as messages, one a step. Counters are shared memory that only the shard writes.
  */
+import type { ComponentStats } from "#model/component.ts";
 import type { MessagePort } from "node:worker_threads";
 import type { ClassifierHandle } from "#classifier/classifier.ts";
 import type { StageHandle } from "#kernel/stage.ts";
@@ -116,6 +117,10 @@ export type Question =
   | { readonly type: "turns"; tenant: string; conversation: string }
   | { readonly type: "forgetConversation"; tenant: string; conversation: string }
   | { readonly type: "moderatorUsage"; tenant: string }
+  | { readonly type: "closeTenant"; tenant: string }
+  | { readonly type: "freeTenant"; tenant: string }
+  /** Of all shards: what is forgotten is to leave the log soon. */
+  | { readonly type: "hurryLog" }
   | { readonly type: "quota"; tenant: string }
   | { readonly type: "putQuota"; tenant: string; limits: JsonLimits }
   | { readonly type: "quotaDefaults"; limits: JsonLimits }
@@ -234,6 +239,8 @@ export type ShardMessage =
   | { readonly type: "verdicts"; readonly json: string }
   /** JSON: ReviewEnded[]; the verdicts went before. */
   | { readonly type: "reviews"; readonly json: string }
+  /** What tenants run has changed. */
+  | { readonly type: "components"; readonly stats: ComponentStats }
   | { readonly type: "stopped" };
 
 /** From the engine to a shard's thread, beside what is in its ring; it is woken by that. */

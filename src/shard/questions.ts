@@ -1,5 +1,6 @@
 /** Answers to what the engine asks a shard beside events. */
 import type { Outcome } from "#model/outcome.ts";
+import { COMPONENT_DIGITS } from "#model/component.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport } from "#model/trending.ts";
 import { spansOf, windowsOf, withAlways } from "#model/window.ts";
@@ -12,6 +13,7 @@ import { deletingTenant, failureOf, Refusal, unknownTenant } from "./refusal.ts"
 import type { Shard } from "./shard.ts";
 import { conversation, conversations, sketch, summary } from "./summary-questions.ts";
 import { flagsOfSettings, settingsOfFlags } from "./tenant-flags.ts";
+import { closeTenant, freeTenant } from "./tenant-closing.ts";
 import { askTenant } from "./tenant-turn.ts";
 
 export function answerQuestion(shard: Shard, request: number, json: string, nowMs: number): Answer {
@@ -64,6 +66,12 @@ function answerOf(shard: Shard, question: Question, nowMs: number): unknown {
       return forgetConversation(shard, question);
     case "moderatorUsage":
       return moderatorUsage(shard, question);
+    case "closeTenant":
+      return closeTenant(shard, question.tenant, nowMs);
+    case "freeTenant":
+      return freeTenant(shard, question.tenant);
+    case "hurryLog":
+      return shard.parts.log?.hurry();
     case "quota":
     case "putQuota":
     case "quotaDefaults":
@@ -171,9 +179,16 @@ function statusOf(shard: Shard, number: number): TenantStatus {
     rejectedCount: ledger.rejected[number]!,
     lastEventMs: ledger.lastEventMs[number]!,
     imageBytes: host.isOpen(number) ? host.imageBytes(number) : 0,
+    component: componentOf(shard, number),
     strikeCount: host.strikeCount(number),
     lastFailure: host.lastFailure(number),
   };
+}
+
+/** Of a tenant without events: what it will begin with. */
+function componentOf({ parts: { host, component } }: Shard, tenant: number): string {
+  const number = host.isOpen(tenant) ? host.componentNumber(tenant) : component;
+  return Buffer.from(host.digestAt(number)).toString("hex").slice(0, COMPONENT_DIGITS);
 }
 
 function withTenant<Value>(

@@ -62,6 +62,11 @@ export class RequestLedger {
     this.#complete.push(request);
   }
 
+  /** The request was answered otherwise. */
+  drop(request: number): void {
+    this.#requests.delete(request);
+  }
+
   late(request: number): void {
     this.open(request).late += 1;
   }

@@ -70,23 +70,34 @@ export type ShardParts = {
   readonly component: number;
   readonly counters: ShardCounters;
   readonly cap: TenantCap;
-  /** Judges messages, and whose policies it knows already. */
+  /** Judges messages. */
   readonly moderation?: ModerationParts | undefined;
-  readonly policies?: ReadonlyMap<string, Uint8Array> | undefined;
   /** What tenants may take, and who has limits of their own; left out: all they can. */
   readonly quota?: TenantQuota | undefined;
   readonly quotas?: ReadonlyMap<string, JsonLimits> | undefined;
   /** Makes one window of those of many tenants. */
   readonly merger?: SketchMerger | undefined;
   /** Where turns are kept; is told what no turn says. */
-  readonly log?:
-    | {
-        readonly closed: (tenant: number) => void;
-        readonly flagsSet: (tenant: number, flags: number) => void;
-      }
-    | undefined;
+  readonly log?: ShardTurns | undefined;
   /** This shard's end of the kernel stage, where there is one. */
   readonly drain?: Drain | undefined;
+};
+
+/** What a shard asks of the log of its turns (shard-log.ts). */
+export type ShardTurns = {
+  /** What follows is logged; false: it is kept with snapshots alone. */
+  isLogging: boolean;
+  /** Whether the turns of a record with so many bytes find room. */
+  readonly claim: (bodyBytes: number) => boolean;
+  readonly seal: (nowMs: number) => void;
+  readonly closed: (tenant: number) => void;
+  readonly flagsSet: (tenant: number, flags: number) => void;
+  /** Its turns go, and its number, if it is not -1, will be another's. */
+  readonly forget: (tenant: number, name: string) => void;
+  /** What was forgotten leaves the log soon. */
+  readonly hurry: () => void;
+  /** Whether what datagrams brought is logged. */
+  readonly logsDatagrams: boolean;
 };
 
 /** Where batches lie: what both the batcher and the drain offer. */
@@ -142,7 +153,7 @@ export class Shard {
   constructor(parts: ShardParts) {
     this.parts = parts;
     this.#source = parts.batcher;
-    const { drain, moderation, policies, quota, counters, host } = parts;
+    const { drain, moderation, quota, counters, host } = parts;
     if (quota !== undefined) {
       this.quota = new QuotaGuard({ quota, host, moderators: moderation?.host, counters });
       for (const [tenant, limits] of parts.quotas ?? []) this.#keepQuota(tenant, limits);
@@ -150,7 +161,6 @@ export class Shard {
     if (moderation !== undefined) {
       this.moderation = new Moderation(moderation, counters, this.quota);
       this.#judged = new JudgedBatch(this.moderation, parts.batcher);
-      for (const [tenant, policy] of policies ?? []) this.#keepPolicy(tenant, policy);
     }
     if (drain === undefined) return;
     this.#delivery = new Delivery({
@@ -205,6 +215,14 @@ export class Shard {
     return this.moderation?.takeReviews() ?? [];
   }
 
+  /** Of tenants that were there before this thread; there was room for them. */
+  keepPolicies(policies: ReadonlyMap<string, Uint8Array>): void {
+    for (const [tenant, policy] of policies) {
+      const number = this.ensure(tenant);
+      if (number !== -1) this.moderation?.setPolicy(number, tenant, policy);
+    }
+  }
+
   /** Gives a tenant what the kernel stage holds for it, before a question about it is answered. */
   bringUp(tenant: string): void {
     this.#delivery?.bringUp(tenant, this.#nowMs);
@@ -220,6 +238,20 @@ export class Shard {
   isLive(number: number): boolean {
     const { batcher } = this.parts;
     return batcher.hasTenant(number) && (batcher.tenantFlags(number) & TENANT_DELETING) === 0;
+  }
+
+  /** Some tenant began to be deleted, or ended. */
+  countDeleting(): void {
+    const { batcher } = this.parts;
+    this.#deletingCount = 0;
+    for (let number = 0; number < batcher.tenantCount; number++) {
+      if ((batcher.tenantFlags(number) & TENANT_DELETING) !== 0) this.#deletingCount += 1;
+    }
+  }
+
+  /** The kernel stage is to ask again for the number of this tenant. */
+  unbind(tenant: string): void {
+    this.parts.drain?.unbind(tenant);
   }
 
   /** Whether a tenant of this name is being deleted. */
@@ -296,12 +328,6 @@ export class Shard {
     );
   }
 
-  /** Of a tenant that was there before this thread; there was room for it. */
-  #keepPolicy(tenant: string, policy: Uint8Array): void {
-    const number = this.ensure(tenant);
-    if (number !== -1) this.moderation!.setPolicy(number, tenant, policy);
-  }
-
   #keepQuota(tenant: string, limits: JsonLimits): void {
     const number = this.ensure(tenant);
     if (number !== -1) this.quota!.setLimits(number, limits);
@@ -313,6 +339,11 @@ export class Shard {
     const tenant = this.#recordTenant();
     const isNamed = tenant !== -1;
     if (tenant >= 0 && this.#refusesRecord(tenant, "events")) return;
+    if (!this.#findsRoom(record.bodyBytes)) {
+      this.#requests.drop(record.request);
+      this.#refuse(behindDisk(record.request));
+      return;
+    }
     const request = this.#requests.open(record.request);
     request.awaitsDisk = !record.isMemory;
     request.isNamed = isNamed;
@@ -381,6 +412,16 @@ export class Shard {
     if (!this.#record.last) this.#refused.add(this.#record.request);
   }
 
+  /** Whether the turns that the record makes can be logged without a wait for the disk. */
+  #findsRoom(bodyBytes: number): boolean {
+    const { log } = this.parts;
+    if (log === undefined || log.claim(bodyBytes)) return true;
+    // What was parsed is counted at what it may take at most: as turns it is less.
+    this.#flush();
+    log.seal(this.#nowMs);
+    return log.claim(bodyBytes);
+  }
+
   /** Tenant of the record's events; -1: each names its own; -2: none left, all are rejected. */
   #recordTenant(): number {
     const { tenantOffset, tenantBytes } = this.#record;
@@ -426,10 +467,13 @@ export class Shard {
 
   /** Runs what the drain has written, of about so many tenants one after the other. */
   #runDrained(drain: Drain, passBatches: number): void {
+    const { host, log } = this.parts;
     this.#batchCount = drain.batchCount;
-    this.parts.host.pass(passBatches);
+    if (log !== undefined) log.isLogging = log.logsDatagrams;
+    host.pass(passBatches);
     this.#runBatches(drain);
-    this.parts.host.pass(0);
+    host.pass(0);
+    if (log !== undefined) log.isLogging = true;
   }
 
   /** Hands every batch to its tenant, slice by slice, each under the guard. */
@@ -719,4 +763,10 @@ function quotaProblem(request: number, { quota, limit, waitMs }: QuotaRefusal): 
   }
   const detail = `The tenant's state takes the ${limit} bytes that it may take; questions go on.`;
   return { type: "problem", request, code: "tenantMemoryFull", detail, waitMs, over };
+}
+
+/** Nothing of the record was taken. */
+function behindDisk(request: number): Answer {
+  const detail = "The disk is behind: what waits for it has no room for these events. Try again.";
+  return { type: "problem", request, code: "busy", detail };
 }

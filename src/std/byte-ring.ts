@@ -129,7 +129,14 @@ export class RingReader extends Ring {
   kind = 0;
   payloadOffset = 0;
   #recordUnits = 0;
+  /** Units read so far; the control's head is behind it while records are passed, not released. */
+  #read: number;
   #wakes = 0;
+
+  constructor(buffer: SharedArrayBuffer) {
+    super(buffer);
+    this.#read = Atomics.load(this.control, HEAD);
+  }
 
   /** Begins to look around: whatever comes or wakes from here on ends the next `wait`. */
   look(): void {
@@ -140,7 +147,7 @@ export class RingReader extends Ring {
   next(): boolean {
     assert(this.#recordUnits === 0);
     for (;;) {
-      const head = this.control[HEAD]!;
+      const head = this.#read;
       if (Atomics.load(this.control, TAIL) === head) return false;
       const offset = ((head >>> 0) % this.unitCount) * UNIT_BYTES;
       const units = this.view.getUint32(offset, true) / UNIT_BYTES;
@@ -148,14 +155,25 @@ export class RingReader extends Ring {
       this.#recordUnits = units;
       this.payloadOffset = offset + RECORD_HEADER_BYTES;
       if (this.kind !== KIND_PAD) return true;
-      this.release();
+      this.pass();
     }
   }
 
+  /** Frees the record that `next` found, and those that were passed before it. */
   release(): void {
+    this.pass();
+    this.releasePassed();
+  }
+
+  /** Goes on to the next record, and leaves this one where it is: another reader finds it again. */
+  pass(): void {
     assert(this.#recordUnits > 0);
-    Atomics.store(this.control, HEAD, (this.control[HEAD]! + this.#recordUnits) | 0);
+    this.#read = (this.#read + this.#recordUnits) | 0;
     this.#recordUnits = 0;
+  }
+
+  releasePassed(): void {
+    Atomics.store(this.control, HEAD, this.#read);
   }
 
   /**
