@@ -23,6 +23,7 @@ type GuardParts = {
   readonly tokens?: Tokens | undefined;
   readonly books?: AccessBooks;
   readonly isLoopback?: boolean;
+  readonly nowMs?: () => number;
   /** Of which the origins are taken. */
   readonly config?: Config;
   readonly metricsAccess?: "watch" | "public";
@@ -45,6 +46,7 @@ export class Guard {
       keys: desk.ring,
       tokens,
       isLoopback: parts.isLoopback ?? true,
+      ...(parts.nowMs === undefined ? {} : { nowMs: parts.nowMs }),
       onRefusal: (refusal, address) => {
         books.refused[refusal] += 1;
         log.debug({ refusal, address }, "not let in");
@@ -141,6 +143,11 @@ function adoptBootstrapKey(desk: KeyDesk, config: Config, log: Log): void {
     text = readFileSync(path, "utf8").trim();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" && !desk.ring.isEmpty) {
+      // It did its work at an earlier start; a secret may be taken away then.
+      log.info({ path }, "the file of the first key is gone; there are keys");
+      return;
+    }
     throw badKey(`bootstrapKeyFile: ${path} cannot be read: ${code ?? message}`);
   }
   try {

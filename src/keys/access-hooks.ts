@@ -88,9 +88,25 @@ export function registerAccess(server: FastifyInstance, parts: AccessParts): voi
   });
 }
 
+export type GuardedRoute = {
+  readonly method: string;
+  readonly url: string;
+  readonly access: Access | undefined;
+};
+
+const ROUTES = new WeakMap<FastifyInstance, RouteOptions[]>();
+
+/** All routes of a server that is ready, and what each asks for: for a test of every one. */
+export function guardedRoutes(server: FastifyInstance): GuardedRoute[] {
+  return (ROUTES.get(server) ?? []).flatMap(({ method, url, config }) =>
+    [method].flat().map((each) => ({ method: each, url, access: config?.access })),
+  );
+}
+
 /** Throws at the start, once all routes are there: a plugin's scope may say it for its own. */
 function requireAccess(server: FastifyInstance): void {
   const routes: RouteOptions[] = [];
+  ROUTES.set(server, routes);
   server.addHook("onRoute", (route) => void routes.push(route));
   server.addHook("onReady", async () => {
     const silent = routes.filter(({ config }) => !ACCESSES.includes(config?.access as Access));
