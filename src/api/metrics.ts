@@ -6,6 +6,7 @@ import type { AccessBooks } from "#keys/access-books.ts";
 import type { KeyRing } from "#keys/key-ring.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import type { StageStats } from "#kernel/stage-stats.ts";
+import type { BackupCounts } from "#model/backup.ts";
 import type { TelemetrySource } from "#model/kernel-telemetry.ts";
 import type { StoreCounts } from "#review/store-thread.ts";
 import type { FastifyPluginAsync } from "fastify";
@@ -23,8 +24,10 @@ import {
   storeFamilies,
 } from "./metric-families.ts";
 import { guarded } from "./metric-guard.ts";
+import { quotaFamilies } from "./quota-metrics.ts";
 import { answersOf } from "./request-log.ts";
-import { storageFamilies } from "./storage-metrics.ts";
+import { componentFamilies } from "./component-metrics.ts";
+import { backupFamilies, storageFamilies } from "./storage-metrics.ts";
 
 export type MetricsOptions = {
   readonly engine: EngineDoor;
@@ -38,6 +41,7 @@ export type MetricsOptions = {
   readonly telemetry: TelemetrySource;
   /** Of the review store, if there is one. */
   readonly store?: (() => StoreCounts) | undefined;
+  readonly backups?: (() => BackupCounts) | undefined;
 };
 
 /** One a process: its observers watch the process, not a server. */
@@ -56,7 +60,10 @@ export function metricsRoutes(options: MetricsOptions): FastifyPluginAsync {
         ...kernelFamilies(telemetry()),
         ...storeFamilies(store?.()),
         ...storageFamilies(engine.storage()),
+        ...backupFamilies(options.backups?.()),
+        ...componentFamilies(engine.stats()),
         ...(await llmFamilies(engine.llm)),
+        ...(await quotaFamilies(engine)),
         ...accessFamilies(guard.access.keys, guard.books),
         ...connectionFamilies(connectionStats(server.server)),
         answerFamily(answersOf(server)),

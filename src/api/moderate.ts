@@ -39,7 +39,7 @@ export function moderateRoutes(engine: EngineDoor): FastifyPluginAsync {
         bodyLimit: MODERATE_BODY_BYTES_MAX,
         config: { access: "judge" },
         schema: SCHEMA,
-        onRequest: async (request) => void requireTenantId(request.params.tenant),
+        onRequest: async (request) => engine.checkQuota(requireTenantId(request.params.tenant)),
       },
       async (request, reply) => {
         const { tenant } = request.params;
@@ -248,6 +248,8 @@ refused.`,
       "encodingUnsupported",
       "tenantLimit",
       "busy",
+      "overQuota",
+      "tenantDeleting",
       "guestFailed",
       "memoryFull",
       "shardRestarting",

@@ -20,6 +20,7 @@ const CODES: Partial<Record<ProblemCode, string>> = {
   textEmpty: "empty_string",
   messageLimit: "array_above_max_length",
   busy: "rate_limit_exceeded",
+  overQuota: "rate_limit_exceeded",
   badRequest: "invalid_value",
 };
 

@@ -380,6 +380,7 @@ const DELETE_PROBLEMS: readonly ProblemCode[] = [
   "tenantQuarantined",
   "guestFailed",
   "memoryFull",
+  "tenantDeleting",
   "tenantLimit",
   "shardRestarting",
   "storeUnavailable",

@@ -409,10 +409,10 @@ const control: Case[] = [
   { name: "nowhere", request: get("/v2/events"), status: 404, code: "notFound", detail: /\/docs/ },
   {
     name: "wrong method",
-    request: { method: "DELETE", url: "/v1/tenants/acme?x=1" },
+    request: { method: "PATCH", url: "/v1/tenants/acme?x=1" },
     status: 405,
     code: "methodNotAllowed",
-    headers: { allow: "GET, HEAD, PUT" },
+    headers: { allow: "DELETE, GET, HEAD, PUT" },
   },
   {
     name: "wrong method on events",

@@ -16,6 +16,8 @@ import { moderateRoutes } from "#api/moderate.ts";
 import { openAiModerationRoutes } from "#api/openai-moderations.ts";
 import { perspectiveRoutes } from "#api/perspective.ts";
 import { policyRoutes } from "#api/policies.ts";
+import { deletionRoutes } from "#api/deletions.ts";
+import { MemoryQuotas, type QuotaKeeper, quotaRoutes } from "#api/quotas.ts";
 import { reviewRecordRoutes } from "#api/review-records.ts";
 import { reviewRoutes } from "#api/reviews.ts";
 import { buildServer } from "#api/server.ts";
@@ -28,6 +30,7 @@ import { LiveConfig } from "#config/live.ts";
 import type { Config } from "#config/options.ts";
 import { liveRoutes } from "#egress/live.ts";
 import { Backups, type Hold } from "#engine/backups.ts";
+import type { Deletions } from "#engine/deletions.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import type { EngineSettings } from "#engine/engine.ts";
 import { Retellings } from "#engine/retellings.ts";
@@ -57,6 +60,7 @@ import { join, resolve } from "node:path";
 import { datagramsOff, Guard } from "./guard.ts";
 import { dataFilesOf } from "./data-files.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
+import { deletionsOf, putQuotas, quotaOf, resumeDeletions } from "./tenant-care.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
@@ -83,6 +87,7 @@ export type Application = {
 export type AssembledServer = {
   readonly server: FastifyInstance;
   readonly beginStop: () => void;
+  readonly deletions: Deletions;
 };
 
 /** What moderation keeps beside the tenants' components. */
@@ -93,6 +98,7 @@ export type ModerationParts = {
   /** The queue; or, in words, why there is none. */
   readonly reviews?: ReviewDesk | string;
   readonly llm?: LlmLimits;
+  readonly quotas?: QuotaKeeper;
 };
 
 /** What tenants may take of language models. */
@@ -151,6 +157,7 @@ export async function assembleServer(
     datagrams: datagramFacts(udp),
   };
   const retellings = Retellings.of(engine);
+  const deletions = deletionsOf({ engine, moderation, retellings, guard, log });
   const server = await buildServer({
     log,
     version: VERSION,
@@ -177,12 +184,21 @@ export async function assembleServer(
       reviewRecordRoutes(desk),
       webhookRoutes(desk),
       llmRoutes({ engine, ...llm }),
+      quotaRoutes({ engine, keeper: moderation.quotas ?? new MemoryQuotas() }),
+      deletionRoutes(deletions),
       keyRoutes(guard.desk),
       backupRoutes(backups),
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
       storageRoutes(engine),
-      metricsRoutes({ engine, stage, telemetry, store, guard }),
+      metricsRoutes({
+        engine,
+        stage,
+        telemetry,
+        store,
+        guard,
+        backups: typeof backups === "string" ? undefined : () => backups.counts(),
+      }),
     ],
   });
   // What must not be stored comes without its text, and leaves no trace here either.
@@ -191,7 +207,11 @@ export async function assembleServer(
     if (text !== undefined) history.add(verdict);
     if (typeof reviews !== "string") reviews.takeVerdict(verdict, text, leavesTrace);
   });
-  return { server, beginStop: () => void (stopping = true) };
+  const beginStop = (): void => {
+    stopping = true;
+    deletions.stop();
+  };
+  return { server, beginStop, deletions };
 }
 
 export async function startApplication(config: Config, log: Log): Promise<Application> {
@@ -229,6 +249,7 @@ async function startGuarded(config: Config, log: Log, guard: Guard): Promise<App
       imageBytesMax,
       tenantCountMax,
       durability: durabilityOf(config),
+      quota: quotaOf(config),
       stage: stage.handle,
       llm,
       keepPending: async (reviews) => pending.keep(reviews),
@@ -268,6 +289,11 @@ async function openApplication(parts: {
   const { engine, stage, config, log, llm, pending, guard } = parts;
   const live = new LiveConfig(config);
   live.onChange(({ logLevel }) => void (log.level = logLevel));
+  live.onChange((changed) => {
+    engine.setQuotaDefaults(quotaOf(changed)).catch((error: Error) => {
+      log.error({ reason: error.message }, "the new quotas are not in force in all shards");
+    });
+  });
   guard.follow(live);
   for (const { what, fix } of llm === undefined ? [] : llmWarnings(llm)) log.warn({ fix }, what);
   const udp = datagramsOff(config, guard) ?? (await openUdp(stage, config, log));
@@ -277,7 +303,7 @@ async function openApplication(parts: {
   const moderation = moderationOn(reviews, engine, llm);
   const { report } = telemetry;
   const backups = backupsOf(config, engine, reviews, log);
-  const { server, beginStop } = await assembleServer(
+  const { server, beginStop, deletions } = await assembleServer(
     engine,
     log,
     udp,
@@ -287,6 +313,7 @@ async function openApplication(parts: {
     backups,
     { slowRequestMs: () => live.current.slowRequestMs },
   );
+  await resumeDeletions(deletions, log);
   limitConnections(server.server, config);
   const requests = new OpenRequests(server.server);
   const closeReviews = async (): Promise<void> => {
@@ -360,6 +387,7 @@ async function openReviews(
       turns: async (tenant, conversation) => engine.turns(tenant, conversation),
     });
     await putPolicies(engine, reviews, log);
+    await putQuotas(engine, reviews, log);
     return reviews;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
@@ -419,10 +447,10 @@ function moderationOn(
   if (typeof reviews === "string") {
     return { ...moderationInMemory(), reviews, llm: { ...inMemory, defaults } };
   }
-  const { policies, history, llmLimits: keeper } = reviews;
+  const { policies, history, quotas, llmLimits: keeper } = reviews;
   if (engine.llm !== undefined) keeper.attach(engine.llm);
   const onFeedback: FeedbackListener = (feedback) => reviews.takeFeedback(feedback);
-  return { policies, history, onFeedback, reviews, llm: { defaults, keeper } };
+  return { policies, history, onFeedback, reviews, quotas, llm: { defaults, keeper } };
 }
 
 /** Whatever of it is not to be had is left out, and told by `/v1/system/kernel`. */

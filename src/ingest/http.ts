@@ -17,6 +17,8 @@ const OPEN_BRACKET = 0x5b;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const NEWLINE = 0x0a;
+/** Of one event whose tenant may send none now: only the shard knows how long. */
+const RETRY_AFTER_SECONDS = 1;
 
 /** What a content type means; `sniff`: see `sniffFormat`. */
 const FORMATS: Readonly<Record<string, BodyFormat | "sniff">> = {
@@ -66,8 +68,9 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
         schema: { ...SCHEMA, operationId: "postTenantEvents", params: TENANT_PARAMS },
         // The address is checked before the body is read: a wrong one costs nothing.
         onRequest: async (request) => {
-          requireTenantId(request.params.tenant);
+          const tenant = requireTenantId(request.params.tenant);
           ackOf(request);
+          engine.checkQuota(tenant);
         },
       },
       async (request, reply) => take(request, reply, request.params.tenant),
@@ -121,7 +124,9 @@ function refuseSingle(answer: OfferAnswer): void {
   const known = error !== undefined && Object.hasOwn(PROBLEMS, error.code);
   const code = known ? (error.code as ProblemCode) : "badRequest";
   const detail = error?.message ?? "The event was refused.";
-  throw new Problem(code, detail, { members: { ...answer } });
+  const isOver = code === "overQuota" || code === "tenantMemoryFull" || code === "tenantDeleting";
+  const after = isOver ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {};
+  throw new Problem(code, detail, { members: { ...answer }, ...after });
 }
 
 function mediaTypeOf({ headers }: FastifyRequest): string {
@@ -243,6 +248,9 @@ taken: send them again with their \`id\`s, which count once.`,
       "mediaTypeUnsupported",
       "encodingUnsupported",
       "busy",
+      "overQuota",
+      "tenantMemoryFull",
+      "tenantDeleting",
       "tenantLimit",
       "guestFailed",
       "memoryFull",

@@ -20,6 +20,7 @@ import { INSPECTION_SCHEMAS } from "./inspection.ts";
 import { LLM_SCHEMAS } from "./llm-schemas.ts";
 import { MODERATION_SCHEMAS } from "./moderation-schemas.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
+import { QUOTA_SCHEMAS } from "./quota-schemas.ts";
 import { REVIEW_SCHEMAS } from "./review-schemas.ts";
 import { ACK_MODES } from "./storage.ts";
 import { SUMMARY_SCHEMAS } from "./summary-schemas.ts";
@@ -199,6 +200,7 @@ export const TenantSchema = Type.Object(
     rejectedCount: count("Refused"),
     lastEventMs: epochMs("Host time of the last accepted event, 0 before the first"),
     imageBytes: count("Bytes of memory"),
+    component: Type.String({ description: "SHA-256 of the component it runs, 12 digits of it" }),
     strikeCount: count("Failed turns of its component"),
     lastFailure: Type.Optional(Type.String({ description: "How the last failed turn ended" })),
   },
@@ -222,6 +224,7 @@ export const SCHEMAS: readonly TObject[] = [
   ...REVIEW_SCHEMAS,
   ...LLM_SCHEMAS,
   ...BACKUP_SCHEMAS,
+  ...QUOTA_SCHEMAS,
   ...INSPECTION_SCHEMAS,
 ];
 

@@ -195,8 +195,7 @@ export class FakeEngine implements EngineDoor {
   }
 
   async topCpu(count: number): Promise<readonly { tenant: string; cpuMs: number }[]> {
-    const names = [...this.#tenants.keys()].slice(0, count);
-    return names.map((tenant, n) => ({ tenant, cpuMs: 1_000 / (n + 1) }));
+    return this.quotas.top.slice(0, count);
   }
 
   quotaRefusals(): QuotaRefusals {

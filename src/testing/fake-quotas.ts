@@ -14,6 +14,8 @@ export class FakeQuotas {
   readonly #own = new Map<string, JsonLimits>();
   readonly #over = new Map<string, { quota: QuotaName; limit: number; waitMs: number }>();
   refusedCount = 0;
+  /** Tenants by CPU time, for tests to set. */
+  top: readonly { tenant: string; cpuMs: number }[] = [];
 
   /** Its requests are refused from now on. */
   refuse(tenant: string, quota: QuotaName, limit: number, waitMs: number): void {
