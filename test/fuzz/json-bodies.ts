@@ -26,6 +26,7 @@ const VALUES: readonly unknown[] = [
   Array.from({ length: 300 }, () => "a"),
   JSON.parse("[".repeat(100) + "]".repeat(100)),
 ];
+const TEXT_MAX = 256 * 1024;
 const NAMES = ["__proto__", "constructor", "toString", "", "a".repeat(200), "text", "input", "id"];
 
 type Node = unknown[] | Record<string, unknown>;
@@ -37,15 +38,25 @@ export function otherJson(random: Random, input: Uint8Array): Uint8Array {
   } catch {
     return input;
   }
-  const edits = 1 + random.below(3);
-  for (let edit = 0; edit < edits; edit++) value = edited(random, value);
-  return Buffer.from(JSON.stringify(value) ?? "null");
+  let text = "null";
+  for (let edits = 1 + random.below(3); edits > 0; edits--) {
+    const next = JSON.stringify(edited(random, value)) ?? "null";
+    if (next.length > TEXT_MAX) break;
+    text = next;
+    // From the text again: what an edit put in twice is two things by then.
+    value = JSON.parse(text);
+  }
+  return Buffer.from(text);
+}
+
+function anyValue(random: Random): unknown {
+  return structuredClone(VALUES[random.below(VALUES.length)]);
 }
 
 function edited(random: Random, root: unknown): unknown {
   const nodes: Node[] = [];
   collect(root, nodes);
-  if (nodes.length === 0 || random.chance(1, 30)) return VALUES[random.below(VALUES.length)];
+  if (nodes.length === 0 || random.chance(1, 30)) return anyValue(random);
   const node = nodes[random.below(nodes.length)]!;
   if (Array.isArray(node)) editArray(random, node);
   else editObject(random, node, nodes);
@@ -62,7 +73,7 @@ function editArray(random: Random, array: unknown[]): void {
   const at = random.below(array.length + 1);
   const kind = random.below(3);
   if (kind === 0) array.splice(at, 1);
-  else if (kind === 1) array.splice(at, 0, VALUES[random.below(VALUES.length)]);
+  else if (kind === 1) array.splice(at, 0, anyValue(random));
   else for (let i = random.below(300); i > 0; i--) array.push(array[at] ?? null);
 }
 
@@ -70,7 +81,7 @@ function editObject(random: Random, object: Record<string, unknown>, nodes: read
   const names = Object.keys(object);
   const name = names[random.below(Math.max(1, names.length))] ?? "x";
   const kind = random.below(5);
-  const value = VALUES[random.below(VALUES.length)];
+  const value = anyValue(random);
   if (kind === 0) delete object[name];
   else if (kind === 1) define(object, NAMES[random.below(NAMES.length)]!, object[name] ?? value);
   else if (kind === 2) {
