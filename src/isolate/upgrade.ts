@@ -7,6 +7,7 @@
  * first call, and what that call does to its memory is undone.
  */
 import assert from "node:assert/strict";
+import { newUpgradeCounts, type UpgradeResult } from "#model/component.ts";
 import { IMAGE_BYTES_MAX, IMAGE_PAGE_BYTES, PORTABLE_BYTES_MAX } from "#model/limits.ts";
 import type { Outcome } from "#model/outcome.ts";
 import { outcomeOf } from "./guest-instance.ts";
@@ -17,22 +18,6 @@ import type { HostedInstance, Slot } from "./slot.ts";
 import type { Slots } from "./slots.ts";
 import type { TenantTable } from "./tenant-table.ts";
 
-export const UPGRADE_RESULTS = [
-  "moved",
-  /** One of the two components does not hand over states, or take them in. */
-  "notPortable",
-  /** Of the one that hands over: trapped, took too long, broke the contract. */
-  "exportFailed",
-  /** Of the one that takes in, the same; and that it refused, in its own words. */
-  "importFailed",
-  "importRefused",
-  /** Its image would be larger than an image may be, or there is no room for it now. */
-  "tooLarge",
-  "noRoom",
-] as const;
-
-export type UpgradeResult = (typeof UPGRADE_RESULTS)[number];
-
 export type Upgrade = {
   readonly result: UpgradeResult;
   /** What a person should read; of a guest's words as many as may be. */
@@ -40,8 +25,6 @@ export type Upgrade = {
   /** Of the state that was handed over. */
   readonly bytes: number;
 };
-
-export type UpgradeCounts = Readonly<Record<UpgradeResult, number>>;
 
 export type UpgradesParts<Instance extends HostedInstance> = {
   readonly slots: Slots<Instance>;
@@ -52,10 +35,7 @@ export type UpgradesParts<Instance extends HostedInstance> = {
 };
 
 export class Upgrades<Instance extends HostedInstance> {
-  readonly counts = Object.fromEntries(UPGRADE_RESULTS.map((each) => [each, 0])) as Record<
-    UpgradeResult,
-    number
-  >;
+  readonly counts = newUpgradeCounts();
   readonly #parts: UpgradesParts<Instance>;
   /** Where tenants that move take in their state, and that state. Made when first needed. */
   #spare: Slot<Instance> | undefined;

@@ -22,6 +22,8 @@ export type TenantStatus = {
   readonly lastEventMs: number;
   /** Bytes of memory its image takes. */
   readonly imageBytes: number;
+  /** SHA-256 of the component that it runs, its first digits. */
+  readonly component: string;
   /** Failed turns so far, and how the last of them ended. */
   readonly strikeCount: number;
   readonly lastFailure: string | undefined;
