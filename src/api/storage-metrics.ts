@@ -1,4 +1,5 @@
 /** What Prometheus is told of the log, the snapshots and the last start. */
+import type { BackupCounts } from "#model/backup.ts";
 import { type StorageState, type StorageStats } from "#model/storage.ts";
 import { counter, type Family, gauge } from "./metric-families.ts";
 
@@ -21,6 +22,15 @@ export function storageFamilies(stats: StorageStats): Family[] {
   const state = gauge("nexuscore_log_state", "1: the state that the disk is in.", states);
   if (stats.state === "off") return [state];
   return [state, ...logFamilies(stats), ...snapshotFamilies(stats), ...recoveryFamilies(stats)];
+}
+
+export function backupFamilies(counts: BackupCounts | undefined): Family[] {
+  if (counts === undefined) return [];
+  const { newestMs, failureCount } = counts;
+  return [
+    single("nexuscore_backup_newest_seconds", "Epoch of the newest; 0: none.", newestMs * MS),
+    total("nexuscore_backup_failures_total", "Backups that failed.", failureCount),
+  ];
 }
 
 function logFamilies(stats: StorageStats): Family[] {

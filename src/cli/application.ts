@@ -295,6 +295,13 @@ async function openApplication(parts: {
     });
   });
   guard.follow(live);
+  // Datagrams carry no key: with the first one they end, unless somebody asked for them.
+  guard.desk.onFirst = () => {
+    const reason = datagramsOff(config, guard);
+    if (typeof udp === "string" || reason === undefined) return;
+    log.warn({ reason }, "no event datagrams from now on");
+    void udp.stop();
+  };
   for (const { what, fix } of llm === undefined ? [] : llmWarnings(llm)) log.warn({ fix }, what);
   const udp = datagramsOff(config, guard) ?? (await openUdp(stage, config, log));
   const telemetry = await startTelemetry(udp, config);

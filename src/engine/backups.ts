@@ -16,7 +16,7 @@ import {
 } from "#durable/backup-folder.ts";
 import type { BackupMessage, BackupSettings, BackupWish } from "#durable/backup-worker.ts";
 import { type HoldGate, holdGate, isHeld, letGo } from "#durable/writer-hold.ts";
-import type { Backup, BackupKeeper, BackupList } from "#model/backup.ts";
+import type { Backup, BackupCounts, BackupKeeper, BackupList } from "#model/backup.ts";
 import { Problem } from "#model/problem.ts";
 import type { Log } from "#observe/log.ts";
 
@@ -45,9 +45,24 @@ export class Backups implements BackupKeeper {
   #failed: Backup | undefined;
   /** Of this process: which older ones went when one was made. */
   readonly #removedBy = new Map<string, readonly string[]>();
+  #newestMs = 0;
+  #failureCount = 0;
 
   constructor(parts: BackupParts) {
     this.#parts = parts;
+    // Of those that the processes before made; whoever asks meanwhile is told that there is none.
+    this.list().then(
+      ({ backups }) => {
+        const done = backups.find(({ state }) => state === "done");
+        this.#newestMs = Math.max(this.#newestMs, done?.asOfMs ?? 0);
+      },
+      () => undefined,
+    );
+  }
+
+  /** For metrics: without a look at the disk. `newestMs` 0: there is none. */
+  counts(): BackupCounts {
+    return { newestMs: this.#newestMs, failureCount: this.#failureCount };
   }
 
   async begin(): Promise<Backup> {
@@ -156,12 +171,14 @@ export class Backups implements BackupKeeper {
       const { name, pauseMs } = begun;
       const tookMs = Math.round(manifest.finishedMs - manifest.asOfMs);
       log.info({ name, tookMs, pauseMs, damagedCount, removed }, "a backup was made");
+      this.#newestMs = manifest.asOfMs;
       this.#removedBy.clear();
       this.#removedBy.set(name, removed);
       this.#failed = undefined;
     } catch (error) {
       const { message: problem } = error as Error;
       log.error({ name: begun.name, reason: problem }, "a backup failed");
+      this.#failureCount += 1;
       this.#failed = { ...begun, state: "failed", problem };
     } finally {
       this.#running = undefined;

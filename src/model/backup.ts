@@ -50,11 +50,19 @@ export type BackupList = {
   readonly backups: readonly Backup[];
 };
 
+export type BackupCounts = {
+  /** The instant of the newest that is whole, epoch ms; 0: there is none. */
+  readonly newestMs: number;
+  /** Since the start. */
+  readonly failureCount: number;
+};
+
 /** What the API asks; without a data folder there is none. Problems are its errors. */
 export interface BackupKeeper {
   /** Resolves once it has begun. Problems: backupRunning, storageFull, storageUnavailable. */
   begin(): Promise<Backup>;
   list(): Promise<BackupList>;
+  counts(): BackupCounts;
   /** Problem: backupUnknown. */
   get(name: string): Promise<Backup>;
 }
