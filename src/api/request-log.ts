@@ -1,6 +1,6 @@
 /**
  * A number for each request, so that a line of the log and an answer can be told to belong
- * together; and a line for each that took too long.
+ * together; a line for each that took too long; and how many there were.
  */
 import { isTenantId } from "#model/tenant.ts";
 import type { Log } from "#observe/log.ts";
@@ -26,15 +26,27 @@ const RUN_BYTES = 4;
 const RADIX = 36;
 const HARMLESS = /^[A-Za-z0-9._:-]{1,64}$/;
 
+/** Answers since the start, by status; a server has few of those. */
+type Answers = Map<number, number>;
+
+const answers = new WeakMap<object, Answers>();
+
+export function answersOf(server: FastifyInstance): ReadonlyMap<number, number> {
+  return answers.get(server.server) ?? new Map<number, number>();
+}
+
 export function logRequests(
   server: FastifyInstance,
   { log, slowRequestMs }: { readonly log: Log; readonly slowRequestMs: () => number },
 ): void {
+  const counts: Answers = new Map();
+  answers.set(server.server, counts);
   server.addHook("onRequest", (request, reply, done) => {
     reply.header(REQUEST_ID_HEADER, request.id);
     done();
   });
   server.addHook("onResponse", (request, reply, done) => {
+    counts.set(reply.statusCode, (counts.get(reply.statusCode) ?? 0) + 1);
     const slowMs = slowRequestMs();
     if (slowMs > 0 && reply.elapsedTime > slowMs && !isStream(reply)) {
       log.warn(factsOf(request, reply), "a request was slow");
