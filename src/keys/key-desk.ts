@@ -2,7 +2,7 @@
 import type { Role, TenantScope } from "#model/access.ts";
 import { KeyFile } from "./key-file.ts";
 import { type KeyRecord, KeyRing } from "./key-ring.ts";
-import type { KeyAuditLine, KeyRequest, MadeKey } from "./key-table.ts";
+import type { KeyAuditLine, KeyRequest } from "./key-table.ts";
 
 const DAY_MS = 86_400_000;
 const WRITE_USED_MS = 600_000;
@@ -25,6 +25,12 @@ export type ShownKey = {
 
 /** Told once, to whoever made it. */
 export type ToldKey = ShownKey & { readonly key: string };
+
+type Change = {
+  readonly record: KeyRecord;
+  /** For the audit log: never a secret. */
+  readonly detail: Readonly<Record<string, unknown>>;
+};
 
 export class KeyDesk {
   readonly ring = new KeyRing();
@@ -57,27 +63,28 @@ export class KeyDesk {
 
   /** Throws a KeyError. */
   create(request: KeyRequest, actor: string): ToldKey {
-    return this.#change("create", actor, () => {
+    const { text, record } = this.#change("create", actor, () => {
       const made = this.#file.table.create(request, this.#nowMs());
       return { ...made, detail: detailOf(made.record) };
     });
+    return { ...this.#shown(record), key: text };
   }
 
   /** Throws a KeyError. */
   rotate(id: string, actor: string, overlapMs?: number): ToldKey {
-    return this.#change("rotate", actor, () => {
+    const { text, record } = this.#change("rotate", actor, () => {
       const made = this.#file.table.rotate(id, this.#nowMs(), overlapMs);
       return { ...made, detail: { formerEndsMs: made.record.formerEndsMs } };
     });
+    return { ...this.#shown(record), key: text };
   }
 
   /** Throws a KeyError. */
   revoke(id: string, actor: string): ShownKey {
-    const { key, ...shown } = this.#change("revoke", actor, () => {
-      const record = this.#file.table.revoke(id, this.#nowMs());
-      return { text: "", record, detail: {} };
+    const { record } = this.#change("revoke", actor, () => {
+      return { record: this.#file.table.revoke(id, this.#nowMs()), detail: {} };
     });
-    return shown;
+    return this.#shown(record);
   }
 
   /**
@@ -103,8 +110,9 @@ export class KeyDesk {
       if (adopted !== undefined) this.#audit("create", actor, adopted.id, detailOf(adopted));
       return adopted;
     });
-    if (record !== undefined) this.ring.put(record);
-    return record !== undefined;
+    if (record === undefined) return false;
+    this.ring.put(record);
+    return true;
   }
 
   audit(limit: number, before?: number): readonly KeyAuditLine[] {
@@ -117,20 +125,20 @@ export class KeyDesk {
     this.#file.close();
   }
 
-  #change(
+  #change<Changed extends Change>(
     action: KeyAuditLine["action"],
     actor: string,
-    change: () => MadeKey & { readonly detail: Readonly<Record<string, unknown>> },
-  ): ToldKey {
-    const { text, record } = this.#file.transaction(() => {
+    change: () => Changed,
+  ): Changed {
+    const changed = this.#file.transaction(() => {
       const made = change();
       this.#audit(action, actor, made.record.id, made.detail);
       return made;
     });
     const wasEmpty = this.ring.isEmpty;
-    this.ring.put(record);
+    this.ring.put(changed.record);
     if (wasEmpty) this.onFirst();
-    return { ...this.#shown(record), key: text };
+    return changed;
   }
 
   #audit(

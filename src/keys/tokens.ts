@@ -38,8 +38,17 @@ export type TokenSettings = {
 export type TokenPrincipal = { readonly principal: Principal; readonly endsMs: number };
 
 const ALGORITHMS = [
-  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
 ];
 const LEEWAY_SECONDS = 30;
 const ASKED_AGAIN_MS = 600_000;
