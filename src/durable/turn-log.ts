@@ -33,8 +33,11 @@ export const GOES_ON = -1;
 export const CLOSE_ENTRY = 2;
 /** The tenant's flags, which are its settings. */
 export const FLAGS_ENTRY = 3;
-/** The tenant moved to another component: of which world, and which, as the store numbers it. */
-export const UPGRADE_ENTRY = 4;
+/**
+ * Of either world, above the kinds of its journal: from here on the tenant's component of that world
+ * is another; which, as the store numbers it.
+ */
+export const UPGRADE_ENTRY = 0xff00;
 
 const MAGIC = 0x314c584e;
 const CRC_FROM = 8;

@@ -91,9 +91,10 @@ export class Replay {
       else if (kind === CLOSE_ENTRY) {
         host.close(tenant);
         shard.tenants.clear(tenant);
-      } else if (kind === UPGRADE_ENTRY) return this.#upgrade(tenant, first, second);
+      }
       return true;
     }
+    if (kind === UPGRADE_ENTRY) return this.#upgrade(tenant, world, first);
     if (world === SUMMARIZER_WORLD && kind === INGEST_ENTRY) {
       if (!host.isOpen(tenant)) return false;
       const outcome = host.ingest(tenant, bytes, bodyOffset, bodyBytes, this.#report, this.#fates);

@@ -207,7 +207,7 @@ export class LoggedTurns {
   /** The tenant's component of a world is another from now on; the host's number of it. */
   upgraded(tenant: number, world: number, hostNumber: number): void {
     const storeNumber = this.#components[world === SUMMARIZER_WORLD ? 0 : 1][hostNumber] ?? 0;
-    this.#tell(tenant, UPGRADE_ENTRY, world, storeNumber);
+    this.#tell(tenant, UPGRADE_ENTRY, storeNumber, world);
   }
 
   /** The tenant is to be snapshotted again, though no turn says so; -1: there is none. */
@@ -316,10 +316,10 @@ export class LoggedTurns {
     return (first | ((moderators[judge] ?? 0) << 16)) >>> 0;
   }
 
-  #tell(tenant: number, kind: number, first: number, second = 0): void {
+  #tell(tenant: number, kind: number, first: number, world = HOST_WORLD): void {
     if (!this.#log.hasRoom(NAME_BYTES)) this.seal(0);
     this.summarizer.name(tenant);
-    this.#log.append(HOST_WORLD, kind, tenant, first, second, NOTHING, 0, 0);
+    this.#log.append(world, kind, tenant, first, 0, NOTHING, 0, 0);
     this.#log.publish();
   }
 
