@@ -159,7 +159,7 @@ class Recovery {
     const name = names[entry.tenant];
     if (name === "") return;
     const isSkipped = name === undefined || this.#isForgotten(name, block);
-    if (isSkipped || this.#holds(keyOf(name, entry.world), block)) {
+    if (isSkipped || this.#holdsEntry(name, entry.world, block)) {
       this.#skippedCount += 1;
       return;
     }
@@ -217,6 +217,12 @@ class Recovery {
     const reach = this.#parts.store.forgotten?.get(name);
     if (reach === undefined) return false;
     return reach.stream > stream || (reach.stream === stream && reach.number >= number);
+  }
+
+  /** What the host says of a tenant is in the snapshot of any of its worlds. */
+  #holdsEntry(name: string, world: number, block: LogBlock): boolean {
+    if (world !== HOST_WORLD) return this.#holds(keyOf(name, world), block);
+    return this.#parts.worlds.some((each) => this.#holds(keyOf(name, each), block));
   }
 
   #holds(key: string, { stream, number }: LogBlock): boolean {

@@ -6,22 +6,37 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { loadClassifier } from "#classifier/classifier.ts";
 import type { HoldGate } from "#durable/writer-hold.ts";
 import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
 import type { RecoverySummary, StorageStats } from "#model/storage.ts";
-import type { Durability } from "#shard/protocol.ts";
+import type { TenantStatus } from "#model/tenant.ts";
+import {
+  type Durability,
+  RECORD_ELEMENTS,
+  RECORD_LINES,
+  RECORD_QUESTION,
+  type ShardRecovery,
+  tenantsTakenBytes,
+} from "#shard/protocol.ts";
 import { beginEngine, type Engine, type EngineSettings, startEngine } from "./engine.ts";
+import { ShardThread } from "./shard-thread.ts";
 import { StorageError } from "./storage-error.ts";
+import { Waiting } from "./waiting.ts";
+import { WriterThread } from "./writer-thread.ts";
 
 const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
+const MODERATOR = new URL("../../guests/dist/moderate.component.wasm", import.meta.url);
+/** Says that 99 bytes follow, and none do: no client can bring about such a record. */
+const TORN = new Uint8Array(new Uint32Array([0, 99]).buffer);
 const TENANTS = Array.from({ length: 12 }, (_, i) => `tenant-${i}`);
 
 test("events, settings and policies come back, in however many shards", async (t) => {
   const settings = settingsOf(t);
   let total = 0;
   for (const shardCount of [2, 2, 1, 3]) {
-    const engine = await startEngine({ ...settings, shardCount });
+    const engine = await started(t, { ...settings, shardCount });
     for (const [index, tenant] of TENANTS.entries()) {
       if (total === 0) {
         await engine.putTenant(tenant, { clock: index % 2 === 0 ? "wall" : "event" });
@@ -34,8 +49,8 @@ test("events, settings and policies come back, in however many shards", async (t
       }
       assert.equal((await offer(engine, tenant, 3)).ack, "disk");
       const [judged] = await engine.moderate(tenant, [{ text: `hello ${total}` }]);
-      assert(judged !== undefined && "policyVersion" in judged);
-      assert.equal(judged.policyVersion, 7);
+      assert(judged !== undefined && "verdict" in judged);
+      assert.equal(judged.verdict.policy.version, 7);
     }
     total += 3;
     await engine.stop();
@@ -45,6 +60,9 @@ test("events, settings and policies come back, in however many shards", async (t
 test("a stop with time makes snapshots of all that changed, so a start does nothing again", async (t) => {
   const settings = settingsOf(t);
   const first = await startEngine(settings);
+  // Another clock begins anew: what the log says of that must not be done again to the snapshot.
+  for (const tenant of TENANTS) await first.putTenant(tenant, { clock: "event" });
+  for (const tenant of TENANTS) await first.putTenant(tenant, { clock: "wall" });
   for (const tenant of TENANTS) await offer(first, tenant, 5);
   await first.stop({ deadlineMs: performance.now() + 60_000 });
   const second = await started(t, settings);
@@ -120,6 +138,58 @@ test("tenants go on on the component that their state is of", async (t) => {
     await offer(third, tenant, 1);
     assert.equal((await third.tenant(tenant)).eventCount, 5);
   }
+});
+
+test("a shard's thread dies: the next one reads its tenants back, and the stream goes on", async (t) => {
+  const settings = settingsOf(t);
+  const component = await readFile(COMPONENT);
+  const moderator = await readFile(MODERATOR);
+  const classifier = await loadClassifier();
+  const kept = { digest: Buffer.alloc(32, 1), bytes: component };
+  const kinds = { summarizer: kept, moderator: { digest: Buffer.alloc(32, 2), bytes: moderator } };
+  const writer = new WriterThread(settings.durability!, kinds, 1);
+  await writer.opened;
+  const waiting = new Waiting();
+  const { slotCount, imageBytesMax, tenantCountMax } = settings;
+  const tenantsTaken = new SharedArrayBuffer(tenantsTakenBytes(1));
+  const limits = { slotCount, imageBytesMax, tenantCountMax, tenantsTaken, shard: 0, salt: 1 };
+  const components = { component, moderator, classifier, trusted: true, moderatorTrusted: true };
+  const recoveries: ShardRecovery[] = [];
+  const shard = new ShardThread(
+    { ...limits, ...components },
+    {
+      waiting,
+      policies: () => new Map(),
+      takeEvents: () => undefined,
+      endReviews: () => undefined,
+      loseReviews: () => undefined,
+      unkeptReviewCount: () => 0,
+      log: (ring, isAgain) => writer.attach(0, ring, isAgain),
+      recovered: (recovery) => recoveries.push(recovery),
+    },
+  );
+  t.after(async () => {
+    await shard.stop();
+    await writer.stop();
+  });
+  const send = async (kind: number, body: string | Uint8Array): Promise<unknown> => {
+    while (!shard.ready) await turn();
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const { request, answer } = waiting.open(1, "disk");
+    shard.write({ kind, request, last: true, flags: 0, tenant: Buffer.alloc(0) }, bytes);
+    return answer;
+  };
+  const question = JSON.stringify({ type: "tenant", tenant: "acme" });
+  for (let life = 1; life <= 3; life++) {
+    await send(RECORD_LINES, '{"tenant":"acme","text":"one"}\n{"tenant":"acme","text":"two"}');
+    await assert.rejects(send(RECORD_ELEMENTS, TORN), is("shardRestarting"));
+    assert.equal(((await send(RECORD_QUESTION, question)) as TenantStatus).eventCount, 2 * life);
+    assert.deepEqual(recoveries.at(-1)!.gaps, []);
+  }
+  assert.deepEqual(
+    recoveries.map(({ tenantCount }) => tenantCount),
+    [0, 1, 1, 1],
+  );
 });
 
 test("the writer's thread dies: nothing is acknowledged until another writes, and nothing is lost", async (t) => {

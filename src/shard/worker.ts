@@ -88,7 +88,9 @@ function run(settings: ShardSettings): void {
       : recoverShard({ shared: shared!, shard, turns: log, store: store!, imports });
   shard.keepPolicies(settings.policies);
   post({ type: "ready", recovery });
-  const stopBy = serveRing(shard, ring, log, upgradesOf(shard, log), idleMs);
+  const toldBy = serveRing(shard, ring, log, upgradesOf(shard, log), idleMs);
+  // What was told just before the ring stopped may have come after the last look.
+  const stopBy = takeControl(shard, log) ?? toldBy;
   shard.moderation?.stopReviews(Date.now());
   postReviews(shard);
   log?.finish(shard, stopBy);
