@@ -1,5 +1,6 @@
 /** Every error of the API as an RFC 9457 problem document with a stable code. */
 import type { Log } from "#observe/log.ts";
+import { MISTAKES_LISTED_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
@@ -30,11 +31,15 @@ export function problemOf(error: unknown, log: Log, requestId?: string): Problem
   if (error instanceof Problem) return error;
   const { validation, validationContext, code, statusCode, message } = error as FastifyError;
   if (validation !== undefined) {
-    const errors = validation.map(({ instancePath, message: what, params }) => ({
+    const listed = validation.slice(0, MISTAKES_LISTED_MAX);
+    const errors = listed.map(({ instancePath, message: what, params }) => ({
       pointer: instancePath === "" ? `/${strangerOf(params)}` : instancePath,
       message: what ?? "not valid",
     }));
-    const list = errors.map((entry) => `${entry.pointer} ${entry.message}`).join("; ");
+    const more = validation.length - listed.length;
+    const entries = errors.map((entry) => `${entry.pointer} ${entry.message}`);
+    if (more > 0) entries.push(`and ${more} more`);
+    const list = entries.join("; ");
     const place = validationContext === "querystring" ? "query" : (validationContext ?? "request");
     return new Problem("badRequest", `In the ${place}: ${list}.`, { members: { errors } });
   }

@@ -73,6 +73,9 @@ export type ProblemOptions = {
   readonly members?: Readonly<Record<string, unknown>>;
 };
 
+/** Characters of a detail: what a caller sent may be in it, and need not come back whole. */
+const DETAIL_MAX = 4_000;
+
 /** An error with a stable code. `detail` says what, which, and what would be right. */
 export class Problem extends Error {
   readonly code: ProblemCode;
@@ -83,7 +86,7 @@ export class Problem extends Error {
   readonly members: Readonly<Record<string, unknown>>;
 
   constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
-    super(detail);
+    super(detail.length > DETAIL_MAX ? `${detail.slice(0, DETAIL_MAX)}…` : detail);
     this.name = "Problem";
     this.code = code;
     this.status = PROBLEMS[code].status;
