@@ -11,7 +11,6 @@ import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import { PROBLEMS } from "#model/problem.ts";
 import { openLog } from "#observe/log.ts";
 import { mutate, noisyEvent } from "#testing/json-noise.ts";
-import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import assert from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -442,6 +441,6 @@ async function exchange(port: number, request: Uint8Array): Promise<Buffer> {
   });
   socket.setTimeout(QUIET_MS, () => socket.destroy());
   socket.end(request);
-  await once(socket, "close");
+  await new Promise((resolve) => void socket.once("close", resolve));
   return Buffer.concat(parts);
 }
