@@ -43,7 +43,7 @@ export function corsOriginsOf({ corsOrigins }: Pick<Config, "corsOrigins">): rea
 /** Scheme, host, and the port unless it is the scheme's own; nothing else. */
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text && !/[*]/.test(text);
 }
 
 /** Of a provider: over TLS, or on this machine. */
