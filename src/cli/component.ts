@@ -15,12 +15,16 @@ export async function checkComponent(path: string, json: boolean): Promise<numbe
     throw new CliError(`${path}: cannot be read: ${error.message}`);
   });
   try {
-    const { sha256 } = admitSummarizer(bytes);
-    if (json) printJson({ path, admitted: true, sha256, bytes: bytes.length });
-    else
+    const { sha256, isPortable } = admitSummarizer(bytes);
+    if (json)
+      printJson({ path, admitted: true, sha256, bytes: bytes.length, portable: isPortable });
+    else {
       print(
-        `${style("green", "admitted")}  ${path}, ${formatBytes(bytes.length)}\nsha256    ${sha256}`,
+        `${style("green", "admitted")}  ${path}, ${formatBytes(bytes.length)}\n` +
+          `sha256    ${sha256}\n` +
+          `portable  ${isPortable ? "yes" : "no: its tenants stay on it when a new version comes"}`,
       );
+    }
     return 0;
   } catch (error) {
     if (!(error instanceof AdmissionError)) throw error;
