@@ -32,7 +32,7 @@ import { liveRoutes } from "#egress/live.ts";
 import { Backups, type Hold } from "#engine/backups.ts";
 import type { Deletions } from "#engine/deletions.ts";
 import type { EngineDoor } from "#engine/door.ts";
-import type { EngineSettings } from "#engine/engine.ts";
+import type { Engine, EngineSettings } from "#engine/engine.ts";
 import { Retellings } from "#engine/retellings.ts";
 import { eventRoutes } from "#ingest/http.ts";
 import type { UdpIngest } from "#ingest/udp.ts";
@@ -49,7 +49,7 @@ import {
   type VerdictHistory,
 } from "#model/policy-store.ts";
 import { Problem } from "#model/problem.ts";
-import type { AckWish } from "#model/storage.ts";
+import type { AckWish, StorageStats } from "#model/storage.ts";
 import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
 import { IN_MEMORY, StoreError } from "#review/database.ts";
@@ -231,7 +231,7 @@ export async function startApplication(config: Config, log: Log): Promise<Applic
 
 async function startGuarded(config: Config, log: Log, guard: Guard): Promise<Application> {
   // Loaded here, so that commands that need no engine do not wait for one.
-  const { startEngine } = await import("#engine/engine.ts");
+  const { beginEngine } = await import("#engine/engine.ts");
   const { openStage } = await import("#kernel/stage.ts");
   const { shardCount, slotCount, imageBytesMax, tenantCountMax, kernelStage } = config;
   const slotBits = config.kernelSlotBits;
@@ -243,7 +243,7 @@ async function startGuarded(config: Config, log: Log, guard: Guard): Promise<App
   try {
     const llm = llmSettingsOf(config, process.env);
     const pending = new PendingReviews();
-    const engine = await startEngine({
+    const engine = await beginEngine({
       shardCount,
       slotCount,
       imageBytesMax,
@@ -278,7 +278,7 @@ class PendingReviews {
 }
 
 async function openApplication(parts: {
-  readonly engine: EngineDoor;
+  readonly engine: Engine;
   readonly stage: Stage;
   readonly config: Config;
   readonly log: Log;
@@ -320,7 +320,6 @@ async function openApplication(parts: {
     backups,
     { slowRequestMs: () => live.current.slowRequestMs },
   );
-  await resumeDeletions(deletions, log);
   limitConnections(server.server, config);
   const requests = new OpenRequests(server.server);
   const closeReviews = async (): Promise<void> => {
@@ -329,7 +328,9 @@ async function openApplication(parts: {
   try {
     const { httpHost: host, httpPort: port } = config;
     await server.listen({ host, port, backlog: HTTP_BACKLOG_MAX });
+    await beReady(engine, reviews, log, async () => resumeDeletions(deletions, log));
   } catch (error) {
+    await server.close();
     await closeReviews();
     telemetry.close();
     if (typeof udp !== "string") await udp.stop();
@@ -393,8 +394,6 @@ async function openReviews(
       targets: config.webhookTargets as WebhookTargets,
       turns: async (tenant, conversation) => engine.turns(tenant, conversation),
     });
-    await putPolicies(engine, reviews, log);
-    await putQuotas(engine, reviews, log);
     return reviews;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
@@ -402,6 +401,38 @@ async function openReviews(
     log.warn({ reason }, "no review queue, and policies are kept until the process ends only");
     return reason;
   }
+}
+
+/**
+ * The server listens, and says meanwhile that it reads what was kept. What the store has of policies
+ * and quotas is in force before anybody else is served.
+ */
+async function beReady(
+  engine: Engine,
+  reviews: ReviewDesk | string,
+  log: Log,
+  resume: () => Promise<void>,
+): Promise<void> {
+  const { recovery } = engine.storage();
+  if (recovery !== undefined && "progress" in recovery) {
+    log.info({ snapshots: recovery.progress.snapshotsTotal }, "reading what was kept");
+  }
+  await engine.started;
+  if (typeof reviews !== "string") {
+    await putPolicies(engine, reviews, log);
+    await putQuotas(engine, reviews, log);
+  }
+  await resume();
+  engine.open();
+  tellRecovery(engine.storage(), log);
+}
+
+function tellRecovery({ recovery, path }: StorageStats, log: Log): void {
+  if (recovery === undefined || !("summary" in recovery)) return;
+  const { summary } = recovery;
+  const { lostCount, gaps } = summary;
+  if (lostCount + gaps === 0) log.info({ path, ...summary }, "what was kept is back");
+  else log.error({ path, ...summary }, "what was kept is back, but not all of it");
 }
 
 /** Those that were set before the process began. */

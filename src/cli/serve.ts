@@ -2,6 +2,7 @@
 import { ConfigError } from "#config/config-error.ts";
 import type { Config } from "#config/options.ts";
 import type { LoadedConfig } from "#config/load.ts";
+import { StorageError } from "#engine/storage-error.ts";
 import { openLog, type Log } from "#observe/log.ts";
 import closeWithGrace from "close-with-grace";
 import { startApplication, type Application } from "./application.ts";
@@ -39,6 +40,7 @@ export async function startOrExplain(config: Config, log: Log): Promise<Applicat
     return await startApplication(config, log);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
+    if (error instanceof StorageError) throw new CliError(error.message);
     const { code, message } = error as NodeJS.ErrnoException;
     const { httpHost, httpPort } = config;
     const place = `${httpHost}:${httpPort}`;

@@ -267,6 +267,8 @@ export class Engine implements EngineDoor {
     }));
     this.#merges = new Merges(mergeShards, () => new Merger());
     this.started = Promise.all(this.#shards.map((shard) => shard.started));
+    // Whoever waits for it is told when it does.
+    this.started.catch(() => undefined);
   }
 
   get ready(): boolean {
