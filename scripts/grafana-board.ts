@@ -171,7 +171,7 @@ const ROWS: readonly { readonly title: string; readonly panels: readonly Panel[]
     ],
   },
   {
-    title: "Keys and quotas",
+    title: "Keys, quotas, components, backups",
     panels: [
       graph("Not let in", "By why.", "ops", {
         "{{reason}}": `sum by (reason) (${rate("nexuscore_auth_refused_total")})`,
@@ -179,6 +179,21 @@ const ROWS: readonly { readonly title: string; readonly panels: readonly Panel[]
       graph("Keys", "Known; uses of secrets that were rotated.", "short", {
         keys: sum(`nexuscore_keys{${OF}}`),
         former: sum(rate("nexuscore_auth_former_total")),
+      }),
+      graph("Refused by quota", "Requests, and events of requests with others', by quota.", "ops", {
+        "{{quota}}": `sum by (quota) (${rate("nexuscore_quota_refused_total")})`,
+        "{{quota}}, events": `sum by (quota) (${rate("nexuscore_quota_refused_events_total")})`,
+      }),
+      graph("Who takes most", "Cores, of the tenants that took most CPU time.", "short", {
+        "{{tenant}}": `topk(10, ${rate("nexuscore_top_tenant_cpu_seconds_total")})`,
+      }),
+      graph("Components", "Tenants, by what they run; those that moved, by how it went.", "short", {
+        "{{world}} {{component}}": `sum by (world, component) (nexuscore_component_tenants{${OF}})`,
+        "{{result}}": `sum by (result) (${rate("nexuscore_component_upgrades_total")}) > 0`,
+      }),
+      graph("Backups", "Age of the newest; those that failed.", "s", {
+        age: `time() - max(nexuscore_backup_newest_seconds{${OF}} > 0)`,
+        failed: `sum(increase(nexuscore_backup_failures_total{${OF}}[1d]))`,
       }),
     ],
   },

@@ -51,8 +51,19 @@ export function openLog(level: string, destination: DestinationStream = process.
 const FATAL = 60;
 
 const REDACTED = [
-  ...["text", "user", "body", "sample", "sentences", "headers", "authorization", "cookie"],
-  ...["key", "apiKey", "secret", "password", "token"],
+  "text",
+  "user",
+  "body",
+  "sample",
+  "sentences",
+  "headers",
+  "authorization",
+  "cookie",
+  "key",
+  "apiKey",
+  "secret",
+  "password",
+  "token",
 ].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
 /** The sentence; of a line that has only facts, none. */
