@@ -8,6 +8,7 @@ import type { Proof } from "./proof.ts";
 /** Loaded when they are asked for: some need what others do without. */
 const PROOFS: Readonly<Record<string, () => Promise<Proof>>> = {
   crash: async () => (await import("../test/durability/crash-proof.ts")).crashProof,
+  soak: async () => (await import("../test/soak/soak-proof.ts")).soakProof,
   faults: async () => (await import("../test/durability/faults-proof.ts")).faultsProof,
 };
 

@@ -75,6 +75,10 @@ export class Served {
     return served;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   get isGone(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
