@@ -36,6 +36,7 @@ export async function checkAll(served: Served, known: Knowledge, random: Random)
     assert.equal(counts.get(tenant) ?? 0, settled.count, `${tenant} in the list`);
   }
   for (const tenant of JUDGED_TENANTS) {
+    await checkWindows(served, tenant, known);
     await checkPolicy(served, tenant, known);
     await checkQueue(served, tenant, known);
   }
@@ -82,6 +83,23 @@ async function resend(
   if (duplicates === 0) oracle.sent({ ...request, fate: "disk" });
   oracle.settle(await tallyOf(served, tenant));
   found.resent += 1;
+}
+
+/** They are those that were acknowledged last, or some that were sent after them. */
+async function checkWindows(served: Served, tenant: string, known: Knowledge): Promise<void> {
+  const told = known.windows.get(tenant)!;
+  if (told.known === undefined) {
+    told.sent = [];
+    return;
+  }
+  const { windows } = await served.get<{ windows: string[] }>(`/v1/tenants/${tenant}`);
+  const could = [told.known, ...told.sent];
+  assert(
+    could.includes(windows.join()),
+    `${tenant} has ${windows.join()}, not ${could.join(" or ")}`,
+  );
+  told.known = windows.join();
+  told.sent = [];
 }
 
 /** It is one that was set, none older than what was acknowledged, and the one that judges. */

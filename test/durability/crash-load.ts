@@ -12,6 +12,8 @@ const TENANTS = 40;
 const SENDERS = 5;
 const EVENTS_MAX = 40;
 const SERIAL_MAX = 2 ** 30;
+/** Those that a tenant may do without. */
+const WINDOWS = ["10m", "1h", "24h"];
 /** After a refusal, before the next try. */
 const REFUSED_MS = 100;
 const WORDS = ["boss", "fight", "gg", "patch", "login", "error", "nice", "refund", "late", "rain"];
@@ -26,6 +28,8 @@ export class Knowledge {
   readonly tenants = new Map<string, TenantOracle>();
   /** Of tenants that are judged: what was acknowledged last, and what was sent after it. */
   readonly policies = new Map<string, { known: Flagging | undefined; sent: Flagging[] }>();
+  /** The same of its windows. */
+  readonly windows = new Map<string, { known: string | undefined; sent: string[] }>();
   /** Messages that are in the queue: id -> tenant. */
   readonly flagged = new Map<string, string>();
   /** Those without an answer; and verdicts, which go there within milliseconds after theirs. */
@@ -39,7 +43,10 @@ export class Knowledge {
 
   constructor() {
     for (let at = 0; at < TENANTS; at++) this.tenants.set(`t${at}`, new TenantOracle());
-    for (const tenant of JUDGED_TENANTS) this.policies.set(tenant, { known: undefined, sent: [] });
+    for (const tenant of JUDGED_TENANTS) {
+      this.policies.set(tenant, { known: undefined, sent: [] });
+      this.windows.set(tenant, { known: undefined, sent: [] });
+    }
   }
 }
 
@@ -163,14 +170,18 @@ export class Load {
     }
   }
 
-  /** Sets policies and has messages judged by them. */
+  /** Sets policies and windows, and has messages judged. */
   async #moderate(): Promise<void> {
     const random = new Random(this.#seed * 97 + SENDERS);
     while (!this.#isOver) {
       const tenant = JUDGED_TENANTS[random.below(JUDGED_TENANTS.length)]!;
-      const goesOn = random.chance(1, 3)
-        ? await this.#putPolicy(tenant, random)
-        : await this.#judge(tenant, random);
+      const wish = random.below(5);
+      const goesOn =
+        wish === 0
+          ? await this.#putPolicy(tenant, random)
+          : wish === 1
+            ? await this.#putWindows(tenant, random)
+            : await this.#judge(tenant, random);
       if (!goesOn) return;
     }
   }
@@ -189,6 +200,21 @@ export class Load {
     assert.equal(reply.status, 200, JSON.stringify(reply.body));
     policy.sent.pop();
     policy.known = { version: reply.body.version, term: sent.term };
+    return true;
+  }
+
+  async #putWindows(tenant: string, random: Random): Promise<boolean> {
+    const own = this.#known.windows.get(tenant)!;
+    const windows = ["60s", ...WINDOWS.filter(() => random.chance(1, 2)), "all"];
+    own.sent.push(windows.join());
+    const body = { clock: "wall", windows };
+    const reply = await this.#served
+      .ask<{ windows: string[] }>(`/v1/tenants/${tenant}`, "PUT", body)
+      .catch(() => undefined);
+    if (reply?.body === undefined) return false;
+    assert.equal(reply.status, 200, JSON.stringify(reply.body));
+    own.sent.pop();
+    own.known = reply.body.windows.join();
     return true;
   }
 
