@@ -95,7 +95,12 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   const program = new Command("nexuscore")
     .description("Live trends and summaries of many tenants, in one process.")
     .version(VERSION, "-V, --version", "print the version")
-    .configureHelp({ helpWidth: COLUMNS, showGlobalOptions: false, subcommandTerm })
+    .configureHelp({
+      helpWidth: COLUMNS,
+      minWidthToWrap: 30,
+      showGlobalOptions: false,
+      subcommandTerm,
+    })
     .helpOption("-h, --help", "explain")
     .helpCommand("help [command]", "explain a command")
     .exitOverride()

@@ -51,6 +51,18 @@ const COMMANDS = [
   "moderate",
   "reviews",
   "stand-in",
+  "key",
+  "key create",
+  "key list",
+  "key rotate",
+  "key revoke",
+  "key generate",
+  "backup",
+  "backup create",
+  "backup list",
+  "backup verify",
+  "restore",
+  "inspect",
   "doctor",
   "bench",
   "config",
@@ -66,7 +78,7 @@ test("cli: --help of every command, in 80 columns, as golden", async (t) => {
     assert.equal(code, 0, stderr);
     assert.equal(stderr, "");
     for (const line of stdout.split("\n")) assert.ok(line.length <= COLUMNS, line);
-    const groups = ["config", "component"];
+    const groups = ["backup", "config", "component"];
     if (!groups.includes(command)) assert.match(stdout, /^Examples?:\n {2}nexuscore /m, command);
     texts.push(`$ nexuscore ${command} --help\n\n${stdout}`);
   }
@@ -97,6 +109,14 @@ for (const { args, environment, code, stderr } of [
     stderr: /no such file/,
   },
   { args: ["replay", "--speed", "0", "x"], code: 2, stderr: /a number above 0, or max/ },
+  { args: ["inspect"], code: 2, stderr: /name a tenant, or say --store/ },
+  {
+    args: ["inspect", "acme", "--url", "http://127.0.0.1:9"],
+    code: 1,
+    stderr: /no NexusCore at http:\/\/127\.0\.0\.1:9; without --url the files are used/,
+  },
+  { args: ["backup", "verify", "/nonexistent"], code: 1, stderr: /manifest\.json is missing/ },
+  { args: ["restore", "/nonexistent"], code: 1, stderr: /manifest\.json is missing/ },
   { args: ["tap", "a b"], code: 2, stderr: /A-Z a-z 0-9/ },
   {
     args: ["tap", "acme", "--url", "http://127.0.0.1:9"],
