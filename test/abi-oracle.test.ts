@@ -30,6 +30,7 @@ import {
   requestBytes,
 } from "#testing/moderating.ts";
 import { SEED } from "#testing/seed.ts";
+import { TenantHistory } from "#testing/tenant-histories.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const CALLS = 6000;
@@ -49,6 +50,11 @@ type Summarize = {
   sketch(span: string): Uint8Array;
 };
 
+type Portable = {
+  exportState(part: number): Uint8Array | undefined;
+  importState(part: Uint8Array): void;
+};
+
 /** The world of moderators, in the same way. */
 type Moderate = {
   configure(policy: Uint8Array): void;
@@ -60,7 +66,7 @@ type Moderate = {
   advance(nowMs: number): void;
 };
 
-type Exports = { summarize: Summarize; moderate: Moderate };
+type Exports = { summarize: Summarize; moderate: Moderate; portable: Portable };
 type Instantiate = (
   compile: (path: string) => WebAssembly.Module,
   imports: object,
@@ -130,6 +136,49 @@ async function compare(name: string): Promise<void> {
     }
   }
 }
+
+test("a state goes through jco's host code and ours alike, in both directions", async () => {
+  const component = readFileSync(resolve(ROOT, "guests/dist/summarize.component.wasm"));
+  const oracle = await openOracle("summarize", component);
+  const taking = await openOracle("summarize", component);
+  const host = new IsolateHost({ slotCount: 1, imageBytesMax: 1 << 24, tenantCountMax: 2 });
+  assert.equal(host.open(0, host.admit(component), { clock: "wall", spans: ALL_SPANS }), "ok");
+  oracle.summarize.configure({ clock: "wall", spans: ALL_SPANS });
+  const steps = new TenantHistory(SEED);
+  const report = new Uint32Array(5);
+  const fates = new Uint8Array(1024);
+  for (let call = 0; call < 50; call++) {
+    const step = steps.next();
+    if ("nowMs" in step) {
+      assert.equal(host.advance(0, step.nowMs), "ok");
+      oracle.summarize.advance(step.nowMs);
+    } else {
+      assert.equal(host.ingest(0, step.batch, 0, step.batch.length, report, fates), "ok");
+      oracle.summarize.ingest(step.batch);
+    }
+  }
+  const exported = host.exportState(0)!;
+  let at = 0;
+  for (let part = 0; ; part++) {
+    const bytes = oracle.portable.exportState(part);
+    if (bytes === undefined) break;
+    const length = exported.readUInt32LE(at);
+    assert.ok(exported.subarray(at + 4, at + 4 + length).equals(bytes), `part ${part}`);
+    taking.portable.importState(bytes);
+    at += 4 + length;
+  }
+  assert.equal(at, exported.length);
+  taking.portable.importState(new Uint8Array());
+  for (const span of ["minute", "ten-minutes", "hour", "day", "all"]) {
+    const found = taking.summarize.summary(span, 50);
+    assert.deepEqual(found, oracle.summarize.summary(span, 50));
+  }
+  // jco throws what a result's error is.
+  assert.throws(
+    () => taking.portable.importState(new Uint8Array(30)),
+    (error: { payload?: string }) => /^Part 0 is damaged/.test(error.payload ?? ""),
+  );
+});
 
 /** One question by chance, to both. */
 function compareAnswers(host: IsolateHost, oracle: Summarize, random: Random, label: string): void {
