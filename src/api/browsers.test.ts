@@ -86,7 +86,7 @@ test("browsers: a list of anything but origins is refused with what would be rig
   assert.throws(load("https://chat.example:443"), /corsOrigins has/);
 });
 
-test("browsers: what the API answers can be neither framed nor run; the page is strict", async (t) => {
+test("browsers: what the API answers is neither framed nor run; the page is strict", async (t) => {
   const { server, headers } = await open(t);
   for (const [url, status] of [
     ["/v1/tenants", 200],

@@ -1,4 +1,4 @@
-/** `/v1/keys`: who may open this server, and what for. Secrets are told once, when they are made. */
+/** `/v1/keys`: who may open this server, and what for. Secrets are told once, when made. */
 import { principalOf } from "#keys/access-hooks.ts";
 import type { KeyDesk } from "#keys/key-desk.ts";
 import { KeyError, type KeyRequest } from "#keys/key-table.ts";
@@ -197,7 +197,8 @@ function registerChanges(server: FastifyInstance, desk: KeyDesk): void {
         operationId: "rotateKey",
         summary: "Give a key a new secret",
         description: `Its id, roles and tenants stay. The secret before opens for
-\`overlapSeconds\` more, and answers to it carry a \`warning\`; one from before that is out at once.`,
+\`overlapSeconds\` more, and answers to it carry a \`warning\`; one from before that is out at
+once.`,
         params: KEY_PARAMS,
         body: OVERLAP,
         response: { 200: answer("It, with its new text", ToldSchema, TOLD_EXAMPLE), ...problems },

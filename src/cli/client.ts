@@ -224,8 +224,8 @@ export function keyAdvice(status: number): string {
   const hasKey = keyOfEnvironment() !== undefined;
   if (status === 401) {
     return hasKey
-      ? "\nNEXUSCORE_KEY does not open it; ask for one that does, or make one where its files are:\n" +
-          "  nexuscore key create --role <name> --tenants <ids>"
+      ? "\nNEXUSCORE_KEY does not open it; ask for one that does, or make one where its files\n" +
+          "are: nexuscore key create --role <name> --tenants <ids>"
       : "\nSet NEXUSCORE_KEY to a key of the server.";
   }
   return status === 403 && hasKey ? "\nThe key in NEXUSCORE_KEY is for something else." : "";

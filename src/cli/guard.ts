@@ -121,10 +121,11 @@ export function datagramsOff(config: Config, guard: Guard): string | undefined {
 /** What a server that would be open to others says, and what to do next. */
 function openToAll({ httpHost, dataDir }: Config): ConfigError {
   const folder = dataDir === defaultOf("dataDir") ? "" : ` --data-dir ${quoted(dataDir)}`;
+  const command = `nexuscore key create --role admin --tenants '*'${folder}`;
   const way =
     dataDir === IN_MEMORY
       ? "name a file with a key, as nexuscore key generate prints it: --bootstrap-key-file"
-      : `make a key:\n  nexuscore key create --role admin --tenants '*'${folder}\nor use --http-host 127.0.0.1`;
+      : `make a key:\n  ${command}\nor use --http-host 127.0.0.1`;
   return new ConfigError(
     "configContradictory",
     `${httpHost} is reached by others, and there is neither a key nor a provider of tokens; ${way}`,

@@ -130,7 +130,7 @@ test("the first key closes what was open", async () => {
   await server.close();
 });
 
-test("a key comes as Bearer, as Basic password, and in the query only where that is said", async () => {
+test("a key comes as Bearer, as Basic, and in the query only where that is said", async () => {
   const { ring, made } = keysOf([{ roles: ["admin"], tenants: ["*"] }]);
   const { server, refusals } = await serverWith({ ring });
   const { text } = made[0]!;
@@ -156,7 +156,7 @@ test("a key comes as Bearer, as Basic password, and in the query only where that
   await server.close();
 });
 
-test("a token opens what its claims give, and is looked at only where no key was meant", async () => {
+test("a token opens what its claims give, and is looked at where no key was meant", async () => {
   const { ring, made } = keysOf([{ roles: ["tenantRead"], tenants: ["acme"] }]);
   const asked: string[] = [];
   const server = Fastify();

@@ -133,7 +133,7 @@ test("tokens: what is forged, for others, or out of time opens nothing", async (
   }
 });
 
-test("tokens: a token that was verified is taken for a minute, and never beyond its end", async (t) => {
+test("tokens: one that was verified is taken for a minute, never beyond its end", async (t) => {
   const { tokens, claims, clock } = await open(t);
   const seconds = Math.floor(clock.nowMs / 1_000);
   const short = signed(claims({ exp: seconds + 10 }));
@@ -149,7 +149,7 @@ test("tokens: a token that was verified is taken for a minute, and never beyond 
   assert.ok(await tokens.verify(long));
 });
 
-test("tokens: keys of a kind nobody knows are asked for once, rotated ones are found", async (t) => {
+test("tokens: keys that nobody knows are asked for once, rotated ones are found", async (t) => {
   const { tokens, provider, claims } = await open(t);
   await tokens.verify(signed(claims()));
   assert.equal(provider.asked, 1);
@@ -189,7 +189,7 @@ test("tokens: of a provider that is down the known keys go on, others are 503", 
   await assert.rejects(tokens.verify(signed(claims())), unavailable, "an hour later");
 });
 
-test("tokens: a provider that names another issuer, or keys in clear text, is not believed", async (t) => {
+test("tokens: a provider that names another issuer, or plain http, is not believed", async (t) => {
   const other = await open(t);
   other.provider.issuer = "http://127.0.0.1:1/";
   await assert.rejects(other.tokens.verify(signed(other.claims())), Problem);
