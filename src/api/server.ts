@@ -1,5 +1,6 @@
 /** The HTTP server: limits, errors, reference, and the routes it is given. */
 import type { Log } from "#observe/log.ts";
+import type { Tracing } from "#observe/tracing.ts";
 import {
   HEADERS_MS_MAX,
   KEEP_ALIVE_MS,
@@ -17,6 +18,7 @@ import { isPerspectivePath, sendGoogleError } from "./perspective-errors.ts";
 import { answerClientError, problemOf, sendProblem } from "./problems.ts";
 import { registerReference } from "./reference.ts";
 import { logRequests, requestIds } from "./request-log.ts";
+import { traceRequests } from "./request-traces.ts";
 
 export type ServerOptions = {
   readonly log: Log;
@@ -29,6 +31,8 @@ export type ServerOptions = {
   readonly access: AccessParts;
   /** A request that takes longer is logged; left out: none is. */
   readonly slowRequestMs?: (() => number) | undefined;
+  /** Spans for requests; left out: none. */
+  readonly tracing?: Tracing | undefined;
   /** Whose pages may ask; asked each time. */
   readonly corsOrigins?: (() => readonly string[]) | undefined;
 };
@@ -67,6 +71,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     else if (isPerspectivePath(request)) sendGoogleError(reply, problem);
     else sendProblem(request, reply, problem);
   });
+  if (options.tracing !== undefined) traceRequests(server, options.tracing);
   logRequests(server, { log, slowRequestMs: options.slowRequestMs ?? (() => 0) });
   registerBrowsers(server, options.corsOrigins ?? (() => []));
   server.addHook("onRequest", async (request) => {

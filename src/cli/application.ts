@@ -52,6 +52,7 @@ import { Problem } from "#model/problem.ts";
 import type { AckWish, StorageStats } from "#model/storage.ts";
 import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
+import type { Tracing } from "#observe/tracing.ts";
 import { IN_MEMORY, StoreError } from "#review/database.ts";
 import { ReviewDesk } from "#review/desk.ts";
 import type { WebhookTargets } from "#review/webhook-target.ts";
@@ -62,6 +63,7 @@ import { dataFilesOf } from "./data-files.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
 import { deletionsOf, putQuotas, quotaOf, resumeDeletions } from "./tenant-care.ts";
 import { OpenRequests } from "./open-requests.ts";
+import { StorageTraces } from "./storage-traces.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
@@ -125,7 +127,10 @@ function moderationInMemory(): ModerationParts {
 }
 
 /** How requests are watched. */
-export type Watch = { readonly slowRequestMs?: () => number };
+export type Watch = {
+  readonly slowRequestMs?: () => number;
+  readonly tracing?: Tracing | undefined;
+};
 
 /** The server before it listens: all routes on one engine. Tests inject into it. */
 export async function assembleServer(
@@ -164,6 +169,7 @@ export async function assembleServer(
     stopping: () => stopping,
     access: guard.access,
     slowRequestMs: watch.slowRequestMs,
+    tracing: watch.tracing,
     corsOrigins: guard.corsOrigins,
     routes: [
       eventRoutes(engine),
@@ -243,7 +249,8 @@ async function startGuarded(config: Config, log: Log, guard: Guard): Promise<App
   try {
     const llm = llmSettingsOf(config, process.env);
     const pending = new PendingReviews();
-    const engine = await beginEngine({
+    const tracing = await tracingOf(config);
+    const begun = await beginEngine({
       shardCount,
       slotCount,
       imageBytesMax,
@@ -255,8 +262,10 @@ async function startGuarded(config: Config, log: Log, guard: Guard): Promise<App
       keepPending: async (reviews) => pending.keep(reviews),
       verdictsWritten: async () => pending.desk?.written(),
     });
+    const engine = tracing === undefined ? begun : await traced(begun, tracing);
     try {
-      return await openApplication({ engine, stage, config, log, llm, pending, guard });
+      const parts = { engine, stage, config, log, llm, pending, guard, tracing };
+      return await openApplication(parts);
     } catch (error) {
       await engine.stop();
       throw error;
@@ -265,6 +274,18 @@ async function startGuarded(config: Config, log: Log, guard: Guard): Promise<App
     stage.close();
     throw error;
   }
+}
+
+/** Who traces nothing loads nothing of it. */
+async function tracingOf({ traces }: Config): Promise<Tracing | undefined> {
+  if (traces === "off") return undefined;
+  const { Tracing } = await import("#observe/tracing.ts");
+  return new Tracing(VERSION);
+}
+
+async function traced(engine: Engine, tracing: Tracing): Promise<Engine> {
+  const { tracedEngine } = await import("#engine/traced-engine.ts");
+  return tracedEngine(engine, tracing);
 }
 
 /** The engine has them kept from its first message on; the store is opened after it. */
@@ -285,8 +306,9 @@ async function openApplication(parts: {
   readonly llm: LlmSettings | undefined;
   readonly pending: PendingReviews;
   readonly guard: Guard;
+  readonly tracing: Tracing | undefined;
 }): Promise<Application> {
-  const { engine, stage, config, log, llm, pending, guard } = parts;
+  const { engine, stage, config, log, llm, pending, guard, tracing } = parts;
   const live = new LiveConfig(config);
   live.onChange(({ logLevel }) => void (log.level = logLevel));
   live.onChange((changed) => {
@@ -318,10 +340,11 @@ async function openApplication(parts: {
     moderation,
     guard,
     backups,
-    { slowRequestMs: () => live.current.slowRequestMs },
+    { slowRequestMs: () => live.current.slowRequestMs, tracing },
   );
   limitConnections(server.server, config);
   const requests = new OpenRequests(server.server);
+  let storageTraces: StorageTraces | undefined;
   const closeReviews = async (): Promise<void> => {
     if (typeof reviews !== "string") await reviews.close();
   };
@@ -329,6 +352,7 @@ async function openApplication(parts: {
     const { httpHost: host, httpPort: port } = config;
     await server.listen({ host, port, backlog: HTTP_BACKLOG_MAX });
     await beReady(engine, reviews, log, async () => resumeDeletions(deletions, log));
+    if (tracing !== undefined) storageTraces = new StorageTraces(() => engine.storage(), tracing);
   } catch (error) {
     await server.close();
     await closeReviews();
@@ -348,6 +372,7 @@ async function openApplication(parts: {
     guard,
     stop: async (deadlineMs) => {
       beginStop();
+      storageTraces?.close();
       engine.beginStop();
       // Who is slow to send must not take the time that the log and the snapshots need.
       const clientsMsMax = Math.min(STOP_CLIENTS_MS_MAX, live.current.drainMsMax / 4);
