@@ -104,7 +104,7 @@ export class CrashRun {
   }
 }
 
-function words({ events, unsureThere, unsureLost, resent }: Found): string {
+function words({ events, unsureThere, unsureLost, resent, recognised }: Found): string {
   const unsure = `of those not promised ${unsureThere} requests are there and ${unsureLost} gone`;
-  return `${events} events; ${unsure}; ${resent} sent again`;
+  return `${events} events; ${unsure}; ${resent} sent again, ${recognised} recognised`;
 }

@@ -78,6 +78,12 @@ export class TenantOracle {
     return { there, lost };
   }
 
+  /** Some of what is there was sent again, and this was found afterwards. */
+  sentAgain(found: Tally, newCount: number): void {
+    assert.equal(found.count, this.#settled.count + newCount, "events that were sent again");
+    this.#settled = found;
+  }
+
   /** Those that must be there; the others by sender, in their order. */
   #sort(): { must: SentRequest[]; may: SentRequest[][] } {
     const durable = this.#requests.filter(({ fate }) => fate === "disk");
