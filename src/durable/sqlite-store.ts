@@ -24,6 +24,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { ComponentSweep } from "./component-sweep.ts";
 import {
   DamagedRecord,
   type Forgotten,
@@ -121,6 +122,9 @@ export class SqliteStore implements Log, SnapshotStore {
   /** Of the transaction at hand. */
   #trimmedBytes = 0;
 
+  /** Of components that nobody needs. */
+  readonly sweep: ComponentSweep;
+
   /** `reader`: beside the one that writes, to read what is there. */
   constructor(path: string, as: "writer" | "reader" = "writer") {
     if (as === "writer") {
@@ -128,6 +132,7 @@ export class SqliteStore implements Log, SnapshotStore {
       this.#lock = lockOf(path);
     }
     this.#database = new DatabaseSync(path, { timeout: 0, readOnly: as === "reader" });
+    this.sweep = new ComponentSweep(this.#database);
     try {
       if (as === "writer") {
         this.#prepare();
@@ -551,6 +556,7 @@ export class SqliteStore implements Log, SnapshotStore {
   }
 
   #transact(work: () => void): void {
+    if (this.#lock === undefined) throw new WriteFailure("readOnly", "Who reads writes nothing.");
     this.#trimmedBytes = 0;
     try {
       this.#database.exec("BEGIN IMMEDIATE");
