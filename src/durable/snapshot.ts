@@ -16,7 +16,7 @@ import { DamagedRecord } from "./durable-store.ts";
 const MAGIC = 0x3149584e;
 const CRC_FROM = 8;
 const HEADER_BYTES = 72;
-const DIGEST_AT = 24;
+export const DIGEST_AT = 24;
 export const DIGEST_BYTES = 32;
 
 export type Snapshot = {

@@ -26,7 +26,9 @@ export type WriterSettings = {
 /** A shard's thread began: this is where it sleeps; or a backup begins: wait for it. */
 export type WriterWish =
   | { readonly shard: number; readonly ring: SharedArrayBuffer }
-  | { readonly gate: HoldGate };
+  | { readonly gate: HoldGate }
+  /** All shards have begun: components that they need; beside today's. */
+  | { readonly needed: readonly number[] };
 
 export type WriterMessage =
   | {
@@ -101,6 +103,7 @@ async function run(
       if (received === undefined) break;
       const { message } = received;
       if ("gate" in message) waitAtGate(message.gate);
+      else if ("needed" in message) store.sweep.begin([...numbers, ...message.needed]);
       else rings[message.shard] = message.ring;
     }
     const end = await committer.step();
@@ -120,12 +123,21 @@ async function run(
     } else {
       if (readers.every((ring) => ring.stopping && ring.bytesUsed === 0)) break;
       if (store.isBehind) tidy(store);
-      const isBusy = store.isBehind || store.isForgetting;
+      if (store.sweep.isUnderWay) sweep(store);
+      const isBusy = store.isBehind || store.isForgetting || store.sweep.isUnderWay;
       Atomics.wait(bell, 0, rung, isBusy ? TIDY_MS : IDLE_MS);
     }
   }
   store.close();
   parentPort!.close();
+}
+
+function sweep(store: SqliteStore): void {
+  try {
+    store.sweep.step();
+  } catch {
+    store.sweep.end();
+  }
 }
 
 /** A disk that fails at it is met again by the next commit, which says so. */

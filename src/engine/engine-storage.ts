@@ -44,6 +44,7 @@ export class EngineStorage {
     const found = this.#recoveries.flatMap((each) => each ?? []);
     if (this.#summary !== undefined || found.length < this.#recoveries.length) return;
     this.#summary = summaryOf(found, performance.now() - this.#beganMs);
+    this.#writer?.needed([...new Set(found.flatMap(({ components }) => components))]);
   }
 
   /** Undefined: nothing is kept, or it is not all read yet. */

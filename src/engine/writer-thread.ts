@@ -72,6 +72,13 @@ export class WriterThread {
     this.#start();
   }
 
+  /** All shards have begun, and needed these components of the store: others may go. */
+  needed(components: readonly number[]): void {
+    if (this.#death !== undefined) return;
+    this.#worker.postMessage({ needed: components } satisfies WriterWish);
+    this.#ring();
+  }
+
   /** For a shard's thread that begins, and sleeps on `ring`; `isAgain`: not the first of it. */
   attach(shard: number, ring: SharedArrayBuffer, isAgain: boolean): ShardLog {
     this.#shardRings[shard] = ring;

@@ -229,6 +229,8 @@ export type ShardRecovery = {
   readonly lost: readonly string[];
   readonly gaps: readonly string[];
   readonly tornCount: number;
+  /** Numbers in the store of the components that its tenants and its turns needed. */
+  readonly components: readonly number[];
 };
 
 export type ShardMessage =

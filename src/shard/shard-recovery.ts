@@ -51,11 +51,15 @@ export function recoverShard(parts: ShardRecoveryParts): ShardRecovery {
   const sinks = [turns.summarizer, turns.moderator];
   for (const sink of sinks) sink.isReplaying = true;
   const replayed = new Set<number>();
+  const components = new Set<number>();
   const replay = new Replay({
     shard,
     imports,
     component: (which) => store.component(which),
-    onComponent: (...known) => turns.knowComponent(...known),
+    onComponent: (world, hostNumber, storeNumber) => {
+      components.add(storeNumber);
+      turns.knowComponent(world, hostNumber, storeNumber);
+    },
   });
   let replayedFromMs = performance.now();
   let report: RecoveryReport;
@@ -89,7 +93,8 @@ export function recoverShard(parts: ShardRecoveryParts): ShardRecovery {
   for (const [tenant, reviews] of replay.openReviews()) {
     shard.moderation?.interruptReviews(tenant, reviews);
   }
-  return summaryOf(report, shard.parts.batcher.tenantCount);
+  const { tenantCount } = shard.parts.batcher;
+  return { ...summaryOf(report, tenantCount), components: [...components] };
 }
 
 /**
@@ -110,7 +115,7 @@ function streamsOf(
   });
 }
 
-function summaryOf(report: RecoveryReport, tenantCount: number): ShardRecovery {
+function summaryOf(report: RecoveryReport, tenantCount: number): Omit<ShardRecovery, "components"> {
   const lost = report.damaged.filter(({ fate }) => fate !== "repaired");
   return {
     tenantCount,
