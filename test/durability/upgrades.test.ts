@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Engine, type EngineSettings, startEngine } from "#engine/engine.ts";
@@ -44,10 +45,29 @@ test("tenants move to today's component, and are what they were", async (t) => {
   await second.stop({ deadlineMs: performance.now() });
 
   const third = await startEngine(settings);
-  t.after(async () => third.stop());
   assert.deepEqual(await told(third), after);
   assert.notEqual((await third.tenant("tenant-0")).component, older);
+  await third.stop({ deadlineMs: performance.now() + 60_000 });
+  assert.equal(componentsKept(settings), 4, "some image may still need the older ones");
+
+  // Each image is written once more, so that its older generation is of today's component, too.
+  const fourth = await startEngine(settings);
+  for (const tenant of TENANTS.slice(0, 20)) await fill(fourth, tenant, random);
+  const last = await told(fourth);
+  await fourth.stop({ deadlineMs: performance.now() + 60_000 });
+  const fifth = await startEngine(settings);
+  t.after(async () => fifth.stop());
+  while (componentsKept(settings) > 2) await sleep(20);
+  assert.deepEqual(await told(fifth), last);
 });
+
+/** In the store. */
+function componentsKept({ durability }: EngineSettings): number {
+  const database = new DatabaseSync(durability!.path, { readOnly: true });
+  const count = Number(database.prepare("SELECT count(*) AS n FROM components").get()!["n"]);
+  database.close();
+  return count;
+}
 
 test("a kill in the middle of the moves costs nobody anything", async (t) => {
   const settings = settingsOf(t);
