@@ -19,7 +19,7 @@
  */
 import { BODY_RATE_MIN, BODY_RATE_MS, PIPELINED_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { BlockList, isIPv6, type Socket } from "node:net";
 
 export type ConnectionBounds = {
@@ -92,7 +92,13 @@ class ConnectionLimits {
     server.maxConnections = bounds.connectionsMax;
     server.on("drop", () => (this.#refusedCount += 1));
     server.on("connection", (socket) => this.#enter(socket));
-    server.prependListener("request", (request, response) => this.#begin(request, response));
+    // Before whoever answers: of a pipeline that was cut the rest is parsed, but not done.
+    const answerers = server.listeners("request") as RequestListener[];
+    server.removeAllListeners("request");
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      if (!this.#begin(request, response)) return;
+      for (const answer of answerers) answer.call(server, request, response);
+    });
     const timer = setInterval(() => this.#lookAtBodies(), rateMs / LOOKS);
     timer.unref();
     server.on("close", () => clearInterval(timer));
@@ -134,22 +140,24 @@ class ConnectionLimits {
     else this.#byGroup.set(group, left);
   }
 
-  #begin(request: IncomingMessage, response: ServerResponse): void {
+  /** Whether it is to be answered. */
+  #begin(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request;
     const underWay = (this.#underWay.get(socket) ?? 0) + 1;
     this.#underWay.set(socket, underWay);
     response.once("close", () => this.#underWay.set(socket, this.#underWay.get(socket)! - 1));
     if (underWay > PIPELINED_MAX) {
-      this.#pipelineCount += 1;
+      if (!socket.destroyed) this.#pipelineCount += 1;
       // Its answers would have to wait behind all the others.
       socket.destroy();
-      return;
+      return false;
     }
     const { "content-length": length, "transfer-encoding": coding } = request.headers;
-    if (length === undefined && coding === undefined) return;
+    if (length === undefined && coding === undefined) return true;
     const seenAtMs = performance.now();
     this.#uploads.set(request, { socket, response, seenAtMs, seenBytes: socket.bytesRead });
     request.once("close", () => this.#uploads.delete(request));
+    return true;
   }
 
   #lookAtBodies(): void {

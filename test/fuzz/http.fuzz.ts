@@ -196,6 +196,8 @@ function jsonDoor(sentence: string, doors: readonly Door[], caseCount = 200): Fu
   return {
     sentence,
     caseCount,
+    // A policy that was put is the one by which the next message is judged.
+    remembers: true,
     open: async (): Promise<FuzzSubject> => {
       const it = await FuzzServer.open();
       const seeds = doors.flatMap(({ bodies }, index) =>
@@ -345,6 +347,7 @@ export const mergeRequests: FuzzTarget = jsonDoor("merges of windows", [
 export const rawRequests: FuzzTarget = {
   sentence: "requests as bytes: paths, query strings, headers and how a body is framed",
   caseCount: 150,
+  remembers: true,
   msMax: 30_000,
   open: async (): Promise<FuzzSubject> => {
     const it = await FuzzServer.open();
@@ -426,7 +429,7 @@ function requestsOf({ paths }: Api): string[] {
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** Then nothing more is expected: a request that is not whole has no answer. */
-const QUIET_MS = 150;
+const QUIET_MS = 2_000;
 
 /** Sends, ends, and takes what comes until nothing does. */
 async function exchange(port: number, request: Uint8Array): Promise<Buffer> {

@@ -23,6 +23,8 @@ export type FuzzTarget = {
   readonly sentence: string;
   /** Of the short form. */
   readonly caseCount: number;
+  /** What an input does stays, so the same one may end otherwise the next time. */
+  readonly remembers?: boolean;
   /** An input may take so long at most: generous, the machine may be busy. */
   readonly msMax?: number;
   /** Undefined: not on this machine, and why. */
