@@ -109,13 +109,12 @@ function tracedBy<T extends object>(
       if (typeof value !== "function") return value;
       const traced = typeof name === "string" ? methods[name] : undefined;
       const call = (...args: never[]): unknown => Reflect.apply(value, target, args);
+      const of = traced?.result === undefined ? {} : { result: traced.result };
       const method =
         traced === undefined
           ? call
           : async (...args: never[]) =>
-              tracing.span(traced.name, traced.facts(args), async () => call(...args) as never, {
-                ...(traced.result === undefined ? {} : { result: traced.result }),
-              });
+              tracing.span(traced.name, traced.facts(args), async () => call(...args) as never, of);
       known.set(name, method);
       return method;
     },
