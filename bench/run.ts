@@ -21,6 +21,7 @@ import { llmHostile } from "./scenarios/llm-hostile.ts";
 import { llmInflight } from "./scenarios/llm-inflight.ts";
 import { moderate } from "./scenarios/moderate.ts";
 import { naive } from "./scenarios/naive.ts";
+import { noisyNeighbour } from "./scenarios/noisy-neighbour.ts";
 import { quality } from "./scenarios/quality.ts";
 import { recover } from "./scenarios/recover.ts";
 import { sameWork } from "./scenarios/same-work.ts";
@@ -48,6 +49,7 @@ const SCENARIOS: readonly Scenario[] = [
   moderate,
   gcCoupling,
   quality,
+  noisyNeighbour,
   llmInflight,
   llmHostile,
   llmBleed,

@@ -402,6 +402,9 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
       return names.map((each) => `${name}.${each}`).join(" ");
     },
   ),
+  "noisy-neighbour": [
+    "neighbourP99Ratio neighbourP50Ratio quiet.p99Ms noisy.p99Ms noiseTakenShare noiseRefused",
+  ],
   "llm-hostile": [
     "alone.p99Ms hang.p99Ratio flood.p99Ratio long.p99Ratio hang.ownDegradedShare",
     "alone.addedP99Ms long.promptBytesMax requestsOpenMax",
