@@ -196,15 +196,17 @@ function lineOf({ name, state, bytes, bytesTotal, asOfMs, tenantCount, problem }
   if (state === "running") {
     return `${name}  is being made, ${formatBytes(bytes)} of ${formatBytes(bytesTotal)}`;
   }
-  const count = formatCount(tenantCount ?? 0);
-  return `${name}  ${ageWords(asOfMs ?? 0)} old, ${count} tenants, ${formatBytes(bytes)}`;
+  return `${name}  ${ageWords(asOfMs ?? 0)} old, ${tenants(tenantCount)}, ${formatBytes(bytes)}`;
 }
 
 function contentsWords({ asOfMs, files, contents, product }: Manifest): string {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  const count = formatCount(contents?.tenantCount ?? 0);
   const time = new Date(asOfMs).toISOString().slice(0, 19);
-  return `as of ${time}Z, ${count} tenants, ${formatBytes(bytes)}, by ${product}`;
+  return `as of ${time}Z, ${tenants(contents?.tenantCount)}, ${formatBytes(bytes)}, by ${product}`;
+}
+
+function tenants(count = 0): string {
+  return `${formatCount(count)} ${count === 1 ? "tenant" : "tenants"}`;
 }
 
 async function explained<Value>(work: () => Promise<Value>): Promise<Value> {

@@ -82,8 +82,8 @@ export function tenantWords(found: TenantInspection, url: string | undefined): s
     lines.push(line("reviews", `${waitingCount} of ${itemCount} wait for a decision`));
   }
   for (const { window, eventCount, userCount } of windows ?? []) {
-    const text = `${formatCount(eventCount)} events, ${formatCount(userCount)} people`;
-    lines.push(line(`window ${window}`, text));
+    const events = counted(eventCount, "event", "events");
+    lines.push(line(`window ${window}`, `${events}, ${counted(userCount, "person", "people")}`));
   }
   if (stored === undefined) lines.push(line("on disk", "nothing: the server keeps no data folder"));
   else {
@@ -96,7 +96,7 @@ function statusLines(status: TenantStatus): string[] {
   const { state, shard, clock, windows, strikeCount, lastFailure, lastEventMs } = status;
   const strikes = strikeCount === 0 ? "no strikes" : `${strikeCount} strikes, last ${lastFailure}`;
   const counts = [
-    `${formatCount(status.eventCount)} events`,
+    counted(status.eventCount, "event", "events"),
     `${formatCount(status.lateCount)} late`,
     `${formatCount(status.duplicateCount)} duplicates`,
     `${formatCount(status.repeatedCount)} repeats`,
@@ -175,6 +175,10 @@ export function storeWords(path: string, bytes: number, scan: StoreScan): string
 function line(name: string, text: string): string {
   const indent = " ".repeat(NAME_COLUMNS + 2);
   return `  ${name.padEnd(NAME_COLUMNS)}${wrap(text, indent).slice(indent.length)}`;
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
 function short(digest: string): string {

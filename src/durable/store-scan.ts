@@ -7,7 +7,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { BackupContents, BackupStream } from "./backup-manifest.ts";
 import { DamagedRecord } from "./durable-store.ts";
 import { openSnapshot } from "./snapshot.ts";
-import { BlockReader } from "./turn-log.ts";
+import { BlockReader, HOST_WORLD, NAME_ENTRY } from "./turn-log.ts";
 
 /** Named at most; all of them are counted. */
 const NAMED_MAX = 100;
@@ -29,14 +29,16 @@ export function scanStore(database: DatabaseSync): StoreScan {
   }
   const damaged: string[] = [];
   const snapshots = scanSnapshots(database, names, damaged);
-  const log = scanLog(database, damaged);
+  // Tenants without a snapshot are in the log alone.
+  const tenants = new Set(names.values());
+  const log = scanLog(database, damaged, tenants);
   const kept = database
     .prepare("SELECT digest, length(bytes) AS n FROM components ORDER BY digest")
     .all();
   return {
     ...log,
     ...snapshots,
-    tenantCount: names.size,
+    tenantCount: tenants.size,
     components: kept.map((row) => Buffer.from(row["digest"] as Uint8Array).toString("hex")),
     componentBytes: kept.reduce((sum, row) => sum + Number(row["n"]), 0),
     damaged: damaged.slice(0, NAMED_MAX),
@@ -71,6 +73,7 @@ function scanSnapshots(
 function scanLog(
   database: DatabaseSync,
   damaged: string[],
+  tenants: Set<string>,
 ): Pick<StoreScan, "streams" | "blockCount" | "logBytes" | "entryCount"> {
   const streams: BackupStream[] = [];
   const reader = new BlockReader();
@@ -89,13 +92,21 @@ function scanLog(
       last = number;
       const reason = reasonOf(() => {
         reader.open({ stream, number, bytes: bytes as Uint8Array });
-        while (reader.next()) entryCount += 1;
+        while (reader.next()) {
+          entryCount += 1;
+          if (reader.world === HOST_WORLD && reader.kind === NAME_ENTRY)
+            tenants.add(nameOf(reader));
+        }
       });
       if (reason !== undefined) damaged.push(reason);
     }
     streams.push({ stream, run: Number(row["run"]), shard: Number(row["shard"]), trimmed, last });
   }
   return { streams, blockCount, logBytes, entryCount };
+}
+
+function nameOf({ bytes, bodyOffset, bodyBytes }: BlockReader): string {
+  return bytes.toString("latin1", bodyOffset + 8, bodyOffset + bodyBytes);
 }
 
 function reasonOf(read: () => void): string | undefined {
