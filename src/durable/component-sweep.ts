@@ -1,10 +1,10 @@
 /**
  * Components that no image needs any more go from the store.
  *
- * A start says which ones its tenants and its turns needed. Of the others no tenant can begin to run
- * one again, so no new image names one; what may still name one is the older generation of some
- * image, for which the newest stands in. So all images are looked through, some rows at a time while
- * there is nothing else to write, and a component that none names is dropped.
+ * A start says which ones its tenants and its turns needed. Of the others no tenant can begin to
+ * run one again, so no new image names one; what may still name one is the older generation of
+ * some image, for which the newest stands in. So all images are looked through, some rows at a
+ * time while there is nothing else to write, and a component that none names is dropped.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { DIGEST_AT, DIGEST_BYTES } from "./snapshot.ts";

@@ -34,8 +34,8 @@ export const CLOSE_ENTRY = 2;
 /** The tenant's flags, which are its settings. */
 export const FLAGS_ENTRY = 3;
 /**
- * Of either world, above the kinds of its journal: from here on the tenant's component of that world
- * is another; which, as the store numbers it.
+ * Of either world, above the kinds of its journal: from here on the tenant's component of that
+ * world is another; which, as the store numbers it.
  */
 export const UPGRADE_ENTRY = 0xff00;
 
