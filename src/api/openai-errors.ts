@@ -22,6 +22,7 @@ const CODES: Partial<Record<ProblemCode, string>> = {
   busy: "rate_limit_exceeded",
   overQuota: "rate_limit_exceeded",
   badRequest: "invalid_value",
+  unauthorized: "invalid_api_key",
 };
 
 /** Trying again at once would fail again; their clients do so by themselves if they are let. */
@@ -30,6 +31,7 @@ const LASTING: ReadonlySet<ProblemCode> = new Set([
   "tenantLimit",
   "memoryFull",
   "stopping",
+  "tooManyTries",
 ]);
 
 const RETRY_AFTER_SECONDS_DEFAULT = 1;

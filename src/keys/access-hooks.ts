@@ -49,6 +49,8 @@ declare module "fastify" {
     access?: Access;
     /** A key may come as `?key=`. */
     keyInQuery?: boolean;
+    /** Of a public route: who has a key for that is told more; see `mayKnow`. */
+    tellsMoreTo?: Access;
     /** The answer goes on: it is cut off once the key opens nothing any more. */
     isStream?: boolean;
   }
@@ -72,8 +74,11 @@ export function registerAccess(server: FastifyInstance, parts: AccessParts): voi
   server.addHook("onClose", async () => streams.stop());
   server.addHook("onRequest", async (request, reply) => {
     // What has no route has nothing to guard: it is told that there is no such route.
-    const { access = "public", isStream = false } = request.routeOptions.config;
-    if (access === "public") return;
+    const { access = "public", isStream = false, tellsMoreTo } = request.routeOptions.config;
+    if (access === "public") {
+      if (tellsMoreTo !== undefined) noteCaller(request, gate.whoeverAsks(request));
+      return;
+    }
     const { principal, holds } = await gate.callerOf(request, reply);
     if (!allows(principal, access)) {
       const detail = `${whose(principal)} is not for that: the route asks for ${access}.`;
@@ -83,7 +88,7 @@ export function registerAccess(server: FastifyInstance, parts: AccessParts): voi
     if (tenant !== undefined && !covers(principal.tenants, tenant)) {
       gate.refuse(request, "tenant", notForTenant(principal));
     }
-    (request as Known)[PRINCIPAL] = principal;
+    noteCaller(request, principal);
     if (isStream) streams.add(reply, holds);
   });
 }
@@ -154,6 +159,18 @@ class Gate {
     return this.#refuseKey(request, reply, found.refusal);
   }
 
+  /** Of a public route: undefined: somebody without a key of ours; nobody is refused. */
+  whoeverAsks(request: FastifyRequest): Principal | undefined {
+    const { keys, tokens, isLoopback } = this.#parts;
+    if (keys.isEmpty && tokens === undefined && isLoopback) {
+      return LOOPBACK_HOST.test(request.headers.host ?? "") ? EVERYBODY : undefined;
+    }
+    const text = credentialOf(request);
+    if (text === undefined) return undefined;
+    const found = keys.authenticate(text, this.#nowMs());
+    return "principal" in found ? found.principal : tokens?.known(text)?.principal;
+  }
+
   refuse(request: FastifyRequest, refusal: Refusal, problem: Problem): never {
     this.#parts.onRefusal?.(refusal, request.ip);
     throw problem;
@@ -222,6 +239,17 @@ class Streams {
     const nowMs = this.#nowMs();
     for (const [reply, holds] of this.#open) if (!holds(nowMs)) reply.raw.destroy();
   }
+}
+
+function noteCaller(request: FastifyRequest, principal: Principal | undefined): void {
+  if (principal !== undefined) (request as Known)[PRINCIPAL] = principal;
+}
+
+/** Whether who asks on a public route that `tellsMoreTo` some has a key for it. */
+export function mayKnow(request: FastifyRequest): boolean {
+  const { tellsMoreTo } = request.routeOptions.config;
+  const principal = (request as Known)[PRINCIPAL];
+  return tellsMoreTo !== undefined && principal !== undefined && allows(principal, tellsMoreTo);
 }
 
 /** Who asks; only in routes that are not public. */

@@ -94,11 +94,17 @@ test("keys: from none to a server that others reach, by what each message says",
   const local = url.replace("0.0.0.0", "127.0.0.1");
   assert.equal((await fetch(`${local}/v1/tenants`)).status, 401);
   assert.equal((await fetch(`${local}/readyz`)).status, 200);
-  const { datagrams } = (await (await fetch(`${local}/readyz`)).json()) as {
-    datagrams: { status: string; reason: string };
+  const ready = async (headers: Record<string, string>) => {
+    const answer = await fetch(`${local}/readyz`, { headers });
+    type Facts = { shards?: object[]; datagrams?: { status: string; reason: string } };
+    return (await answer.json()) as Facts;
   };
-  assert.equal(datagrams.status, "off");
+  const { datagrams } = await ready(bearer(admin));
+  assert.equal(datagrams?.status, "off");
   assert.match(datagrams.reason, /carry no key/);
+  // Whoever has no key learns that it runs, and not what.
+  const known = await ready({});
+  assert.deepEqual([known.shards, known.datagrams], [undefined, undefined]);
 
   const withKey = { NEXUSCORE_URL: local, NEXUSCORE_KEY: admin };
   const bare = await run(cwd, ["key", "list"], { NEXUSCORE_URL: local });
@@ -225,12 +231,13 @@ test("keys: nothing that anybody sent or holds is in a log, at any level", async
     await (await fetch(`${url}${analyze}?key=${key}`, init)).text();
   }
   const basic = Buffer.from(`${canary("login")}:${canary("password")}`).toString("base64");
+  const head = Buffer.from('{"alg":"none"}').toString("base64url");
   const tokens = [
     `Bearer ${canary("bearer")}`,
     `Bearer ${admin.slice(0, -1)}`,
     `Basic ${basic}`,
     canary("scheme"),
-    `Bearer ${Buffer.from('{"alg":"none"}').toString("base64url")}.${canary("claims")}.${canary("sign")}`,
+    `Bearer ${head}.${canary("claims")}.${canary("sign")}`,
   ];
   for (const authorization of tokens) {
     // Until the address has to wait, which is logged, too.
