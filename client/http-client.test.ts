@@ -248,3 +248,28 @@ test("an event that is too large is a clear error", () => {
   assert.throws(() => new HttpClient({ url: "no url" }), TypeError);
   assert.throws(() => new HttpClient({ bodyBytes: 1e9 }), RangeError);
 });
+
+test("a key is sent as a Bearer: of the option, else of NEXUSCORE_KEY", async (t) => {
+  const sent: (string | undefined)[] = [];
+  const { url } = await serve(t, (request, response, lines) => {
+    sent.push(request.headers.authorization);
+    accept(request, response, lines);
+  });
+  const before = process.env["NEXUSCORE_KEY"];
+  t.after(() => {
+    if (before === undefined) delete process.env["NEXUSCORE_KEY"];
+    else process.env["NEXUSCORE_KEY"] = before;
+  });
+  const send = async (options: { key?: string }): Promise<void> => {
+    const client = new HttpClient({ url, ...options });
+    client.send({ tenant: "acme", text: "hello" });
+    await client.close();
+  };
+  delete process.env["NEXUSCORE_KEY"];
+  await send({});
+  await send({ key: "nxc_a" });
+  process.env["NEXUSCORE_KEY"] = "nxc_b";
+  await send({});
+  await send({ key: "nxc_a" });
+  assert.deepEqual(sent, [undefined, "Bearer nxc_a", "Bearer nxc_b", "Bearer nxc_a"]);
+});
