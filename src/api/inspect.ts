@@ -83,11 +83,12 @@ async function inspection(
   // Before the windows are looked at, as whoever looks is told the time, and so is the tenant.
   const { status, components } = await engine.inspect(tenant);
   const { path } = engine.storage();
-  const [stored, queue, windows] = await Promise.all([
+  const [stored, queue, quota, windows] = await Promise.all([
     path === undefined ? undefined : readStored(path, tenant),
     typeof reviews === "string"
       ? undefined
       : reviews.ask("stats", { tenant, nowMs: reviews.nowMs() }),
+    engine.quota(tenant),
     withWindows ? windowsOf(engine, tenant, status.windows) : undefined,
   ]);
   return {
@@ -96,6 +97,7 @@ async function inspection(
     components,
     ...(stored === undefined ? {} : { stored }),
     policyVersion: policies.current(tenant).version,
+    quota,
     ...(queue === undefined ? {} : { reviews: reviewCounts(queue) }),
     ...(windows === undefined ? {} : { windows }),
   };

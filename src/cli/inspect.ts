@@ -13,10 +13,11 @@ import type {
   TenantInspection,
   TurnsAfter,
 } from "#model/inspection.ts";
+import type { QuotaStatus } from "#model/quota.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import { existsSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { ageWords } from "./ages.ts";
+import { ageWords, spanWords } from "./ages.ts";
 import { type BackupTarget, serverOf } from "./backup.ts";
 import { dataFilesOf } from "./data-files.ts";
 import { CliError, formatBytes, formatCount, print, printJson, wrap } from "./terminal.ts";
@@ -68,7 +69,7 @@ function statePath(config: Config): string {
 }
 
 export function tenantWords(found: TenantInspection, url: string | undefined): string {
-  const { tenant, status, components = [], stored, policyVersion, reviews, windows } = found;
+  const { tenant, status, components = [], stored, policyVersion, quota, reviews, windows } = found;
   const lines = [
     `${tenant}${url === undefined ? ", from the files: no server runs" : ` on ${url}`}`,
   ];
@@ -77,6 +78,7 @@ export function tenantWords(found: TenantInspection, url: string | undefined): s
   if (policyVersion !== undefined) {
     lines.push(line("policy", policyVersion === 0 ? "the default" : `version ${policyVersion}`));
   }
+  if (quota !== undefined) lines.push(line("quota", quotaWords(quota)));
   if (reviews !== undefined) {
     const { waitingCount, itemCount } = reviews;
     lines.push(line("reviews", `${waitingCount} of ${itemCount} wait for a decision`));
@@ -118,6 +120,15 @@ function componentLine(component: InspectedComponent): string {
     `image ${formatBytes(imageBytes)}, state ${short(stateHash)}, component ${short(digest)}` +
       `${strikes}${quarantined ? ", in quarantine" : ""}`,
   );
+}
+
+function quotaWords({ limits, own, cpuMs, refusedCount }: QuotaStatus): string {
+  const bounds = Object.entries(limits).flatMap(([name, value]) =>
+    value === null ? [] : [`${name} ${formatCount(value)}${own.includes(name) ? " (own)" : ""}`],
+  );
+  const limited = bounds.length === 0 ? "no limits" : bounds.join(", ");
+  const refused = refusedCount === 0 ? "" : `, ${formatCount(refusedCount)} refused`;
+  return `${limited}; ${spanWords(cpuMs)} of CPU since the start${refused}`;
 }
 
 function snapshotLine(snapshot: StoredSnapshotFacts): string {

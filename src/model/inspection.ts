@@ -1,5 +1,6 @@
 /** What is known of one tenant, for whoever runs the server: nothing that anybody has said. */
 import { type TObject, Type } from "typebox";
+import type { QuotaStatus } from "./quota.ts";
 import type { TenantStatus } from "./tenant.ts";
 
 /** One of a tenant's two components as it stands in memory. */
@@ -64,6 +65,7 @@ export type TenantInspection = Partial<InspectedTenant> & {
   readonly stored?: StoredTenant | undefined;
   /** Left out: no server runs. */
   readonly policyVersion?: number | undefined;
+  readonly quota?: QuotaStatus | undefined;
   readonly reviews?: { readonly waitingCount: number; readonly itemCount: number } | undefined;
   /** By window: what is in it. */
   readonly windows?: readonly InspectedWindow[] | undefined;
@@ -107,6 +109,7 @@ export const TenantInspectionSchema = Type.Object(
       ),
     ),
     policyVersion: Type.Optional(Type.Integer()),
+    quota: Type.Optional(Type.Ref("TenantQuota#")),
     reviews: Type.Optional(
       Type.Object({ waitingCount: Type.Integer(), itemCount: Type.Integer() }),
     ),
