@@ -1,5 +1,5 @@
-// A tenant's moderator that moves to another build remembers all that it remembered, and judges what
-// comes as the one that never moved.
+// A tenant's moderator that moves to another build remembers all that it remembered, and judges
+// what comes as the one that never moved.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CONSULTATION_FAILURES } from "#model/consultation.ts";

@@ -5,9 +5,11 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { parse, print } from "@bytecodealliance/jco";
 import { IsolateHost } from "#isolate/host.ts";
+import { AbiError } from "#isolate/canonical-abi.ts";
 import { StateRefused } from "#isolate/portable-state.ts";
 import { packedBytes } from "#isolate/scanner.ts";
 import type { TenantHostOptions } from "#isolate/tenant-host.ts";
+import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import { SPANS } from "#model/summary.ts";
 import { ALL_SPANS } from "#model/window.ts";
 import { Random } from "#std/random.ts";
@@ -81,6 +83,39 @@ class GlassHost extends IsolateHost {
     const packed = Buffer.from(packedBytes.subarray(0, spare.pack()));
     assert.equal(this.putImage(tenant, component, 0, packed, packed.length), "ok");
     return undefined;
+  }
+
+  /** What becomes of a tenant that is given the state, whatever it is, in a few turns. */
+  living(component: number, state: Buffer): "refused" | "failed" | "taken" | "wrong" {
+    const tenant = 9;
+    let refusal: string | undefined = "interrupted";
+    try {
+      this.runSlice(() => (refusal = this.taking(component, state, tenant)));
+    } catch (error) {
+      assert.ok(error instanceof WebAssembly.RuntimeError || error instanceof AbiError);
+      return "failed";
+    }
+    if (refusal === "interrupted") return "failed";
+    if (refusal !== undefined) return "refused";
+    const outcomes: Outcome[] = [];
+    const steps = new TenantHistory(SEED);
+    for (let step = 0; step < 6; step++) {
+      const batch = writeBatch([{ tsMs: steps.nowMs, text: "and then" }], steps.nowMs);
+      const calls = [
+        () => this.ingest(tenant, batch, 0, batch.length, report, fates),
+        () => this.trending(tenant, 9, "trend").outcome,
+        () => this.summary(tenant, "all", 9).outcome,
+        () => this.conversations(tenant, 9).outcome,
+        () => this.sketch(tenant, "hour").outcome,
+        () => this.advance(tenant, steps.nowMs + 100_000_000),
+      ];
+      if (this.runSlice(() => outcomes.push(calls[step]!())) === "timedOut") {
+        outcomes.push("exceededTime");
+      }
+    }
+    this.close(tenant);
+    for (const outcome of outcomes) assert.ok(OUTCOMES.includes(outcome));
+    return outcomes.every((outcome) => outcome === "ok") ? "taken" : "wrong";
   }
 
   image(tenant: number): Buffer {
@@ -205,6 +240,26 @@ function damaged(good: Buffer, random: Random): Buffer {
   }
   return Buffer.concat(parts);
 }
+
+test("a forged state is the guest's own trouble: nothing of it reaches the host", () => {
+  const random = new Random(SEED);
+  const { host, own, moved } = newHost({ turnMsMax: 100, threadCpuMs: () => performance.now() });
+  const states = [3, 4, 5].map((seed, tenant) => partsOf(stateOf(host, tenant, own, SEED + seed)));
+  const ends = { refused: 0, failed: 0, taken: 0, wrong: 0 };
+  for (let round = 0; round < 150; round++) {
+    const forged = states[round % 3]!.map((part) => Buffer.from(part));
+    for (let change = random.below(4); change >= 0; change--) {
+      const part = forged[random.below(forged.length)]!;
+      part[28 + random.below(part.length - 28)] = random.below(256);
+      part.writeUInt32LE(sumOf(part.subarray(4)), 12);
+    }
+    ends[host.living(moved, Buffer.concat(forged))] += 1;
+  }
+  // Sums are no proof, and bytes like any others are taken for what they say.
+  assert.ok(ends.taken > 20 && ends.refused > 0, JSON.stringify(ends));
+  assert.equal(host.quarantined(0), false);
+  assert.equal(host.trending(0, 5, "count").outcome, "ok");
+});
 
 test("what is not known is refused by its name", () => {
   const { host, own, moved } = newHost();

@@ -4,7 +4,7 @@ import { Random } from "#std/random.ts";
 
 const WORDS = (
   "printer fire deploy rollback latency database cats coffee release broken login password " +
-  "timeout kernel panic müde 日本 🎉 https://example.org/a #outage who tomorrow fixed done agreed"
+  "timeout kernel panic müde 日本 🎉 https://example.org/a #outage tomorrow fixed done agreed"
 ).split(" ");
 
 /** One call: a batch, or the time that is told. */

@@ -1,5 +1,5 @@
-// A server of a new release finds tenants of the one before: they come back as they were, and move to
-// today's component a few at a time, whenever the process is killed meanwhile.
+// A server of a new release finds tenants of the one before: they come back as they were, and move
+// to today's component a few at a time, whenever the process is killed meanwhile.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
