@@ -7,6 +7,7 @@ import { BackupCopy, checkSpace } from "#durable/backup-copy.ts";
 import {
   backupName,
   listBackups,
+  ownLike,
   removeOld,
   removeUnfinished,
   restoreBackup,
@@ -16,7 +17,7 @@ import { BackupError, type Manifest } from "#durable/backup-manifest.ts";
 import { isTaken, lockOf } from "#durable/file-lock.ts";
 import type { Backup } from "#model/backup.ts";
 import { existsSync } from "node:fs";
-import { cp } from "node:fs/promises";
+import { cp, readdir, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ageWords } from "./ages.ts";
@@ -133,7 +134,6 @@ async function copyTo(from: string, to: string): Promise<string> {
   const partial = `${to}.partial`;
   await cp(from, partial, { recursive: true });
   await verifyBackup(partial);
-  const { rename } = await import("node:fs/promises");
   await rename(partial, to);
   return to;
 }
@@ -152,6 +152,12 @@ async function createOnFiles(config: Config, to: string | undefined): Promise<st
       await copy.copyTo(resolve(folder), `NexusCore ${VERSION}`);
     } finally {
       copy.close();
+    }
+    // Else the server could not write there, nor remove what is old.
+    if (to === undefined) {
+      const inside = await readdir(folder);
+      const own = [files.backups, folder, ...inside.map((name) => join(folder, name))];
+      await ownLike(files.dataDir, own);
     }
     if (to === undefined && config.backupKeep > 0) {
       for (const name of await removeOld(files.backups, config.backupKeep)) {

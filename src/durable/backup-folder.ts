@@ -1,6 +1,6 @@
 /** Folders of backups: what is in one, whether it can be relied on, which are too old. */
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import {
@@ -140,6 +140,7 @@ export async function restoreBackup(
     const keptAside = await moveAside(dataDir, former, options.nowMs);
     for (const { name } of manifest.files) {
       await rename(restoringPath(dataDir, name), join(dataDir, name));
+      await ownLike(dataDir, [join(dataDir, name), join(dataDir, `${name}${LOCK_SUFFIX}`)]);
     }
     await syncPath(dataDir);
     return { manifest, keptAside };
@@ -149,6 +150,13 @@ export async function restoreBackup(
   } finally {
     for (const lock of locks) lock.close();
   }
+}
+
+/** What root makes for a server that runs as somebody else is that one's: the folder's owner. */
+export async function ownLike(folder: string, paths: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(folder);
+  for (const path of paths) if (existsSync(path)) await chown(path, uid, gid);
 }
 
 function restoringPath(dataDir: string, name: string): string {

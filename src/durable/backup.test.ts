@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
 import {
+  chownSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -240,6 +243,21 @@ test("a restore refuses a folder in use, and one that is not empty unless told s
   assert.deepEqual(rowsIn(target), { blocks: 20, items: 20 });
   const aside = readdirSync(keptAside!).toSorted();
   assert.deepEqual(aside, ["moderation.db", "state.db", "state.db-wal"]);
+});
+
+test("what root restores for a server of another user is that user's", async (t) => {
+  if (process.getuid?.() !== 0) return t.skip("this is not root");
+  const path = folder(t);
+  const made = await madeIn(path);
+  const target = join(path, "data");
+  mkdirSync(target);
+  chownSync(target, 12_345, 12_346);
+  await restoreBackup(made, target, { replaces: false, nowMs: NOW_MS });
+  for (const name of ["state.db", "moderation.db", "state.db.lock"]) {
+    const { uid, gid } = statSync(join(target, name));
+    assert.deepEqual([uid, gid], [12_345, 12_346], name);
+  }
+  return undefined;
 });
 
 test("the newest are kept, and what we did not make is not ours to remove", async (t) => {
