@@ -146,6 +146,9 @@ test("what is committed while it is copied is not in it; files are of one instan
 test("whatever is cut, flipped or missing is refused by the name of the file", async (t) => {
   const path = folder(t);
   const whole = await madeIn(path);
+  for (const name of ["state.db", "made/state.db", "made/moderation.db", "made/manifest.json"]) {
+    assert.equal(statSync(join(path, name)).mode & 0o777, 0o600, name);
+  }
   const files = readdirSync(whole).toSorted();
   assert.deepEqual(files, ["manifest.json", "moderation.db", "state.db"]);
   for (const [index, name] of files.entries()) {

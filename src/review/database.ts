@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { isTaken, lockOf } from "#durable/file-lock.ts";
+import { makePrivate } from "#durable/private-file.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /** Kept until the process ends. */
@@ -120,6 +121,7 @@ export class Database {
 
 function open(path: string): DatabaseSync {
   try {
+    if (path !== IN_MEMORY) makePrivate(path);
     return new DatabaseSync(path, { timeout: 0 });
   } catch (error) {
     throw explained(error, path);
