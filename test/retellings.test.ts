@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { Community } from "#cli/community.ts";
-import { type Engine, type EngineSettings, startEngine } from "#engine/engine.ts";
+import { type Engine, startEngine } from "#engine/engine.ts";
+import type { EngineSettings } from "#engine/engine-settings.ts";
 import { Refinements } from "#engine/refinements.ts";
 import { Retellings } from "#engine/retellings.ts";
 import { Tldrs } from "#engine/tldrs.ts";

@@ -38,7 +38,9 @@ import {
   WriteFailure,
 } from "./durable-store.ts";
 import { lockOf } from "./file-lock.ts";
+import { makePrivate } from "./private-file.ts";
 import { openSnapshot, reachOf } from "./snapshot.ts";
+import { failureOf } from "./sqlite-failure.ts";
 import { checkStore, damageOf } from "./store-check.ts";
 
 const WORLDS = 8;
@@ -130,6 +132,7 @@ export class SqliteStore implements Log, SnapshotStore {
     if (as === "writer") {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       this.#lock = lockOf(path);
+      makePrivate(path);
     }
     this.#database = new DatabaseSync(path, { timeout: 0, readOnly: as === "reader" });
     this.sweep = new ComponentSweep(this.#database);
@@ -598,23 +601,4 @@ function isWhole(bytes: Uint8Array): boolean {
 /** Later streams reach further. */
 function compare(a: Reach, b: Reach): number {
   return a.stream - b.stream || a.number - b.number;
-}
-
-/** Result codes of sqlite3.h. */
-const SQLITE_FULL = 13;
-const SQLITE_READONLY = 8;
-const SQLITE_IOERR = 10;
-
-function failureOf(error: unknown): unknown {
-  const { errcode, message } = error as Error & { errcode?: number };
-  switch ((errcode ?? 0) & 0xff) {
-    case SQLITE_FULL:
-      return new WriteFailure("full", message);
-    case SQLITE_READONLY:
-      return new WriteFailure("readOnly", message);
-    case SQLITE_IOERR:
-      return new WriteFailure("failed", message);
-    default:
-      return error;
-  }
 }

@@ -20,7 +20,8 @@ import {
   type ShardRecovery,
   tenantsTakenBytes,
 } from "#shard/protocol.ts";
-import { beginEngine, type Engine, type EngineSettings, startEngine } from "./engine.ts";
+import { beginEngine, type Engine, startEngine } from "./engine.ts";
+import type { EngineSettings } from "./engine-settings.ts";
 import { ShardThread } from "./shard-thread.ts";
 import { StorageError } from "./storage-error.ts";
 import { Waiting } from "./waiting.ts";

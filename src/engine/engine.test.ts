@@ -8,7 +8,8 @@ import { Random } from "#std/random.ts";
 import { commandWeight } from "#testing/hostile-guest.ts";
 import { SEED } from "#testing/seed.ts";
 import type { BodyFormat, OfferAnswer } from "./door.ts";
-import { type Engine, type EngineSettings, startEngine } from "./engine.ts";
+import { type Engine, startEngine } from "./engine.ts";
+import type { EngineSettings } from "./engine-settings.ts";
 
 const SETTINGS: EngineSettings = {
   shardCount: 2,

@@ -4,14 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { cutLines, ELEMENT_TOO_LARGE, Splitter } from "#batcher/splitter.ts";
-import { type ClassifierHandle, loadClassifier } from "#classifier/classifier.ts";
 import type { HoldGate } from "#durable/writer-hold.ts";
-import { componentDigest } from "#isolate/tenant-host.ts";
-import type { StageHandle } from "#kernel/stage.ts";
-import type { LlmSettings } from "#llm/settings.ts";
 import { Merger } from "#merger/merger.ts";
 import {
   BODY_BYTES_MAX,
@@ -40,7 +34,6 @@ import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome } from "#model/verdict.ts";
 import { SALT_MAX } from "#model/verdict-id.ts";
 import {
-  type Durability,
   FLAG_MEMORY,
   type Question,
   RECORD_ELEMENTS,
@@ -51,7 +44,6 @@ import {
 } from "#shard/protocol.ts";
 import type {
   EngineDoor,
-  KeepPending,
   LlmDoor,
   Offer,
   OfferAnswer,
@@ -61,8 +53,14 @@ import type {
   TenantList,
   TenantSettings,
   VerdictListener,
-  VerdictsWritten,
 } from "./door.ts";
+import {
+  type EngineComponents,
+  type EngineSettings,
+  keptOf,
+  loadComponents,
+  modelOf,
+} from "./engine-settings.ts";
 import { EngineStorage } from "./engine-storage.ts";
 import { llmDoor, modelsOf } from "./llm-door.ts";
 import { type LlmThread, startLlm } from "./llm-thread.ts";
@@ -78,48 +76,7 @@ const CHUNK_BYTES = 64 * 1024;
 const LINES_BYTES_MAX = Math.max(CHUNK_BYTES, LINE_BYTES_MAX + 2);
 /** What is refused as busy tells the caller. */
 const RETRY_AFTER_SECONDS = 1;
-/** Of the SHA-256 of the moderator, in the name of what judged. */
-const COMPONENT_DIGITS = 8;
 const NO_TENANT = new Uint8Array(0);
-const COMPONENT = new URL("../../guests/dist/summarize.component.wasm", import.meta.url);
-const MODERATOR = new URL("../../guests/dist/moderate.component.wasm", import.meta.url);
-
-export type EngineSettings = {
-  readonly shardCount: number;
-  /** Instances of each shard: tenants that stay warm. */
-  readonly slotCount: number;
-  /** Bytes that the images of all tenants may take. */
-  readonly imageBytesMax: number;
-  readonly tenantCountMax: number;
-  /** Runs this component instead of the built-in one. */
-  readonly component?: Uint8Array;
-  /** Judges messages with this component instead of the built-in one. */
-  readonly moderator?: Uint8Array;
-  /** What the moderator imports, instead of the built-in weights. */
-  readonly classifier?: ClassifierHandle;
-  /** Where datagrams become sums; its shards are these. */
-  readonly stage?: StageHandle | undefined;
-  /** What a tenant may take; left out: all it can. */
-  readonly quota?: QuotaLimits | undefined;
-  /** Upstream language models; left out: nothing is ever asked of one. */
-  readonly llm?: LlmSettings | undefined;
-  /** What outlives the process, and how; left out: nothing does. */
-  readonly durability?: Durability | undefined;
-  /**
-   * Keeps the embedded verdicts on messages about which an upstream is asked, before anybody is
-   * answered. Its failures are counted and told, and hold nothing up.
-   */
-  readonly keepPending?: KeepPending | undefined;
-  /** Events that are flagged or blocked wait for it before anybody is told that they were taken. */
-  readonly verdictsWritten?: VerdictsWritten | undefined;
-};
-
-type Components = {
-  readonly component: Uint8Array;
-  readonly moderator: Uint8Array;
-  readonly classifier: ClassifierHandle;
-};
-type Trust = { readonly trusted: boolean; readonly moderatorTrusted: boolean };
 
 /** Starts the shards; resolves once every one of them takes events. */
 export async function startEngine(settings: EngineSettings): Promise<Engine> {
@@ -140,26 +97,17 @@ export async function startEngine(settings: EngineSettings): Promise<Engine> {
  */
 export async function beginEngine(settings: EngineSettings): Promise<Engine> {
   const { durability, shardCount } = settings;
-  const [component, moderator, classifier, gateway] = await Promise.all([
-    settings.component ?? readFile(COMPONENT),
-    settings.moderator ?? readFile(MODERATOR),
-    settings.classifier ?? loadClassifier(),
+  const [components, gateway] = await Promise.all([
+    loadComponents(settings),
     startGateway(settings),
   ]);
-  const trust = {
-    trusted: settings.component === undefined,
-    moderatorTrusted: settings.moderator === undefined,
-  };
-  const components = { component, moderator, classifier };
-  const kept = {
-    summarizer: { digest: componentDigest(component), bytes: component },
-    moderator: { digest: componentDigest(moderator, classifier.model), bytes: moderator },
-  };
   try {
     const writer =
-      durability === undefined ? undefined : new WriterThread(durability, kept, shardCount);
+      durability === undefined
+        ? undefined
+        : new WriterThread(durability, keptOf(components), shardCount);
     await writer?.opened;
-    return new Engine({ ...settings, ...components }, trust, gateway, writer);
+    return new Engine(settings, components, gateway, writer);
   } catch (error) {
     await gateway?.stop();
     throw error;
@@ -197,19 +145,17 @@ export class Engine implements EngineDoor {
   #stopping: Promise<void> | undefined;
   #reviewsEnd: NodeJS.Timeout | undefined;
 
-  /** Which of the components are the built-in ones. */
   constructor(
-    settings: EngineSettings & Components,
-    trust: Trust,
+    settings: EngineSettings,
+    components: EngineComponents,
     gateway?: LlmThread,
     writer?: WriterThread,
   ) {
-    this.#writer = writer;
-    const { shardCount: count, durability } = settings;
-    this.#storage = new EngineStorage(writer, durability?.ack ?? "none", count);
-    const { shardCount, component, slotCount, tenantCountMax, stage } = settings;
-    const { moderator, classifier, llm, keepPending, verdictsWritten } = settings;
+    const { shardCount, slotCount, tenantCountMax, stage } = settings;
+    const { durability, llm, keepPending, verdictsWritten } = settings;
     assert(shardCount >= 1);
+    this.#writer = writer;
+    this.#storage = new EngineStorage(writer, durability?.ack ?? "none", shardCount);
     this.#quotas = new Quotas(settings.quota);
     this.#gateway = gateway;
     if (gateway !== undefined && llm !== undefined) this.llm = llmDoor(gateway, llm);
@@ -219,10 +165,9 @@ export class Engine implements EngineDoor {
     const imageBytesMax = Math.floor(settings.imageBytesMax / shardCount);
     this.#splitter = new Splitter(shardCount);
     const limits = { tenantsTaken, tenantCountMax, slotCount, imageBytesMax };
-    const components = { component, moderator, classifier, ...trust };
     const salt = randomInt(SALT_MAX);
     this.#moderation = new Moderation({
-      model: modelOf(classifier.model, moderator),
+      model: modelOf(components),
       send: async (tenant, kind, body) => this.#send(this.#shardOf(tenant), kind, tenant, body),
       shardOf: (tenant) => shardOf(tenant, shardCount),
       upstreamModel,
@@ -624,10 +569,4 @@ const FIRST: ReadonlySet<Question["type"]> = new Set(["putQuota", "closeTenant",
 /** Whether what the question does is to outlive the process. */
 function isKept({ type }: Question): boolean {
   return type === "putTenant" || type === "forgetConversation";
-}
-
-/** What judges is the weights and the component that reads them: other digits, other verdicts. */
-function modelOf(weightsName: string, moderator: Uint8Array): string {
-  const digest = createHash("sha256").update(moderator).digest("hex");
-  return `${weightsName}.${digest.slice(0, COMPONENT_DIGITS)}`;
 }

@@ -8,7 +8,8 @@ import { Problem, type ProblemCode } from "#model/problem.ts";
 import type { ModerationOutcome } from "#model/verdict.ts";
 import { VERDICT_ID } from "#model/verdict-id.ts";
 import { moderatorComponent } from "#testing/moderating.ts";
-import { type Engine, type EngineSettings, startEngine } from "./engine.ts";
+import { type Engine, startEngine } from "./engine.ts";
+import type { EngineSettings } from "./engine-settings.ts";
 
 async function start(t: TestContext, settings: Partial<EngineSettings> = {}): Promise<Engine> {
   const limits = { slotCount: 8, imageBytesMax: 64 << 20, tenantCountMax: 100 };

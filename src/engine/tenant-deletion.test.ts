@@ -7,7 +7,8 @@ import test, { type TestContext } from "node:test";
 import { POLICY_RECORD_DEFAULT } from "#model/policy-default.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
 import { UNLIMITED } from "#model/quota.ts";
-import { type Engine, type EngineSettings, startEngine } from "./engine.ts";
+import { type Engine, startEngine } from "./engine.ts";
+import type { EngineSettings } from "./engine-settings.ts";
 
 const CANARY = "canaryquxzzorble";
 const NEIGHBOURS = Array.from({ length: 8 }, (_, i) => `neighbour-${i}`);

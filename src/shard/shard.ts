@@ -4,20 +4,16 @@
  * tenant, and calls each tenant's component once for its whole group.
  */
 import assert from "node:assert/strict";
-import type { Batcher } from "#batcher/batcher.ts";
 import type { Drain } from "#kernel/drain.ts";
-import type { IsolateHost } from "#isolate/host.ts";
-import { eventErrorNumber } from "#model/event-error.ts";
-import { BATCH_BYTES_MAX, TURN_MS_MAX, WINDOW_MS } from "#model/limits.ts";
-import type { SketchMerger } from "#model/merge.ts";
+import { BATCH_BYTES_MAX, TURN_MS_MAX } from "#model/limits.ts";
 import { OUTCOMES, type Outcome } from "#model/outcome.ts";
 import type { JsonLimits } from "#model/quota.ts";
-import { WARNING_METRIC_LIMIT } from "#model/warning.ts";
-import type { TenantQuota } from "#quota/tenant-quota.ts";
-import type { RingReader } from "#std/byte-ring.ts";
+import { BatchToll } from "./batch-toll.ts";
 import { Delivery } from "./delivery.ts";
+import { errorOf, tellFates } from "./fates.ts";
+import { IdleSweep } from "./idle-sweep.ts";
 import { JudgedBatch } from "./judged-batch.ts";
-import { Moderation, type ModerationParts } from "./moderation.ts";
+import { Moderation } from "./moderation.ts";
 import {
   type Answer,
   type JudgedEvent,
@@ -27,13 +23,12 @@ import {
   RECORD_QUESTION,
   RecordView,
   type ReviewEnded,
-  type ShardCounters,
 } from "./protocol.ts";
 import { answerQuestion } from "./questions.ts";
-import { QuotaGuard, type QuotaRefusal } from "./quota-guard.ts";
-import { deletingTenant } from "./refusal.ts";
+import { QuotaGuard } from "./quota-guard.ts";
+import { behindDisk, deletingProblem, limitProblem, quotaProblem } from "./record-problems.ts";
 import { RequestLedger } from "./request-ledger.ts";
-import type { TenantCap } from "./tenant-cap.ts";
+import { type BatchSource, type ShardParts } from "./shard-parts.ts";
 import { settingsOfFlags, TENANT_DELETING, TENANT_QUARANTINED } from "./tenant-flags.ts";
 import { TenantLedger } from "./tenant-ledger.ts";
 
@@ -41,75 +36,12 @@ import { TenantLedger } from "./tenant-ledger.ts";
 const SLICE_MS = 5;
 /** Records of one step: bounds how long an answer waits for its neighbours. */
 const STEP_RECORDS_MAX = 64;
-/** Idle tenants that are told the time in one step. */
-const SWEEP_TENANTS_MAX = 32;
 
-const FATE_LATE = 1;
-const FATE_DUPLICATE = 2;
-/** Beside any of the fates: a metric of the event was refused. */
-const FATE_METRIC_REFUSED = 8;
 /** Counted, late, duplicate, repeated, and events with a refused metric. */
 const REPORT_NUMBERS = 5;
 const EVENT_BYTES_MIN = 32;
 /** `{"tenant":"a","text":"b"}` is the shortest event that brings a tenant. */
 const EVENT_JSON_BYTES_MIN = 20;
-
-const GUEST_FAILED = eventErrorNumber("guestFailed");
-const QUARANTINED = eventErrorNumber("tenantQuarantined");
-const MEMORY_FULL = eventErrorNumber("memoryFull");
-const DELETING = eventErrorNumber("tenantDeleting");
-/** About what a deletion takes. */
-const DELETING_WAIT_MS = 5_000;
-
-export type ShardParts = {
-  readonly shard: number;
-  readonly ring: RingReader;
-  readonly batcher: Batcher;
-  readonly host: IsolateHost;
-  /** Number of the component that tenants run. */
-  readonly component: number;
-  readonly counters: ShardCounters;
-  readonly cap: TenantCap;
-  /** Judges messages. */
-  readonly moderation?: ModerationParts | undefined;
-  /** What tenants may take, and who has limits of their own; left out: all they can. */
-  readonly quota?: TenantQuota | undefined;
-  readonly quotas?: ReadonlyMap<string, JsonLimits> | undefined;
-  /** Makes one window of those of many tenants. */
-  readonly merger?: SketchMerger | undefined;
-  /** Where turns are kept; is told what no turn says. */
-  readonly log?: ShardTurns | undefined;
-  /** This shard's end of the kernel stage, where there is one. */
-  readonly drain?: Drain | undefined;
-};
-
-/** What a shard asks of the log of its turns (shard-log.ts). */
-export type ShardTurns = {
-  /** What follows is logged; false: it is kept with snapshots alone. */
-  isLogging: boolean;
-  /** Whether the turns of a record with so many bytes find room. */
-  readonly claim: (bodyBytes: number) => boolean;
-  readonly seal: (nowMs: number) => void;
-  readonly closed: (tenant: number) => void;
-  readonly flagsSet: (tenant: number, flags: number) => void;
-  /** Its turns go, and its number, if it is not -1, will be another's. */
-  readonly forget: (tenant: number, name: string) => void;
-  /** What was forgotten leaves the log soon. */
-  readonly hurry: () => void;
-  /** Whether what datagrams brought is logged. */
-  readonly logsDatagrams: boolean;
-};
-
-/** Where batches lie: what both the batcher and the drain offer. */
-type BatchSource = Pick<
-  Batcher,
-  | "memory"
-  | "batchTenant"
-  | "batchByteOffset"
-  | "batchByteCount"
-  | "batchEventCount"
-  | "batchJoinedCount"
->;
 
 export class Shard {
   readonly parts: ShardParts;
@@ -131,33 +63,26 @@ export class Shard {
   #unsettled: Outcome | undefined;
   /** Requests that were refused at their first record; the others of it are still to come. */
   readonly #refused = new Set<number>();
-  /** Whether events wait whose tenant the address names, and those that name it themselves. */
-  #hasNamed = false;
-  #hasMixed = false;
-  /** Tenants that are being deleted: nothing of them is left but their number. */
-  #deletingCount = 0;
+  readonly #toll: BatchToll;
   /** Of tenants whose events are judged. */
   readonly #judged: JudgedBatch | undefined;
   #nowMs = 0;
-  #sweep = 0;
   #events = 0;
   #rejected = 0;
   /** Bound once: a slice is the same function every time. */
   readonly #slice = (): void => this.#runSlice();
-  readonly #idle: number[] = [];
-  readonly #advanceIdle = (): void => {
-    const { host } = this.parts;
-    for (const tenant of this.#idle) if (host.isOpen(tenant)) host.advance(tenant, this.#nowMs);
-  };
+  readonly #idleSweep: IdleSweep;
 
   constructor(parts: ShardParts) {
     this.parts = parts;
     this.#source = parts.batcher;
+    this.#idleSweep = new IdleSweep(parts, this.tenants);
     const { drain, moderation, quota, counters, host } = parts;
     if (quota !== undefined) {
       this.quota = new QuotaGuard({ quota, host, moderators: moderation?.host, counters });
       for (const [tenant, limits] of parts.quotas ?? []) this.#keepQuota(tenant, limits);
     }
+    this.#toll = new BatchToll(parts.batcher, this.quota, this.#requests);
     if (moderation !== undefined) {
       this.moderation = new Moderation(moderation, counters, this.quota);
       this.#judged = new JudgedBatch(this.moderation, parts.batcher);
@@ -198,7 +123,7 @@ export class Shard {
     this.#flush();
     assert(batcher.eventCount === 0);
     this.#delivery?.step(nowMs, ring.stopping);
-    this.#sweepIdle();
+    this.#idleSweep.step(nowMs);
     this.moderation?.sweep(nowMs);
     this.moderation?.stepReviews(nowMs);
     this.#count();
@@ -242,11 +167,7 @@ export class Shard {
 
   /** Some tenant began to be deleted, or ended. */
   countDeleting(): void {
-    const { batcher } = this.parts;
-    this.#deletingCount = 0;
-    for (let number = 0; number < batcher.tenantCount; number++) {
-      if ((batcher.tenantFlags(number) & TENANT_DELETING) !== 0) this.#deletingCount += 1;
-    }
+    this.#toll.countDeleting();
   }
 
   /** The kernel stage is to ask again for the number of this tenant. */
@@ -256,7 +177,7 @@ export class Shard {
 
   /** Whether a tenant of this name is being deleted. */
   isDeleting(tenant: string): boolean {
-    if (this.#deletingCount === 0) return false;
+    if (this.#toll.deletingCount === 0) return false;
     const number = this.parts.batcher.tenantFind(tenant);
     return number !== -1 && !this.isLive(number);
   }
@@ -338,7 +259,7 @@ export class Shard {
     const record = this.#record;
     const tenant = this.#recordTenant();
     const isNamed = tenant !== -1;
-    if (tenant >= 0 && this.#refusesRecord(tenant, "events")) return;
+    if (tenant < 0 ? this.#wasRefused() : this.#refusesRecord(tenant, "events")) return;
     if (!this.#findsRoom(record.bodyBytes)) {
       this.#requests.drop(record.request);
       this.#refuse(behindDisk(record.request));
@@ -347,8 +268,8 @@ export class Shard {
     const request = this.#requests.open(record.request);
     request.awaitsDisk = !record.isMemory;
     request.isNamed = isNamed;
-    if (isNamed) this.#hasNamed = true;
-    else this.#hasMixed = true;
+    if (isNamed) this.#toll.hasNamed = true;
+    else this.#toll.hasMixed = true;
     let offset = record.bodyOffset;
     const end = offset + record.bodyBytes;
     if (tenant === -2) offset = end;
@@ -382,11 +303,8 @@ export class Shard {
    * request is refused at its first record or not at all.
    */
   #refusesRecord(tenant: number, of: "events" | "messages"): boolean {
-    const { request, last } = this.#record;
-    if (this.#refused.has(request)) {
-      if (last) this.#refused.delete(request);
-      return true;
-    }
+    const { request } = this.#record;
+    if (this.#wasRefused()) return true;
     if (this.#refusesDeleted(tenant)) return true;
     if (this.quota === undefined || this.#requests.has(request)) return false;
     const refusal =
@@ -398,12 +316,19 @@ export class Shard {
     return true;
   }
 
+  /** The record is the rest of a request that was refused. */
+  #wasRefused(): boolean {
+    const { request, last } = this.#record;
+    if (!this.#refused.has(request)) return false;
+    if (last) this.#refused.delete(request);
+    return true;
+  }
+
   #refusesDeleted(tenant: number): boolean {
-    if (this.#deletingCount === 0) return false;
+    if (this.#toll.deletingCount === 0) return false;
     if ((this.parts.batcher.tenantFlags(tenant) & TENANT_DELETING) === 0) return false;
-    const { code, detail } = deletingTenant(this.parts.batcher.tenantName(tenant));
-    const { request } = this.#record;
-    this.#refuse({ type: "problem", request, code, detail, waitMs: DELETING_WAIT_MS });
+    const name = this.parts.batcher.tenantName(tenant);
+    this.#refuse(deletingProblem(this.#record.request, name));
     return true;
   }
 
@@ -432,12 +357,7 @@ export class Shard {
     if (known !== -1) return known;
     const number = this.ensure(Buffer.from(name).toString("latin1"));
     if (number !== -1) return number;
-    this.#answers.push({
-      type: "problem",
-      request: this.#record.request,
-      code: "tenantLimit",
-      detail: `All ${this.parts.cap.countMax} tenants are taken.`,
-    });
+    this.#answers.push(limitProblem(this.#record.request, this.parts.cap.countMax));
     return -2;
   }
 
@@ -459,8 +379,7 @@ export class Shard {
       this.#batchCount = batcher.group(this.#nowMs);
       this.#runBatches(batcher);
       batcher.clear();
-      this.#hasNamed = false;
-      this.#hasMixed = false;
+      this.#toll.clear();
     }
     this.#requests.takeAnswers(this.#answers);
   }
@@ -505,20 +424,20 @@ export class Shard {
     const { events, repeated, lastEventMs, advancedMs } = this.tenants;
     const report = this.#report;
     const { quota } = this.parts;
-    const isPaidHere = this.#isPaidHere;
+    const toll = this.#toll.isDue(source) ? this.#toll : undefined;
     let nowMs = performance.now();
     const endMs = nowMs + SLICE_MS;
     while (this.#batch < this.#batchCount && nowMs < endMs) {
       const tenant = source.batchTenant(this.#batch);
       const isJudged = this.#awaitsJudging(tenant);
       if (isJudged && !this.#isJudged) return;
-      if (isPaidHere && this.#isOver(tenant) && !this.#hasPaid(this.#batch)) return;
+      if (toll?.isRefused(source, this.#batch, this.#nowMs) === true) return;
       const joined = source.batchJoinedCount(this.#batch);
       const outcome = this.#turn(tenant);
       const doneMs = performance.now();
       counters.turns.add(doneMs - nowMs);
       quota?.ran(tenant, doneMs - nowMs);
-      if (isPaidHere) this.#pay(tenant);
+      toll?.pay(source, this.#batch);
       nowMs = doneMs;
       if (outcome !== "ok" || isJudged || report[1]! + report[2]! + report[4]! > 0) {
         this.#unsettled = outcome;
@@ -534,71 +453,14 @@ export class Shard {
     }
   }
 
-  /** Of the batches at hand some were not paid for when they were parsed. */
-  get #isPaidHere(): boolean {
-    const isDrained = this.#source !== this.parts.batcher;
-    if (isDrained && this.#deletingCount > 0) return true;
-    return this.quota !== undefined && (isDrained || this.#hasMixed);
-  }
-
-  #isOver(tenant: number): boolean {
-    if (this.#deletingCount > 0) {
-      if ((this.parts.batcher.tenantFlags(tenant) & TENANT_DELETING) !== 0) return true;
-    }
-    return this.quota?.isOver(tenant, this.#nowMs) ?? false;
-  }
-
-  /** Some of the batch came with a request that was let in as it stood. */
-  #hasPaid(batch: number): boolean {
-    const { batcher } = this.parts;
-    if (this.#source !== batcher || !this.#hasNamed) return false;
-    return this.#paidCount(batch) > 0;
-  }
-
-  /** Events of a batch that were paid for when they were parsed. */
-  #paidCount(batch: number): number {
-    const { batcher } = this.parts;
-    const eventCount = batcher.batchEventCount(batch);
-    let count = 0;
-    let origin = -1;
-    let isNamed = false;
-    for (let event = 0; event < eventCount; event++) {
-      const request = batcher.eventOrigin(batch, event);
-      if (request !== origin) isNamed = this.#requests.isNamed(request);
-      origin = request;
-      if (isNamed) count += 1;
-    }
-    return count;
-  }
-
-  /** Hot. For the batch at hand. */
-  #pay(tenant: number): void {
-    const source = this.#source;
-    const eventCount = source.batchEventCount(this.#batch);
-    let paid = 0;
-    if (this.#hasNamed && source === this.parts.batcher) paid = this.#paidCount(this.#batch);
-    if (paid === eventCount) return;
-    const bytes = source.batchByteCount(this.#batch) * (1 - paid / eventCount);
-    const events = eventCount - paid + source.batchJoinedCount(this.#batch);
-    this.parts.quota?.took(tenant, events, bytes);
-  }
-
   /** Whether the batch at hand is refused for what its tenant has taken; then it is entered. */
   #refusesBatch(): boolean {
     const source = this.#source;
-    const tenant = source.batchTenant(this.#batch);
-    if (!this.#isPaidHere || !this.#isOver(tenant) || this.#hasPaid(this.#batch)) return false;
-    const { batcher } = this.parts;
-    const eventCount = source.batchEventCount(this.#batch);
-    const count = eventCount + source.batchJoinedCount(this.#batch);
-    const isDeleting = (batcher.tenantFlags(tenant) & TENANT_DELETING) !== 0;
-    const error = isDeleting ? DELETING : this.quota!.refuseEvents(tenant, count, this.#nowMs);
-    for (let event = 0; source === batcher && event < eventCount; event++) {
-      const origin = batcher.eventOrigin(this.#batch, event);
-      this.#requests.lost(origin, batcher.eventIndex(this.#batch, event), error);
-    }
+    const toll = this.#toll;
+    if (!toll.isDue(source) || !toll.isRefused(source, this.#batch, this.#nowMs)) return false;
+    const count = toll.refuse(source, this.#batch, this.#nowMs);
     this.#rejected += count;
-    this.tenants.rejected[tenant]! += count;
+    this.tenants.rejected[source.batchTenant(this.#batch)]! += count;
     this.#batch += 1;
     this.#turnCount = this.parts.host.stats.turns;
     return true;
@@ -676,30 +538,9 @@ export class Shard {
     this.#events += counted + report[3]!;
     // What the kernel stage hands on belongs to no request.
     if (this.#source !== batcher) return;
-    const isJudged = this.#isJudged;
-    if (isJudged) {
-      const warn = (event: number, warning: number): void => {
-        const index = batcher.eventIndex(this.#batch, event);
-        this.#requests.warn(batcher.eventOrigin(this.#batch, event), index, warning);
-      };
-      this.#judged!.settle(this.#fates, warn, (event) => {
-        this.#requests.hold(batcher.eventOrigin(this.#batch, event));
-      });
-    }
-    const kept = isJudged ? this.#judged!.kept : undefined;
-    const eventCount = kept?.eventCount ?? batcher.batchEventCount(this.#batch);
-    for (let handed = 0; handed < eventCount; handed++) {
-      const fate = this.#fates[handed]!;
-      if (fate === 0) continue;
-      const event = kept?.indexOf(handed) ?? handed;
-      const origin = batcher.eventOrigin(this.#batch, event);
-      const kind = fate & ~FATE_METRIC_REFUSED;
-      if (kind === FATE_LATE) this.#requests.late(origin);
-      else if (kind === FATE_DUPLICATE) this.#requests.duplicate(origin);
-      if (kind === fate) continue;
-      const index = batcher.eventIndex(this.#batch, event);
-      this.#requests.warn(origin, index, WARNING_METRIC_LIMIT);
-    }
+    const requests = this.#requests;
+    const judged = this.#isJudged ? this.#judged : undefined;
+    tellFates({ batcher, requests, judged, fates: this.#fates, batch: this.#batch });
   }
 
   /** The batch at hand was judged, and its tenant is handed what was kept of it. */
@@ -709,8 +550,7 @@ export class Shard {
 
   #settleFailure(tenant: number, outcome: Outcome): void {
     const { batcher, host } = this.parts;
-    const error =
-      outcome === "quarantined" ? QUARANTINED : outcome === "refused" ? MEMORY_FULL : GUEST_FAILED;
+    const error = errorOf(outcome);
     const eventCount = this.#source.batchEventCount(this.#batch);
     for (let event = 0; this.#source === batcher && event < eventCount; event++) {
       const origin = batcher.eventOrigin(this.#batch, event);
@@ -723,50 +563,22 @@ export class Shard {
     }
   }
 
-  /** Tells the time to tenants that went quiet, so that they give their memory back. */
-  #sweepIdle(): void {
-    const { batcher } = this.parts;
-    const count = Math.min(SWEEP_TENANTS_MAX, batcher.tenantCount);
-    this.#idle.length = 0;
-    for (let i = 0; i < count; i++) {
-      this.#sweep = this.#sweep + 1 < batcher.tenantCount ? this.#sweep + 1 : 0;
-      const advancedMs = this.tenants.advancedMs[this.#sweep]!;
-      if (advancedMs === 0 || this.#nowMs - advancedMs < 2 * WINDOW_MS) continue;
-      // Once is enough: an empty window stays empty until the next event.
-      this.tenants.advancedMs[this.#sweep] = 0;
-      this.#idle.push(this.#sweep);
-    }
-    if (this.#idle.length > 0) this.guarded(this.#advanceIdle);
-  }
-
   #count(): void {
     const { counters, host, batcher } = this.parts;
     counters.set("tenantCount", batcher.liveTenantCount);
     counters.set("eventCount", this.#events);
     counters.set("rejectedCount", this.#rejected);
-    counters.set("turnCount", host.stats.turns);
-    counters.set("slotHitCount", host.stats.slotHits);
-    counters.set("slotMissCount", host.stats.slotMisses);
-    counters.set("imageBytes", host.stats.imageBytes);
+    countHost(counters, host);
     this.moderation?.count();
     this.quota?.count();
-    const outcomes = counters.outcomes;
-    for (let i = 0; i < OUTCOMES.length; i++) outcomes[i] = host.stats.outcomes[OUTCOMES[i]!];
   }
 }
 
-function quotaProblem(request: number, { quota, limit, waitMs }: QuotaRefusal): Answer {
-  const over = { quota, limit };
-  if (quota !== "memory") {
-    const detail = `The tenant is over its quota of ${quota}.`;
-    return { type: "problem", request, code: "overQuota", detail, waitMs, over };
-  }
-  const detail = `The tenant's state takes the ${limit} bytes that it may take; questions go on.`;
-  return { type: "problem", request, code: "tenantMemoryFull", detail, waitMs, over };
-}
-
-/** Nothing of the record was taken. */
-function behindDisk(request: number): Answer {
-  const detail = "The disk is behind: what waits for it has no room for these events. Try again.";
-  return { type: "problem", request, code: "busy", detail };
+function countHost(counters: ShardParts["counters"], { stats }: ShardParts["host"]): void {
+  counters.set("turnCount", stats.turns);
+  counters.set("slotHitCount", stats.slotHits);
+  counters.set("slotMissCount", stats.slotMisses);
+  counters.set("imageBytes", stats.imageBytes);
+  const { outcomes } = counters;
+  for (let i = 0; i < OUTCOMES.length; i++) outcomes[i] = stats.outcomes[OUTCOMES[i]!];
 }
