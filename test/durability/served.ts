@@ -20,6 +20,8 @@ export type ServeSettings = {
   readonly folder: string;
   readonly shardCount: number;
   readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Of Node, before its own. */
+  readonly flags?: readonly string[];
   /** Number of whom it runs as; only root may say another. */
   readonly user?: number;
 };
@@ -46,9 +48,11 @@ export class Served {
   }
 
   /** It has begun; whether it is ready is another thing. */
-  static async begin({ folder, shardCount, environment, user }: ServeSettings): Promise<Served> {
+  static async begin(settings: ServeSettings): Promise<Served> {
     const port = await freePort();
-    const child = spawn(process.execPath, [...(await runtimeFlags()), MAIN, "serve"], {
+    const { folder, shardCount, environment, flags = [], user } = settings;
+    const args = [...flags, ...(await runtimeFlags()), MAIN, "serve"];
+    const child = spawn(process.execPath, args, {
       env: {
         ...process.env,
         NODE_OPTIONS: "",

@@ -23,6 +23,12 @@ const NEIGHBOUR = "/v1/tenants/neighbour/summary";
 /** Cases between two looks at the neighbour. */
 const NEIGHBOUR_CASES = 16;
 const TENANTS_MAX = 256;
+const UNLIMITED = {
+  eventsPerSecond: Infinity,
+  bytesPerSecond: Infinity,
+  cpuMsPerSecond: Infinity,
+  imageBytes: Infinity,
+};
 
 type Reply = { readonly status: number; readonly type: string; readonly body: string };
 
@@ -44,6 +50,7 @@ class FuzzServer {
       slotCount: 8,
       imageBytesMax: 64 * 1024 * 1024,
       tenantCountMax: TENANTS_MAX,
+      quota: UNLIMITED,
     });
     try {
       return await FuzzServer.#begin(engine);

@@ -13,6 +13,7 @@ import {
   policyRequests,
   rawRequests,
 } from "./http.fuzz.ts";
+import { portableStates } from "./portable.fuzz.ts";
 import { configFiles, credentials } from "./settings.fuzz.ts";
 import type { FuzzTarget } from "./target.ts";
 
@@ -24,6 +25,7 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   "log-blocks": logBlocks,
   snapshots,
   "state-rows": stateRows,
+  "portable-states": portableStates,
   config: configFiles,
   credentials,
   sketches,

@@ -15,6 +15,7 @@ import { trendOf } from "./trend.ts";
 import { folderBytes, TOLERANCES, type Vital, type Vitals, vitalsOf } from "./vitals.ts";
 
 const MIB = 1024 * 1024;
+const COLLECT = new URL("collect.ts", import.meta.url).href;
 /** Samples of a run, whatever its length; but none more often than that. */
 const SAMPLES = 200;
 const SAMPLE_MS_MIN = 250;
@@ -56,7 +57,8 @@ export async function soak(
     NEXUSCORE_LLM_BASE_URL: upstream.baseUrl,
     NEXUSCORE_LLM_MODEL: "stand-in",
   };
-  const served = await Served.start({ folder, shardCount: 2, environment });
+  const flags = ["--expose-gc", `--import=${COLLECT}`];
+  const served = await Served.start({ folder, shardCount: 2, environment, flags });
   try {
     const load = new SoakLoad(served.url, seed);
     const over = load.run();
