@@ -15,7 +15,7 @@ import type { FastifyPluginAsync } from "fastify";
 import { Type } from "typebox";
 
 const STATES = ["off", "recovering", "ok", "slow", "full", "readOnly", "failed"] as const;
-/** What a disk that is full or broken tells senders: it gets better when somebody does something. */
+/** What a disk that is full or broken tells: it gets better when somebody does something. */
 const RETRY_SECONDS = 5;
 const RETRY_RECOVERING_SECONDS = 1;
 

@@ -60,7 +60,8 @@ export class CrashRun {
     this.#lifeCount += 1;
     const served = await Served.begin({ folder: this.folder, shardCount });
     try {
-      if (random.below(100) < early) {
+      // As soon as there is something that it reads.
+      if (random.below(100) < early && this.known.diskCount > 0) {
         await sleep(random.below(2 * lifeMs));
         return `${shardCount} shards, killed while it began`;
       }

@@ -1,6 +1,6 @@
 /**
- * What a shard does for durability, around the real host of isolates: each turn that went well is in
- * the log, dirty tenants are snapshotted, and a start makes the same tenants of it.
+ * What a shard does for durability, around the real host of isolates: each turn that went well is
+ * in the log, dirty tenants are snapshotted, and a start makes the same tenants of it.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -134,7 +134,7 @@ function sortedLike(host: DurableHost, hashes: Map<string, string>): Map<string,
   return new Map(host.names.map((name) => [name, hashes.get(name)!]));
 }
 
-test("a damaged snapshot gives way to the one before it and the log, or the loss is named", async (t) => {
+test("a damaged snapshot gives way to the one before it and the log, or is named", async (t) => {
   const path = folder(t);
   const random = new Random(11);
   const run = new Run(path);
@@ -175,7 +175,7 @@ test("a damaged snapshot gives way to the one before it and the log, or the loss
   assert.deepEqual(fates, { repaired: TENANTS, older: 0, lost: 0 });
 });
 
-test("a log that is cut off at its end is what it was before; a hole in it is no end", async (t) => {
+test("a log that is cut off at its end is what it was; a hole in it is no end", async (t) => {
   const path = folder(t);
   const random = new Random(SEED);
   const run = new Run(path);
