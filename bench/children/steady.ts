@@ -1,7 +1,7 @@
 /**
- * Sends bodies to a server at fixed times, whether or not those before were answered: what an answer
- * waits for counts from when its body was due. Of tenants in turn, each over a connection of its
- * own, or of one tenant over many.
+ * Sends bodies to a server at fixed times, whether or not those before were answered: what an
+ * answer waits for counts from when its body was due. Of tenants in turn, each over connections of
+ * its own.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildRequest, Connection } from "../http-client.ts";

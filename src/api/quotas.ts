@@ -63,9 +63,9 @@ export function quotaRoutes({ engine, keeper }: QuotaParts): FastifyPluginAsync 
           tags,
           operationId: "putTenantQuota",
           summary: "Set what a tenant may take",
-          description: `Limits of its own: what is left out is as the server has it, now and when that
-changes; \`null\` is no bound, 0 nothing at all, and \`{}\` the server's limits again. Whoever waits
-may go on at once. Makes the tenant if there is none.`,
+          description: `Limits of its own: what is left out is as the server has it, now and when
+that changes; \`null\` is no bound, 0 nothing at all, and \`{}\` the server's limits again.
+Whoever waits may go on at once. Makes the tenant if there is none.`,
           params: TENANT_PARAMS,
           body: BODY,
           response: { 200: FOUND, ...problemResponses(...PUT_PROBLEMS) },

@@ -4,7 +4,7 @@
  *   begun     it is on disk that the tenant is to go: whatever happens now, a start goes on with it
  *   closed    its components, books and numbers are gone; events of it are refused, it is unknown
  *   forgotten what others keep of it is gone: verdicts, queue, policies, limits, keys
- *   erased    the log has been trimmed beyond its last turn, snapshots are gone, the files are clean
+ *   erased    the log was trimmed beyond its last turn, snapshots are gone, the files are clean
  *   done      its number is free, and a new tenant of its name may begin
  *
  * Every step can be done twice. What fails is tried again, until the process ends.

@@ -13,7 +13,7 @@ import type { EngineSettings } from "./engine-settings.ts";
 const CANARY = "canaryquxzzorble";
 const NEIGHBOURS = Array.from({ length: 8 }, (_, i) => `neighbour-${i}`);
 
-test("nothing of a deleted tenant is in memory or in a file, and its name begins anew", async (t) => {
+test("nothing of a deleted tenant is in memory or in a file; its name begins anew", async (t) => {
   const { settings, folder } = settingsOf(t);
   const engine = await startEngine(settings);
   t.after(async () => engine.stop());

@@ -1,4 +1,4 @@
-/** Quotas for tests of what stands before an engine: kept, shown, and refused when a test says so. */
+/** Quotas for tests of what stands before an engine: kept, shown, refused when a test says so. */
 import { overProblem } from "#engine/quotas.ts";
 import {
   type JsonLimits,

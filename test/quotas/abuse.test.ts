@@ -1,4 +1,4 @@
-// One tenant at a hundred times its quota, over HTTP: it gets its quota, its neighbours all of theirs.
+// One tenant at a hundred times its quota, over HTTP: it gets its quota, neighbours all of theirs.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

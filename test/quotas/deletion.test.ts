@@ -1,5 +1,5 @@
-// A tenant that is deleted over HTTP, with the process killed at any moment of it: then no file of the
-// data folder has anything of it, and its neighbours are all there.
+// A tenant that is deleted over HTTP, with the process killed at any moment of it: then no file of
+// the data folder has anything of it, and its neighbours are all there.
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
