@@ -63,7 +63,8 @@ const ROWS: readonly { readonly title: string; readonly panels: readonly Panel[]
       }),
       graph("Connections", "Open; and closed, by the bound that they met.", "short", {
         open: sum(`nexuscore_http_connections{${OF}}`),
-        "{{bound}} a second": `sum by (bound) (${rate("nexuscore_http_connections_refused_total")})`,
+        "closed, {{bound}}":
+          `sum by (bound) (` + rate("nexuscore_http_connections_refused_total") + ")",
       }),
     ],
   },

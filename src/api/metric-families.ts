@@ -17,7 +17,7 @@ export type Sample = {
 export type Family = {
   readonly name: string;
   readonly help: string;
-  readonly type: "counter" | "gauge" | "histogram";
+  readonly type: "counter" | "gauge" | "histogram" | "summary";
   readonly values: readonly Sample[];
 };
 

@@ -20,7 +20,9 @@ export function guarded(families: readonly Family[]): Family[] {
   const bounded = families.map((family) => {
     const values = boundedSamples(family);
     dropped += family.values.length - values.length;
-    return { ...family, values };
+    // Quantiles without sum and count: Prometheus knows those of summaries alone.
+    const type = values.some(({ labels }) => "quantile" in labels) ? "summary" : family.type;
+    return { ...family, type, values };
   });
   const help = "Series that were left out of this answer, to keep it small.";
   const own: Sample = { labels: {}, value: dropped };

@@ -60,7 +60,7 @@ test("requests: one that is slow is logged, without what is in it", async (t) =>
   assert.equal(typeof slow[0]!["tookMs"], "number");
 });
 
-test("requests: without the option none is logged; a bug is, with the request's number", async (t) => {
+test("requests: a bug is logged with the number of its request", async (t) => {
   const { server, engine, lines } = await open(0);
   t.after(async () => server.close());
   const headers = { "content-type": "application/json" };

@@ -8,7 +8,7 @@ import { loadConfig, type LoadedConfig } from "#config/load.ts";
 import { openLog } from "#observe/log.ts";
 import { reload } from "./reload.ts";
 
-test("reload: what is right is taken, what is wrong changes nothing and is told in the log", (t) => {
+test("reload: what is right is taken, what is wrong changes nothing and is told", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "nexuscore-reload-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "f.yaml");

@@ -36,7 +36,7 @@ export function readConfigFile(
   try {
     const { size } = statSync(path);
     if (size > FILE_BYTES_MAX) {
-      const message = `${path}: has ${size} bytes; a file of options has ${FILE_BYTES_MAX} at most.`;
+      const message = `${path}: has ${size} bytes; ${FILE_BYTES_MAX} are the most for options.`;
       throw new ConfigError("configFileUnreadable", message);
     }
     text = readFileSync(path, "utf8");

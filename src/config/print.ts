@@ -36,8 +36,9 @@ function block(name: OptionName): string {
   // A default that depends on the machine stays a comment: written down, it would no longer.
   const mark = defaultWords === undefined ? "" : "# ";
   const words = defaultWords === undefined ? "" : ` # default: ${defaultWords}`;
+  const hangup = reload === true ? "; SIGHUP" : "";
   return (
-    `# ${sentence}\n# Use ${bounds}.\n# ${environment}, ${flag}${reload === true ? "; SIGHUP" : ""}\n` +
+    `# ${sentence}\n# Use ${bounds}.\n# ${environment}, ${flag}${hangup}\n` +
     `${mark}${line(name, defaultOf(name))}${words}\n`
   );
 }

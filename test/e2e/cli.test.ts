@@ -67,6 +67,8 @@ const COMMANDS = [
   "bench",
   "config",
   "config print",
+  "config check",
+  "config schema",
   "component",
   "component check",
 ];
