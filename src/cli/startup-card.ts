@@ -40,7 +40,7 @@ export function startupCard(facts: CardFacts, config: Config): string {
       ? []
       : [["Recovered", recoveredWords(recovery)] as [string, string]]),
     ["Reviews", storeWords(facts.store)],
-    ["Datagrams", datagramWords(facts.udp)],
+    ["Datagrams", datagramWords(facts.udp, config)],
     ["Quotas", quotaWords(config)],
     ["Model", llmWords(facts.llm, config)],
   ];
@@ -74,7 +74,7 @@ export function startupFields(facts: CardFacts, config: Config): Record<string, 
     ack: storage.ack,
     state: storage.path ?? IN_MEMORY,
     recovery: recoveryOf(storage),
-    datagrams: datagramWords(udp),
+    datagrams: datagramWords(udp, config),
     store: storeWords(store),
     languageModel: llmWords(llm, config),
   };
@@ -129,7 +129,7 @@ function recoveredWords({ tenants, readySeconds, ...rest }: RecoverySummary): st
   const parts = [
     `${formatCount(tenants)} ${tenants === 1 ? "tenant" : "tenants"} in ` +
       `${readySeconds.toFixed(1)} s: ${formatCount(snapshots)} snapshots`,
-    `${formatCount(replayedTurns)} turns again`,
+    ...(replayedTurns > 0 ? [`${formatCount(replayedTurns)} turns again`] : []),
     ...(repaired > 0 ? [`${formatCount(repaired)} repaired from older copies`] : []),
     ...(tornBlocks > 0 ? [`${formatCount(tornBlocks)} unfinished blocks dropped`] : []),
   ];
@@ -152,12 +152,14 @@ function lostLines({ lost, lostCount, gaps }: RecoverySummary): string[] {
 }
 
 /** Which path event datagrams take, and why not the other. */
-function datagramWords(udp: Application["udp"]): string {
+function datagramWords(udp: Application["udp"], { kernelStage }: Config): string {
   if (typeof udp === "string") return `off: ${udp}`;
   const { host, port, facts } = udp;
   const place = `udp://${urlHost(host)}:${port}`;
   if (facts.path === "kernel") return `${place}, aggregated in the kernel (eBPF)`;
-  return `${place}, aggregated in user space; the kernel path lacks: ${facts.missing.join(", ")}`;
+  const user = `${place}, aggregated in user space`;
+  if (kernelStage === "off") return `${user}, as configured`;
+  return `${user}; the kernel path lacks: ${facts.missing.join(", ")}`;
 }
 
 /** Where policies and the review queue are. */
