@@ -26,12 +26,17 @@ export async function serve(config: Config, read: () => LoadedConfig): Promise<v
     // From the start: unheard, it would end the process.
     process.on("SIGHUP", () => void started.then(({ live }) => reload(live, read, log)));
   }
-  const application = await startOrExplain(config, log);
+  const application = await startOrExplain(config, log).catch((error: unknown) => {
+    // If a thread is left by a start that failed, the process ends all the same, with its code.
+    setTimeout(() => process.exit(), FAILED_START_MS).unref();
+    throw error;
+  });
   tell(application);
   announce(application, config, log);
   await untilStopped(application, log, reloads ? STOP_SIGNALS : [...STOP_SIGNALS, "SIGHUP"]);
 }
 
+const FAILED_START_MS = 5_000;
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Starts engine and HTTP; what people often run into becomes one line with the way out. */
