@@ -10,6 +10,7 @@ import { ERRORS_LISTED_MAX } from "#model/limits.ts";
 import { POLICY_DEFAULT } from "#model/policy-default.ts";
 import { PROBLEMS } from "#model/problem.ts";
 import { openLog } from "#observe/log.ts";
+import type { Random } from "#std/random.ts";
 import { mutate, noisyEvent } from "#testing/json-noise.ts";
 import { type AddressInfo, connect } from "node:net";
 import assert from "node:assert/strict";
@@ -364,6 +365,7 @@ export const rawRequests: FuzzTarget = {
     const { port } = it.server.server.address() as AddressInfo;
     return {
       seeds: requests.map((text) => Buffer.from(text)),
+      generate: (random) => Buffer.from(otherUrl(random, requests)),
       dictionary: [
         ..."%00 %2e%2e%2f ../ // % %zz %ff ? & = # ; [] :: limit= window= prefix=".split(" "),
         ..."order= 1e999 -1 NaN HTTP/1.1 HTTP/1.0 GET PUT POST DELETE OPTIONS".split(" "),
@@ -432,6 +434,26 @@ function requestsOf({ paths }: Api): string[] {
         return `${head}${type}Connection: close\r\n\r\n{}`;
       }),
   );
+}
+
+const URL_PARTS = (
+  "%00 %2e%2e ../ // % %zz %ff ? & = ; [] : * limit=0 limit=1e999 window=1h window=1y order=x " +
+  "prefix=%2a cursor=-1 summary=off format=csv __proto__=1 a%5Bb%5D=1 acme nobody neighbour"
+).split(" ");
+
+/** A request whose address is another: what is behind the parser of HTTP is reached. */
+function otherUrl(random: Random, requests: readonly string[]): string {
+  const request = requests[random.below(requests.length)]!;
+  const [method = "", url = "", ...rest] = request.split(" ");
+  let other = url;
+  for (let edits = 1 + random.below(4); edits > 0; edits--) {
+    const at = random.below(other.length + 1);
+    const part = URL_PARTS[random.below(URL_PARTS.length)]!;
+    const joint = random.chance(1, 2) ? "" : other.includes("?") ? "&" : "?";
+    if (joint === "") other = other.slice(0, at) + part + other.slice(at + random.below(3));
+    else other += joint + part;
+  }
+  return [method, other.startsWith("/") ? other : `/${other}`, ...rest].join(" ");
 }
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;

@@ -15,6 +15,7 @@ import {
 } from "./http.fuzz.ts";
 import { portableStates } from "./portable.fuzz.ts";
 import { configFiles, credentials } from "./settings.fuzz.ts";
+import { tokens } from "./tokens.fuzz.ts";
 import type { FuzzTarget } from "./target.ts";
 
 export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
@@ -28,6 +29,7 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   "portable-states": portableStates,
   config: configFiles,
   credentials,
+  tokens,
   sketches,
   "event-requests": eventRequests,
   moderate: moderateRequests,
