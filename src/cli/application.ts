@@ -313,6 +313,7 @@ async function openApplication(parts: {
   const live = new LiveConfig(config);
   live.onChange(({ logLevel }) => void (log.level = logLevel));
   live.onChange((changed) => {
+    engine.ack = changed.ack as AckWish;
     engine.setQuotaDefaults(quotaOf(changed)).catch((error: Error) => {
       log.error({ reason: error.message }, "the new quotas are not in force in all shards");
     });
@@ -332,7 +333,7 @@ async function openApplication(parts: {
   if (typeof reviews !== "string") pending.desk = reviews;
   const moderation = moderationOn(reviews, engine, llm);
   const { report } = telemetry;
-  const backups = backupsOf(config, engine, reviews, log);
+  const backups = backupsOf(live, engine, reviews, log);
   const { server, beginStop, deletions } = await assembleServer(
     engine,
     log,
@@ -393,18 +394,19 @@ async function openApplication(parts: {
 
 /** Of all that is kept; or, in words, why there is nothing. */
 function backupsOf(
-  config: Config,
+  live: LiveConfig,
   engine: EngineDoor,
   reviews: ReviewDesk | string,
   log: Log,
 ): Backups | string {
-  const files = dataFilesOf(config);
+  const files = dataFilesOf(live.current);
   if (files === undefined) return "this process keeps nothing";
   const { all: paths, backups: folder } = files;
   const holds: Hold[] = [(gate) => engine.holdLog(gate)];
   if (typeof reviews !== "string") holds.push((gate) => reviews.hold(gate));
   const product = `NexusCore ${VERSION}`;
-  return new Backups({ paths, folder, keepCount: () => config.backupKeep, product, holds, log });
+  const keepCount = (): number => live.current.backupKeep;
+  return new Backups({ paths, folder, keepCount, product, holds, log });
 }
 
 /** Messages are judged without it, too: by policies that are kept until the process ends. */

@@ -19,6 +19,7 @@ export const BACKUP_OPTIONS = {
     default: 7,
     min: 0,
     max: 10_000,
+    reload: true,
     sentence: "So many backups are kept, the newest; 0: all of them.",
   },
 } as const satisfies Record<string, OptionSpec>;

@@ -10,6 +10,7 @@ export const DURABILITY_OPTIONS = {
     flag: "--ack",
     default: "disk",
     choices: ["disk", "memory"],
+    reload: true,
     sentence: "Where events are when they are acknowledged; memory is quicker, and says so.",
   },
   logBytesMax: {

@@ -16,7 +16,7 @@ const RETRY_AFTER_SECONDS = 1;
 
 export class EngineStorage {
   readonly #writer: WriterThread | undefined;
-  readonly #ack: AckMode;
+  #ack: AckMode;
   readonly #beganMs = performance.now();
   /** By shard, once it is ready for the first time. */
   readonly #recoveries: (ShardRecovery | undefined)[];
@@ -26,6 +26,11 @@ export class EngineStorage {
     this.#writer = writer;
     this.#ack = ack;
     this.#recoveries = Array.from({ length: shardCount }, () => undefined);
+  }
+
+  /** From now on, for offers that wish nothing. Where nothing is kept it stays so. */
+  set ack(ack: AckWish) {
+    if (this.#ack !== "none") this.#ack = ack;
   }
 
   /** What an offer that wishes so is promised. */
@@ -55,7 +60,8 @@ export class EngineStorage {
   stats(): StorageStats {
     if (this.#writer === undefined) return NO_STORAGE;
     const summary = this.#summary;
-    return this.#writer.stats(summary === undefined ? { progress: this.#progress() } : { summary });
+    const recovery = summary === undefined ? { progress: this.#progress() } : { summary };
+    return { ...this.#writer.stats(recovery), ack: this.#ack };
   }
 
   /** Of who asks before all is read; undefined: it is. */

@@ -27,7 +27,7 @@ import { shardOf } from "#model/placement.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
-import { type AckMode, type StorageStats } from "#model/storage.ts";
+import { type AckMode, type AckWish, type StorageStats } from "#model/storage.ts";
 import type { TenantCpu } from "#shard/quota-questions.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
@@ -407,6 +407,11 @@ export class Engine implements EngineDoor {
 
   stats(): readonly ShardStats[] {
     return this.#shards.map((shard) => shard.stats());
+  }
+
+  /** From now on, for offers that wish nothing. */
+  set ack(ack: AckWish) {
+    this.#storage.ack = ack;
   }
 
   storage(): StorageStats {

@@ -100,6 +100,7 @@ function tracedBy<T extends object>(
 ): T {
   const known = new Map<string | symbol, unknown>();
   return new Proxy(object, {
+    set: (target, name, value) => Reflect.set(target, name, value, target),
     get: (target, name) => {
       const own = typeof name === "string" ? instead(name) : undefined;
       if (own !== undefined) return own;

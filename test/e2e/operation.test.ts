@@ -121,6 +121,12 @@ test("SIGTERM: says that it drains, answers what runs, keeps it, ends with 0", a
   const { url: again } = (await second.line("serving")) as { url: string };
   const trending = await fetch(`${again}/v1/tenants/acme/trending`);
   assert.equal(((await trending.json()) as { eventCount: number }).eventCount, 2);
+
+  writeFileSync(second.file, `${yaml}ack: memory\n`);
+  second.child.kill("SIGHUP");
+  await second.line("options read again");
+  const sent = await fetch(`${again}/v1/tenants/acme/events`, one);
+  assert.equal(((await sent.json()) as { ack: string }).ack, "memory");
 });
 
 /** A request whose body does not come until it is told to. */
