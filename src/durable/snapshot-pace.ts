@@ -56,13 +56,17 @@ export class SnapshotPace {
     return Math.max(1, Math.min(PASS_MS_MAX, byCost, byBytes));
   }
 
-  /** How many may be made now; tell with `spent` what each took, and ask `mayGoOn` between. */
-  step(nowMs: number, state: PaceState): number {
+  /**
+   * How many may be made now; `isFull`: the log is about to be, also by what others wrote. Tell with
+   * `spent` what each took, and ask `mayGoOn` between.
+   */
+  step(nowMs: number, state: PaceState, isFull = false): number {
     const elapsedMs = Number.isNaN(this.#steppedMs) ? 0 : Math.max(0, nowMs - this.#steppedMs);
     this.#steppedMs = nowMs;
     if (elapsedMs > 0) this.#smooth(elapsedMs, state);
     const { recoveryMsMax, logBytesMax } = this.#bounds;
-    const isUrgent = state.backlogMs > recoveryMsMax || 2 * state.backlogBytes > AIM * logBytesMax;
+    const isUrgent =
+      isFull || state.backlogMs > recoveryMsMax || 2 * state.backlogBytes > AIM * logBytesMax;
     const share = isUrgent ? SHARE_URGENT : SHARE;
     this.#allowedMs = Math.min(SPEND_MS_MAX, this.#allowedMs + share * elapsedMs);
     const wanted = isUrgent ? state.count : (state.count * elapsedMs) / this.passMs;

@@ -245,7 +245,16 @@ export class SqliteStore implements Log, SnapshotStore {
       this.#told.delete(key);
     }
     for (const trim of trims) this.#wanted.set(trim.stream, trim);
-    if (this.#wanted.size > 0) this.#tidy();
+    if (this.#wanted.size > 0) this.#tryTidy();
+  }
+
+  /** The group is on disk whatever becomes of this: it is tried again with the next one. */
+  #tryTidy(): void {
+    try {
+      this.#tidy();
+    } catch (error) {
+      if (!(error instanceof WriteFailure)) throw error;
+    }
   }
 
   *blocks(stream: number, from: number): Iterable<LogBlock> {

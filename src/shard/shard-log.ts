@@ -56,6 +56,8 @@ const HURRIED_COUNT = 16;
 /** In the ring beside what is claimed: a block that does not fit before its end, and the next. */
 const SPARE_BYTES = 4 * 1024 * 1024;
 const BEHIND_BYTES = (LOG_RING_BYTES * 3) / 4;
+/** Of logBytesMax: from here on, whatever the log holds, snapshots are urgent. */
+const FULL_SHARE = 0.75;
 /** How long a thread that ends waits for room before it looks again. */
 const WAIT_MS = 20;
 
@@ -92,6 +94,8 @@ export class LoggedTurns {
   #hosts: Shard["parts"] | undefined;
   /** Of records that were parsed since the block was sealed last. */
   #claimedBytes = 0;
+  /** Since the last look at snapshots there were turns. */
+  #hasSealed = false;
   /** Of the pass at hand: tenants left, blocks needed by nobody before it, the last block then. */
   #passTenants = 0;
   #passStart = -1;
@@ -221,6 +225,7 @@ export class LoggedTurns {
     const block = this.#log.seal(nowMs);
     this.#claimedBytes = 0;
     if (block === undefined) return;
+    this.#hasSealed = true;
     this.dirty.logBytes += block.bytes.length;
     if (this.#spilled.length === 0 && writeBlock(this.#ring, block)) this.#ringBell();
     else this.#spilled.push({ ...block, bytes: Buffer.from(block.bytes) });
@@ -229,11 +234,15 @@ export class LoggedTurns {
   /** After `seal`: some of the tenants that changed. The step's turns took so long. */
   snapshot(shard: Shard, tookMs: number): void {
     const { dirty } = this;
-    dirty.costMs += tookMs;
+    // Of questions nothing is done again.
+    if (this.#hasSealed) dirty.costMs += tookMs;
+    this.#hasSealed = false;
     const pace = this.#pace;
     this.#writeForgets();
     const isHurried = this.#trimmed < this.#hurryTo;
-    let count = Math.max(pace.step(performance.now(), dirty), isHurried ? HURRIED_COUNT : 0);
+    const isFull = this.#board.get("logBytes") > FULL_SHARE * this.#shared.logBytesMax;
+    const paced = pace.step(performance.now(), dirty, isFull);
+    let count = Math.max(paced, isHurried ? HURRIED_COUNT : 0);
     for (; count > 0 && (isHurried || pace.mayGoOn) && dirty.first !== -1; count -= 1) {
       const startMs = performance.now();
       if (!this.#snapshotFirst(shard)) break;
