@@ -404,6 +404,34 @@ function hostileVariant(): Uint8Array {
   return Buffer.concat([hostileComponent(), Buffer.from([0, 2, 1, 0x78])]);
 }
 
+test("with a second component the guard is on, until no tenant runs it", () => {
+  const host = new GlassHost({
+    guarded: false,
+    turnMsMax: 20,
+    threadCpuMs: () => performance.now(),
+  });
+  const own = host.admit(OWN);
+  const isGuarded = (): boolean => {
+    let isOver = false;
+    const end = host.runSlice(() => {
+      const endMs = performance.now() + 200;
+      while (performance.now() < endMs);
+      isOver = true;
+    });
+    assert.equal(end === "timedOut", !isOver);
+    return end === "timedOut";
+  };
+  assert.equal(isGuarded(), false);
+  const moved = host.admit(MOVED);
+  assert.equal(isGuarded(), true);
+  assert.equal(host.open(0, moved, { clock: "wall", spans: ALL_SPANS }), "ok");
+  host.settle();
+  assert.equal(isGuarded(), true);
+  assert.equal(host.upgrade(0, own).result, "moved");
+  host.settle();
+  assert.equal(isGuarded(), false);
+});
+
 test("a component without portable states keeps its tenants", async () => {
   const host = new GlassHost();
   const own = host.admit(OWN);

@@ -86,6 +86,7 @@ export class TenantHost<Instance extends HostedInstance> {
   readonly #tenants: TenantTable;
   readonly #components = new Map<string, number>();
   readonly #digests: Buffer[] = [];
+  readonly #isFirstGuarded: boolean;
   #guarded: boolean;
   readonly #sink: JournalSink | undefined;
   readonly #turnMsMax: number;
@@ -107,7 +108,8 @@ export class TenantHost<Instance extends HostedInstance> {
     this.images = new Images(options);
     if (options.sharesWith !== undefined) this.images.shareBound(options.sharesWith.images);
     this.stats = new HostStats(this.images);
-    this.#guarded = options.guarded ?? true;
+    this.#isFirstGuarded = options.guarded ?? true;
+    this.#guarded = this.#isFirstGuarded;
     this.#sink = options.sink;
     this.#turnMsMax = options.turnMsMax ?? TURN_MS_MAX;
     this.#strikeCountMax = options.strikeCountMax ?? STRIKE_COUNT_MAX;
@@ -129,9 +131,9 @@ export class TenantHost<Instance extends HostedInstance> {
   }
 
   /**
-   * Number of the component; the same bytes have the same number. With a second one the guard is on
-   * for good: only the first is known to be ours. `imports`: see componentDigest. Throws
-   * AdmissionError.
+   * Number of the component; the same bytes have the same number. With a second one the guard is
+   * on, as only the first is known to be ours, until `settle`. `imports`: see componentDigest.
+   * Throws AdmissionError.
    */
   admit(component: Uint8Array, imports = ""): number {
     const digest = componentDigest(component, imports);
@@ -303,6 +305,13 @@ export class TenantHost<Instance extends HostedInstance> {
   componentNumber(tenant: number): number {
     assert(this.isOpen(tenant));
     return this.#tenants.component(tenant);
+  }
+
+  /** Tenants have moved: if all of them run the first component, only that has to be guarded. */
+  settle(): void {
+    const others = this.#digests.slice(1);
+    if (others.some((_, index) => this.#tenants.countOf(index + 1) > 0)) return;
+    this.#guarded = this.#isFirstGuarded;
   }
 
   /** Digest of each component (componentDigest), hexadecimal, and how many tenants run it. */

@@ -12,6 +12,7 @@ class FakeHost implements UpgradingHost {
   readonly upgrades = newUpgradeCounts();
   result: (tenant: number) => UpgradeResult = () => "moved";
   clockMs = 0;
+  settledCount = 0;
 
   constructor(components: (number | undefined)[]) {
     this.components = components;
@@ -26,6 +27,8 @@ class FakeHost implements UpgradingHost {
       digest: `${number}`.repeat(64),
       tenants: this.components.filter((each) => each === number).length,
     }));
+
+  readonly settle = (): void => void this.settledCount++;
 
   readonly upgrade = (tenant: number, component: number) => {
     this.clockMs += 1;
@@ -69,6 +72,7 @@ test("tenants move a few a step, in a share of the time, until all have", () => 
     moved,
     Array.from({ length: 100 }, (_, index) => index * 3),
   );
+  assert.equal(host.settledCount, 1);
   assert.ok(most <= 6, `${most} in one step of 50 ms`);
   assert.ok(nowMs >= 1000 + 100 * 8, "a tenth of the time");
 });

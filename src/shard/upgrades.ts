@@ -27,6 +27,8 @@ export type UpgradingHost = {
   readonly componentNumber: (tenant: number) => number;
   readonly componentCounts: () => readonly { readonly digest: string; readonly tenants: number }[];
   readonly upgrade: (tenant: number, component: number) => Upgrade;
+  /** A pass is over. */
+  readonly settle: () => void;
   readonly upgrades: Readonly<Record<(typeof UPGRADE_RESULTS)[number], number>>;
 };
 
@@ -83,6 +85,7 @@ export class Upgrades {
     this.#dueMs -= this.#clock() - startMs;
     if (this.#next < count) return;
     this.#restsUntil = this.#stayed === 0 ? Infinity : nowMs + PASS_REST_MS;
+    for (const { host } of this.#parts.worlds) host.settle();
     this.#next = 0;
     this.#stayed = 0;
   }
