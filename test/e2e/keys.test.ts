@@ -201,7 +201,8 @@ test("keys: nothing that anybody sent or holds is in a log, at any level", async
   const canary = (name: string): string => `canary${name}q7`;
   const secrets = [admin.slice(17)];
   const ask = async (path: string, init: RequestInit = {}): Promise<number> => {
-    const headers = { ...bearer(admin), "content-type": "application/json", ...init.headers };
+    const own = init.headers as Record<string, string> | undefined;
+    const headers = { ...bearer(admin), "content-type": "application/json", ...own };
     const response = await fetch(url + path, { ...init, headers });
     await response.text();
     return response.status;
