@@ -25,7 +25,7 @@ const LENGTH_BYTES = 2;
 
 export const datagrams: FuzzTarget = {
   sentence: "event datagrams, by each way in that this machine has; all count alike",
-  caseCount: 300,
+  caseCount: 120,
   open: (): FuzzSubject => {
     const ways = WAYS.filter((way) => wayMissing(way) === false);
     let stages: TestStage[] = [];

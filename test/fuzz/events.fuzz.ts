@@ -278,7 +278,7 @@ const PART_BYTES = 777;
 /** First byte: which coding; the second: how the body is cut on its way. */
 export const compressedBodies: FuzzTarget = {
   sentence: "compressed bodies, bombs among them, against the decoder for whole buffers",
-  caseCount: 150,
+  caseCount: 80,
   open: (): FuzzSubject => {
     const budget = new BodyBudget();
     const plain = [EVENT, `${EVENT}\n`.repeat(500), "\0".repeat(100_000), ""].map((text) =>
