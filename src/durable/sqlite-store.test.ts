@@ -278,6 +278,29 @@ test("it is read beside the one that writes, and written by one alone", (t) => {
   new SqliteStore(path).close();
 });
 
+test("copies that find no room take back nothing of what was committed with them", (t) => {
+  const store = new SqliteStore(join(folder(t), "a.db"));
+  const stream = store.beginRun(1)[0]!;
+  const log = new TurnLog(stream);
+  const bytes = snapshotOf(1, "x".repeat(400_000), stream);
+  store.commitNow({ ...NOTHING, blocks: [blockOf(log, "one")] });
+  store.commitNow({ ...NOTHING, snapshots: [{ tenant: "acme", world: 1, bytes }] });
+  // No page more: a little block has room in one that is there, the copy of an image has not.
+  store.limitPages(1);
+  const trims = [{ stream, number: 1, taken: 1 }];
+  store.commitNow({ ...NOTHING, blocks: [blockOf(log, "two")], trims });
+  assert.equal(store.isBehind, true);
+  assert.equal([...store.blocks(stream, 1)].length, 2);
+  store.limitPages(10_000);
+  store.commitNow({ ...NOTHING, blocks: [blockOf(log, "three")] });
+  assert.equal(store.isBehind, false);
+  assert.deepEqual(
+    [...store.blocks(stream, 2)].map(({ number }) => number),
+    [2, 3],
+  );
+  store.close();
+});
+
 test("a file of a newer version is refused", (t) => {
   const path = join(folder(t), "a.db");
   new SqliteStore(path).close();
