@@ -71,6 +71,8 @@ export class Server {
       ...(slotCount !== undefined && { NEXUSCORE_SLOT_COUNT: String(slotCount) }),
       ...(kernelTelemetry !== undefined && { NEXUSCORE_KERNEL_TELEMETRY: kernelTelemetry }),
       NEXUSCORE_LOG_LEVEL: "warn",
+      // Loads are of a few tenants at full speed: what a server can do, not what it lets one do.
+      NEXUSCORE_QUOTA_CPU_MS_PER_SECOND: "unlimited",
       ...environment,
     });
     const server = new Server(child, port, own);

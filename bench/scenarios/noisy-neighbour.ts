@@ -12,6 +12,7 @@
  *   noiseRefused                  its bodies that were refused, a second
  *   neighboursRefused             bodies of neighbours that were: none
  */
+import { QUOTA_CPU_MS_DEFAULT } from "#model/limits.ts";
 import { Child } from "../child.ts";
 import type { SteadyFigures, SteadySettings } from "../children/steady.ts";
 import { alternate, type Bench, expectEqual, type Scenario } from "../harness.ts";
@@ -45,7 +46,10 @@ async function run(bench: Bench): Promise<void> {
   const server = await Server.start({
     shardCount: bench.number("shards"),
     kernelTelemetry: "off",
-    environment: { NEXUSCORE_QUOTA_EVENTS_PER_SECOND: `${bench.number("quota")}` },
+    environment: {
+      NEXUSCORE_QUOTA_EVENTS_PER_SECOND: `${bench.number("quota")}`,
+      NEXUSCORE_QUOTA_CPU_MS_PER_SECOND: `${QUOTA_CPU_MS_DEFAULT}`,
+    },
   });
   const neighbours = await Child.start(SENDERS);
   const noise = await Child.start(SENDERS);

@@ -74,7 +74,8 @@ async function findServer(config: Config, { url, json }: ReplayCommand, log: Log
     return { client: configured, application: undefined };
   }
   const httpPort = probe === "other" ? 0 : config.httpPort;
-  const own = { ...config, httpPort, dataDir: IN_MEMORY };
+  // It is the log's alone, so nobody else is to be spared.
+  const own = { ...config, httpPort, dataDir: IN_MEMORY, quotaCpuMsPerSecond: Infinity };
   const application = await startOrExplain(own, log);
   if (!json) say(`No server is running: this replay has its own at ${application.url}.`);
   return { client: new Client(application.url), application };
