@@ -31,7 +31,7 @@ type Audit = {
   readonly vulnerabilities?: Readonly<Record<string, { readonly severity: string }>>;
 };
 
-/** What is known against packages of the run time; a registry that does not answer knows nothing. */
+/** What is known against packages of the run time; nothing, where the registry does not answer. */
 async function auditFaults(): Promise<string[]> {
   const words = ["audit", "--omit=dev", "--json"];
   const options = { cwd: ROOT, timeout: AUDIT_MS_MAX, maxBuffer: 64 << 20 };

@@ -46,7 +46,7 @@ async function until(what: () => boolean): Promise<void> {
   }
 }
 
-test("beyond the bound of its address a client is told so, and one that leaves makes room", async (t) => {
+test("beyond the bound of its address a client is told so; one that leaves makes room", async (t) => {
   const server = await serve(t, { connectionsPerAddressMax: 2 }, { groupOf: (each) => each });
   const first = await open(t, server);
   await open(t, server);
@@ -109,7 +109,7 @@ test("a body at the least rate is taken, however long it is", async (t) => {
   assert.equal(connectionStats(server)!.slowBodyCount, 0);
 });
 
-test("who waits for an answer is not slow, and a body that nobody reads is not the client's fault", async (t) => {
+test("who waits for an answer is not slow, nor is one whose body nobody reads", async (t) => {
   const server = createServer((_request, response) => {
     setTimeout(() => response.end("late"), 1_000);
   });

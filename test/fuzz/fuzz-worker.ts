@@ -1,5 +1,5 @@
-// One target of the fuzzer for so long, in a process of its own: prove-fuzz.ts starts it, sees which
-// case it is at, and ends it if that does not end.
+// One target of the fuzzer for so long, in a process of its own: prove-fuzz.ts starts it, sees
+// which case it is at, and ends it if that does not end.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { Campaign, Finding } from "./campaign.ts";

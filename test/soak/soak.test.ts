@@ -1,5 +1,5 @@
-// The soak for some seconds: whether every kind of load gets through and everything is measured. How
-// memory goes is seen by `npm run prove -- soak --minutes 10`.
+// The soak for some seconds: whether every kind of load gets through and everything is measured.
+// How memory goes is seen by `npm run prove -- soak --minutes 10`.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { soak } from "./soak-proof.ts";

@@ -1,4 +1,4 @@
-/** What a process holds, seen from outside: by /proc where there is one, and by its own /metrics. */
+/** What a process holds, seen from outside: by /proc where there is one, and by /metrics. */
 import { globSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Tolerance } from "./trend.ts";
