@@ -46,7 +46,7 @@ async function until(what: () => boolean): Promise<void> {
   }
 }
 
-test("beyond the bound of its address a client is told so; one that leaves makes room", async (t) => {
+test("beyond its address's bound a client is told so; one that leaves makes room", async (t) => {
   const server = await serve(t, { connectionsPerAddressMax: 2 }, { groupOf: (each) => each });
   const first = await open(t, server);
   await open(t, server);

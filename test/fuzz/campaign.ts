@@ -107,12 +107,14 @@ export class Campaign {
   }
 
   async check(input: Uint8Array): Promise<string> {
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     // A copy, which `slice` of a Buffer is not: nothing that is kept can be changed.
     const outcome = await this.#subject.check(Uint8Array.from(input));
-    const ms = performance.now() - startMs;
+    // Not by the clock: on a machine that is busy everything takes long.
+    const { user, system } = process.cpuUsage(before);
+    const ms = (user + system) / 1_000;
     const { msMax = MS_MAX_DEFAULT } = this.#target;
-    if (ms > msMax) throw new Error(`took ${ms.toFixed(0)} ms; ${msMax} at most`);
+    if (ms > msMax) throw new Error(`took ${ms.toFixed(0)} ms of CPU; ${msMax} at most`);
     return outcome;
   }
 

@@ -25,7 +25,7 @@ export type FuzzTarget = {
   readonly caseCount: number;
   /** What an input does stays, so the same one may end otherwise the next time. */
   readonly remembers?: boolean;
-  /** An input may take so long at most: generous, the machine may be busy. */
+  /** An input may take so much CPU at most. */
   readonly msMax?: number;
   /** Undefined: not on this machine, and why. */
   readonly missing?: () => string | false;
