@@ -114,7 +114,11 @@ test("of own limits those that are left out follow the defaults", () => {
   assert.equal(quota.waitMs(1, 1), 0);
   quota.took(1, 0, 16);
   assert.equal(quota.reason(1, 1), "bytes");
+  quota.ran(1, 5);
+  quota.refused(1, 3);
+  assert.deepEqual([quota.cpuMs(1), quota.refusedCount(1)], [5, 3]);
   quota.forget(1);
+  assert.deepEqual([quota.cpuMs(1), quota.refusedCount(1)], [0, 0]);
   assert.deepEqual(quota.limits(1), { ...UNLIMITED, cpuMsPerSecond: 7 });
   assert.equal(quota.waitMs(1, 1), 0);
   assert.equal(quota.imageBytesMax(1), Infinity);

@@ -38,15 +38,6 @@ export class BatchToll {
     this.hasMixed = false;
   }
 
-  /** Some tenant began to be deleted, or ended. */
-  countDeleting(): void {
-    const batcher = this.#batcher;
-    this.deletingCount = 0;
-    for (let number = 0; number < batcher.tenantCount; number++) {
-      if (this.#isDeleting(number)) this.deletingCount += 1;
-    }
-  }
-
   /** Of the batches at hand some are to be paid for here. */
   isDue(source: TollSource): boolean {
     const isDrained = source !== this.#batcher;

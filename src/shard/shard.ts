@@ -166,8 +166,8 @@ export class Shard {
   }
 
   /** Some tenant began to be deleted, or ended. */
-  countDeleting(): void {
-    this.#toll.countDeleting();
+  countDeleting(change: 1 | -1): void {
+    this.#toll.deletingCount += change;
   }
 
   /** The kernel stage is to ask again for the number of this tenant. */

@@ -16,8 +16,8 @@ export function closeTenant(shard: Shard, tenant: string, nowMs: number): undefi
     shard.moderation?.parts.host.close(number);
     shard.tenants.clear(number);
     quota?.forget(number);
+    if ((batcher.tenantFlags(number) & TENANT_DELETING) === 0) shard.countDeleting(1);
     batcher.tenantFlagsSet(number, TENANT_DELETING);
-    shard.countDeleting();
   }
   log?.forget(number, tenant);
   return undefined;
@@ -31,6 +31,6 @@ export function freeTenant(shard: Shard, tenant: string): undefined {
   shard.tenants.clear(number);
   batcher.tenantRemove(number);
   cap.settle(batcher.liveTenantCount);
-  shard.countDeleting();
+  shard.countDeleting(-1);
   return undefined;
 }
