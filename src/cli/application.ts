@@ -50,7 +50,7 @@ import {
   type VerdictHistory,
 } from "#model/policy-store.ts";
 import { Problem } from "#model/problem.ts";
-import type { AckWish, StorageStats } from "#model/storage.ts";
+import type { AckWish } from "#model/storage.ts";
 import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
 import type { Tracing } from "#observe/tracing.ts";
@@ -62,9 +62,10 @@ import { join, resolve } from "node:path";
 import { datagramsOff, Guard } from "./guard.ts";
 import { dataFilesOf } from "./data-files.ts";
 import { llmSettingsOf, llmWarnings } from "./llm-settings.ts";
-import { deletionsOf, putQuotas, quotaOf, resumeDeletions } from "./tenant-care.ts";
+import { deletionsOf, quotaOf, resumeDeletions } from "./tenant-care.ts";
 import { OpenRequests } from "./open-requests.ts";
-import { StorageTraces } from "./storage-traces.ts";
+import { StorageTraces, traced, tracingOf } from "./traces.ts";
+import { beReady } from "./ready.ts";
 import { urlHost } from "./url.ts";
 import { VERSION } from "./version.ts";
 
@@ -84,7 +85,7 @@ export type Application = {
    * Refuses new events, answers what is in flight, closes the streams, ends the engine. Until
    * `deadlineMs`, of performance.now(), work is done that the next start would have to do again.
    */
-  stop(deadlineMs?: number): Promise<void>;
+  readonly stop: (this: void, deadlineMs?: number) => Promise<void>;
 };
 
 export type AssembledServer = {
@@ -147,14 +148,10 @@ export async function assembleServer(
   let stopping = false;
   const { policies, history, onFeedback, reviews = "this process keeps none" } = moderation;
   const { llm = limitsInMemory(engine) } = moderation;
-  const desk = (): ReviewDesk => {
-    if (typeof reviews !== "string") return reviews;
-    throw new Problem("storeUnavailable", `There is no review queue: ${reviews}`, {
-      retryAfterSeconds: 60,
-    });
-  };
+  const desk = (): ReviewDesk => deskOf(reviews);
   const store = typeof reviews === "string" ? undefined : () => reviews.counts;
   const stage = typeof udp === "string" ? undefined : () => udp.stats();
+  const backupCounts = typeof backups === "string" ? undefined : () => backups.counts();
   const health = {
     engine,
     version: VERSION,
@@ -198,22 +195,10 @@ export async function assembleServer(
       healthRoutes(health),
       kernelRoutes(health.datagrams, stage, telemetry),
       storageRoutes(engine),
-      metricsRoutes({
-        engine,
-        stage,
-        telemetry,
-        store,
-        guard,
-        backups: typeof backups === "string" ? undefined : () => backups.counts(),
-      }),
+      metricsRoutes({ engine, stage, telemetry, store, guard, backups: backupCounts }),
     ],
   });
-  // What must not be stored comes without its text, and leaves no trace here either.
-  // Also after the server closed: reviews of its last messages may end while the engine stops.
-  engine.onVerdict((verdict, text, leavesTrace) => {
-    if (text !== undefined) history.add(verdict);
-    if (typeof reviews !== "string") reviews.takeVerdict(verdict, text, leavesTrace);
-  });
+  keepVerdicts(engine, history, reviews);
   const beginStop = (): void => {
     stopping = true;
     deletions.stop();
@@ -221,15 +206,37 @@ export async function assembleServer(
   return { server, beginStop, deletions };
 }
 
+function deskOf(reviews: ReviewDesk | string): ReviewDesk {
+  if (typeof reviews !== "string") return reviews;
+  throw new Problem("storeUnavailable", `There is no review queue: ${reviews}`, {
+    retryAfterSeconds: 60,
+  });
+}
+
+/**
+ * What must not be stored comes without its text, and leaves no trace here either. Also after the
+ * server closed: reviews of its last messages may end while the engine stops.
+ */
+function keepVerdicts(
+  engine: EngineDoor,
+  history: VerdictHistory,
+  reviews: ReviewDesk | string,
+): void {
+  engine.onVerdict((verdict, text, leavesTrace) => {
+    if (text !== undefined) history.add(verdict);
+    if (typeof reviews !== "string") reviews.takeVerdict(verdict, text, leavesTrace);
+  });
+}
+
 export async function startApplication(config: Config, log: Log): Promise<Application> {
   const guard = Guard.ofConfig(config, log);
   try {
-    const { stop, ...application } = await startGuarded(config, log, guard);
-    const stopAll = async (deadlineMs?: number): Promise<void> => {
-      await stop(deadlineMs);
+    const application = await startGuarded(config, log, guard);
+    const stop = async (deadlineMs?: number): Promise<void> => {
+      await application.stop(deadlineMs);
       guard.close();
     };
-    return { ...application, stop: stopAll };
+    return { ...application, stop };
   } catch (error) {
     guard.close();
     throw error;
@@ -277,18 +284,6 @@ async function startGuarded(config: Config, log: Log, guard: Guard): Promise<App
   }
 }
 
-/** Who traces nothing loads nothing of it. */
-async function tracingOf({ traces }: Config): Promise<Tracing | undefined> {
-  if (traces === "off") return undefined;
-  const { Tracing } = await import("#observe/tracing.ts");
-  return new Tracing(VERSION);
-}
-
-async function traced(engine: Engine, tracing: Tracing): Promise<Engine> {
-  const { tracedEngine } = await import("#engine/traced-engine.ts");
-  return tracedEngine(engine, tracing);
-}
-
 /** The engine has them kept from its first message on; the store is opened after it. */
 class PendingReviews {
   /** Undefined: there is none, and they end with the process. */
@@ -299,7 +294,7 @@ class PendingReviews {
   }
 }
 
-async function openApplication(parts: {
+type OpenParts = {
   readonly engine: Engine;
   readonly stage: Stage;
   readonly config: Config;
@@ -308,16 +303,11 @@ async function openApplication(parts: {
   readonly pending: PendingReviews;
   readonly guard: Guard;
   readonly tracing: Tracing | undefined;
-}): Promise<Application> {
+};
+
+async function openApplication(parts: OpenParts): Promise<Application> {
   const { engine, stage, config, log, llm, pending, guard, tracing } = parts;
-  const live = new LiveConfig(config);
-  live.onChange(({ logLevel }) => void (log.level = logLevel));
-  live.onChange((changed) => {
-    engine.ack = changed.ack as AckWish;
-    engine.setQuotaDefaults(quotaOf(changed)).catch((error: Error) => {
-      log.error({ reason: error.message }, "the new quotas are not in force in all shards");
-    });
-  });
+  const live = liveConfigOf(config, engine, log);
   guard.follow(live);
   // Datagrams carry no key: with the first one they end, unless somebody asked for them.
   guard.desk.onFirst = () => {
@@ -332,13 +322,12 @@ async function openApplication(parts: {
   const reviews = await openReviews(engine, config, log);
   if (typeof reviews !== "string") pending.desk = reviews;
   const moderation = moderationOn(reviews, engine, llm);
-  const { report } = telemetry;
   const backups = backupsOf(live, engine, reviews, log);
   const { server, beginStop, deletions } = await assembleServer(
     engine,
     log,
     udp,
-    report,
+    telemetry.report,
     moderation,
     guard,
     backups,
@@ -362,10 +351,8 @@ async function openApplication(parts: {
     if (typeof udp !== "string") await udp.stop();
     throw error;
   }
-  const address = server.server.address();
-  const port = typeof address === "object" ? address?.port : config.httpPort;
   return {
-    url: `http://${urlHost(config.httpHost)}:${port}`,
+    url: urlOf(server, config),
     engine,
     udp,
     store: typeof reviews === "string" ? reviews : { path: dataPath(config) },
@@ -380,8 +367,7 @@ async function openApplication(parts: {
       const clientsMsMax = Math.min(STOP_CLIENTS_MS_MAX, live.current.drainMsMax / 4);
       await requests.idle(clientsMsMax);
       await closeServer(server, clientsMsMax);
-      if (typeof udp !== "string") await udp.stop();
-      if (typeof backups !== "string") await backups.stop();
+      await stopSenders(udp, backups);
       // What was spent is asked of the engine, and the last of its verdicts are taken of it.
       if (typeof reviews !== "string") await reviews.llmLimits.close();
       await engine.stop({ deadlineMs });
@@ -390,6 +376,30 @@ async function openApplication(parts: {
       telemetry.close();
     },
   };
+}
+
+function urlOf({ server }: FastifyInstance, { httpHost, httpPort }: Config): string {
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : httpPort;
+  return `http://${urlHost(httpHost)}:${port}`;
+}
+
+/** What a reload changes of engine and log. */
+function liveConfigOf(config: Config, engine: Engine, log: Log): LiveConfig {
+  const live = new LiveConfig(config);
+  live.onChange(({ logLevel }) => void (log.level = logLevel));
+  live.onChange((changed) => {
+    engine.ack = changed.ack as AckWish;
+    engine.setQuotaDefaults(quotaOf(changed)).catch((error: Error) => {
+      log.error({ reason: error.message }, "the new quotas are not in force in all shards");
+    });
+  });
+  return live;
+}
+
+async function stopSenders(udp: UdpIngest | string, backups: Backups | string): Promise<void> {
+  if (typeof udp !== "string") await udp.stop();
+  if (typeof backups !== "string") await backups.stop();
 }
 
 /** Of all that is kept; or, in words, why there is nothing. */
@@ -431,55 +441,6 @@ async function openReviews(
   }
 }
 
-/**
- * The server listens, and says meanwhile that it reads what was kept. What the store has of policies
- * and quotas is in force before anybody else is served.
- */
-async function beReady(
-  engine: Engine,
-  reviews: ReviewDesk | string,
-  log: Log,
-  resume: () => Promise<void>,
-): Promise<void> {
-  const { recovery } = engine.storage();
-  if (recovery !== undefined && "progress" in recovery) {
-    log.info({ snapshots: recovery.progress.snapshotsTotal }, "reading what was kept");
-  }
-  await engine.started;
-  if (typeof reviews !== "string") {
-    await putPolicies(engine, reviews, log);
-    await putQuotas(engine, reviews, log);
-  }
-  await resume();
-  engine.open();
-  tellRecovery(engine.storage(), log);
-}
-
-function tellRecovery({ recovery, path }: StorageStats, log: Log): void {
-  if (recovery === undefined || !("summary" in recovery)) return;
-  const { summary } = recovery;
-  const { lostCount, gaps } = summary;
-  if (lostCount + gaps === 0) log.info({ path, ...summary }, "what was kept is back");
-  else log.error({ path, ...summary }, "what was kept is back, but not all of it");
-}
-
-/** Those that were set before the process began. */
-async function putPolicies(engine: EngineDoor, { policies }: ReviewDesk, log: Log): Promise<void> {
-  const records = [...policies.records];
-  for (let from = 0; from < records.length; from += POLICIES_AT_ONCE) {
-    const puts = records.slice(from, from + POLICIES_AT_ONCE).map(async ([tenant, record]) => {
-      try {
-        await engine.putPolicy(tenant, record);
-      } catch (error) {
-        const { message: reason } = error as Error;
-        log.error({ tenant, reason }, "a tenant's policy is not in force");
-      }
-    });
-    await Promise.all(puts);
-  }
-}
-
-const POLICIES_AT_ONCE = 64;
 /** In the data directory: log and snapshots. */
 const STATE_FILE = "state.db";
 

@@ -1,12 +1,28 @@
-/**
- * Spans of what the disk is asked for without anybody's request: the recovery of a start, and runs
- * of snapshots, which are seen from their counters once a second.
- */
+/** Spans, where somebody wants them. */
+import type { Config } from "#config/options.ts";
+import type { Engine } from "#engine/engine.ts";
 import type { StorageStats } from "#model/storage.ts";
 import type { Tracing } from "#observe/tracing.ts";
+import { VERSION } from "./version.ts";
 
 const LOOK_MS = 1_000;
 
+/** Who traces nothing loads nothing of it. */
+export async function tracingOf({ traces }: Config): Promise<Tracing | undefined> {
+  if (traces === "off") return undefined;
+  const { Tracing } = await import("#observe/tracing.ts");
+  return new Tracing(VERSION);
+}
+
+export async function traced(engine: Engine, tracing: Tracing): Promise<Engine> {
+  const { tracedEngine } = await import("#engine/traced-engine.ts");
+  return tracedEngine(engine, tracing);
+}
+
+/**
+ * What the disk is asked for without anybody's request: the recovery of a start, and runs of
+ * snapshots, which are seen from their counters once a second.
+ */
 export class StorageTraces {
   readonly #storage: () => StorageStats;
   readonly #tracing: Tracing;

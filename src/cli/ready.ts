@@ -1,0 +1,57 @@
+/** From a server that listens to one that serves: what was kept comes back. */
+import type { EngineDoor } from "#engine/door.ts";
+import type { Engine } from "#engine/engine.ts";
+import type { StorageStats } from "#model/storage.ts";
+import type { Log } from "#observe/log.ts";
+import type { ReviewDesk } from "#review/desk.ts";
+import { putQuotas } from "./tenant-care.ts";
+
+const POLICIES_AT_ONCE = 64;
+
+/**
+ * The server listens, and says meanwhile that it reads what was kept. What the store has of policies
+ * and quotas is in force before anybody else is served.
+ */
+export async function beReady(
+  engine: Engine,
+  reviews: ReviewDesk | string,
+  log: Log,
+  resume: () => Promise<void>,
+): Promise<void> {
+  const { recovery } = engine.storage();
+  if (recovery !== undefined && "progress" in recovery) {
+    log.info({ snapshots: recovery.progress.snapshotsTotal }, "reading what was kept");
+  }
+  await engine.started;
+  if (typeof reviews !== "string") {
+    await putPolicies(engine, reviews, log);
+    await putQuotas(engine, reviews, log);
+  }
+  await resume();
+  engine.open();
+  tellRecovery(engine.storage(), log);
+}
+
+function tellRecovery({ recovery, path }: StorageStats, log: Log): void {
+  if (recovery === undefined || !("summary" in recovery)) return;
+  const { summary } = recovery;
+  const { lostCount, gaps } = summary;
+  if (lostCount + gaps === 0) log.info({ path, ...summary }, "what was kept is back");
+  else log.error({ path, ...summary }, "what was kept is back, but not all of it");
+}
+
+/** Those that were set before the process began. */
+async function putPolicies(engine: EngineDoor, { policies }: ReviewDesk, log: Log): Promise<void> {
+  const records = [...policies.records];
+  for (let from = 0; from < records.length; from += POLICIES_AT_ONCE) {
+    const puts = records.slice(from, from + POLICIES_AT_ONCE).map(async ([tenant, record]) => {
+      try {
+        await engine.putPolicy(tenant, record);
+      } catch (error) {
+        const { message: reason } = error as Error;
+        log.error({ tenant, reason }, "a tenant's policy is not in force");
+      }
+    });
+    await Promise.all(puts);
+  }
+}
