@@ -13,7 +13,7 @@ import { type Reply, Served } from "../durability/served.ts";
 /** Words, since texts are kept as words, too; and not what any list or model knows. */
 const CANARIES = ["quuxbarzel", "vlornetix"];
 const NEIGHBOURS = Array.from({ length: 5 }, (_, n) => `neighbour-${n}`);
-const LIVES = Number(process.env.CASES ?? 2);
+const LIVES = Number(process.env.DELETION_LIVES ?? 2);
 const DONE_MS_MAX = 60_000;
 
 type Deletion = { readonly state: string; readonly remains: readonly string[] };
