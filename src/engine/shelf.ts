@@ -62,7 +62,7 @@ export class Shelf<Value extends object> {
 
   /** All of a tenant's. */
   dropTenant(tenant: string): void {
-    for (const key of [...(this.#tenants.get(tenant)?.keys() ?? [])]) this.drop(tenant, key);
+    for (const key of this.#tenants.get(tenant)?.keys() ?? []) this.drop(tenant, key);
   }
 
   drop(tenant: string, key: string): void {
