@@ -9,8 +9,8 @@ import { putQuotas } from "./tenant-care.ts";
 const POLICIES_AT_ONCE = 64;
 
 /**
- * The server listens, and says meanwhile that it reads what was kept. What the store has of policies
- * and quotas is in force before anybody else is served.
+ * The server listens, and says meanwhile that it reads what was kept. What the store has of
+ * policies and quotas is in force before anybody else is served.
  */
 export async function beReady(
   engine: Engine,

@@ -5,7 +5,8 @@
  * for thousands. Without the rest a writer that always finds something makes hundreds of little
  * commits a second, and takes from the shards the time in which more would have gathered.
  *
- * Records stay in their rings until they are committed: if this thread dies, the next one finds them.
+ * Records stay in their rings until they are committed: if this thread dies, the next one finds
+ * them.
  *
  * What cannot be written is kept and tried again, whole: after a failed sync nothing is believed of
  * what the disk has, but what was committed before. Meanwhile the rings fill, and `state` tells

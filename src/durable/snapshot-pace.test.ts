@@ -13,7 +13,7 @@ type Load = {
   readonly snapshotMs: number;
 };
 
-/** All tenants change again as soon as they were snapshotted; a model of the queue of shard-log.ts. */
+/** All tenants change again as soon as they were snapshotted: a model of shard-log.ts. */
 function run(bounds: typeof BOUNDS, load: Load, seconds: number) {
   const pace = new SnapshotPace(bounds);
   /** When the first of them changed: the oldest is at `made`. */

@@ -57,8 +57,8 @@ export class SnapshotPace {
   }
 
   /**
-   * How many may be made now; `isFull`: the log is about to be, also by what others wrote. Tell with
-   * `spent` what each took, and ask `mayGoOn` between.
+   * How many may be made now; `isFull`: the log is about to be, also by what others wrote. Tell
+   * with `spent` what each took, and ask `mayGoOn` between.
    */
   step(nowMs: number, state: PaceState, isFull = false): number {
     const elapsedMs = Number.isNaN(this.#steppedMs) ? 0 : Math.max(0, nowMs - this.#steppedMs);

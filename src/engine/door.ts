@@ -13,7 +13,7 @@ import type { Job } from "#model/consultation.ts";
 import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ModerationRequest, ModeratorUsage, Turn, Verdict } from "#model/moderation.ts";
-import type { JsonLimits, QuotaLimits, QuotaName, QuotaStatus } from "#model/quota.ts";
+import type { JsonLimits, QuotaLimits, QuotaName, QuotaStatus, TenantCpu } from "#model/quota.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import type { PromptPart } from "#model/prompt-parts.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
@@ -21,7 +21,6 @@ import type { AckMode, AckWish, StorageStats } from "#model/storage.ts";
 import type { Clock, TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome, PendingReview } from "#model/verdict.ts";
-import type { TenantCpu } from "#shard/quota-questions.ts";
 import type { WarningCode } from "#model/warning.ts";
 import type { Window } from "#model/window.ts";
 

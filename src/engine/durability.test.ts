@@ -58,7 +58,7 @@ test("events, settings and policies come back, in however many shards", async (t
   }
 });
 
-test("a stop with time makes snapshots of all that changed, so a start does nothing again", async (t) => {
+test("after a stop with time for snapshots a start does nothing again", async (t) => {
   const settings = settingsOf(t);
   const first = await startEngine(settings);
   // Another clock begins anew: what the log says of that must not be done again to the snapshot.
@@ -74,7 +74,7 @@ test("a stop with time makes snapshots of all that changed, so a start does noth
   for (const tenant of TENANTS) assert.equal((await second.tenant(tenant)).eventCount, 5);
 });
 
-test("what an acknowledgement says: disk, memory if asked for or by the server's option", async (t) => {
+test("an acknowledgement says disk, or memory if that was wished for", async (t) => {
   const settings = settingsOf(t);
   const first = await startEngine(settings);
   assert.equal((await offer(first, "acme", 1)).ack, "disk");
@@ -88,7 +88,7 @@ test("what an acknowledgement says: disk, memory if asked for or by the server's
   assert.equal(second.storage().ack, "memory");
 });
 
-test("while a start reads what is kept all is refused, and then it says what it made of it", async (t) => {
+test("while a start reads what is kept all is refused; then it says what it made", async (t) => {
   const settings = settingsOf(t);
   const first = await startEngine(settings);
   for (const tenant of TENANTS) await offer(first, tenant, 2);
@@ -141,7 +141,7 @@ test("tenants go on on the component that their state is of", async (t) => {
   }
 });
 
-test("a shard's thread dies: the next one reads its tenants back, and the stream goes on", async (t) => {
+test("a shard's thread dies: the next reads its tenants back and goes on", async (t) => {
   const settings = settingsOf(t);
   const component = await readFile(COMPONENT);
   const moderator = await readFile(MODERATOR);
@@ -193,7 +193,7 @@ test("a shard's thread dies: the next one reads its tenants back, and the stream
   );
 });
 
-test("the writer's thread dies: nothing is acknowledged until another writes, and nothing is lost", async (t) => {
+test("the writer's thread dies: no events until another writes, and nothing is lost", async (t) => {
   const settings = settingsOf(t);
   const first = await startEngine(settings);
   await offer(first, "acme", 1);

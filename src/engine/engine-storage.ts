@@ -1,4 +1,4 @@
-/** How the disk stands behind all shards: what a start makes of what was kept, and what is promised. */
+/** The disk behind all shards: what a start makes of what was kept, and what is promised. */
 import { LOST_LISTED_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import {

@@ -22,13 +22,13 @@ import {
   type JsonLimits,
   type QuotaLimits,
   type QuotaStatus,
+  type TenantCpu,
 } from "#model/quota.ts";
 import { shardOf } from "#model/placement.ts";
 import type { PolicyRecord } from "#model/policy.ts";
 import { Problem } from "#model/problem.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
 import { type AckMode, type AckWish, type StorageStats } from "#model/storage.ts";
-import type { TenantCpu } from "#shard/quota-questions.ts";
 import type { TenantStatus } from "#model/tenant.ts";
 import type { TrendingReport, TrendOrder } from "#model/trending.ts";
 import type { ModerationOutcome } from "#model/verdict.ts";

@@ -1,7 +1,7 @@
 /**
- * The writer as the I/O thread has it: its rings, its thread, and how the disk stands. A writer that
- * dies is started again: what it had not committed is still in the rings. Until then nothing that
- * is to be kept is taken.
+ * The writer as the I/O thread has it: its rings, its thread, and how the disk stands. A writer
+ * that dies is started again: what it had not committed is still in the rings. Until then nothing
+ * that is to be kept is taken.
  */
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";

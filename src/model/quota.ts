@@ -73,3 +73,6 @@ export type QuotaStatus = {
   readonly over?: QuotaName | undefined;
   readonly waitMs: number;
 };
+
+/** A tenant, and the CPU time of its turns since its thread began. */
+export type TenantCpu = { readonly tenant: string; readonly cpuMs: number };

@@ -108,8 +108,8 @@ export class Moderation {
   }
 
   /**
-   * What a moderator waited for when the process before this one ended will not come: it is told so.
-   * Nobody else is, since the store lists those messages as not reviewed.
+   * What a moderator waited for when the process before this one ended will not come: it is told
+   * so. Nobody else is, since the store lists those messages as not reviewed.
    */
   interruptReviews(tenant: number, reviews: readonly OpenReview[]): void {
     const { host } = this.parts;

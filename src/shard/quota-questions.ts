@@ -1,14 +1,11 @@
 /** Answers to questions about what tenants may take, and what they took. */
-import { limitsOfJson, UNLIMITED, type QuotaStatus } from "#model/quota.ts";
+import { limitsOfJson, UNLIMITED, type QuotaStatus, type TenantCpu } from "#model/quota.ts";
 import type { Question } from "./protocol.ts";
 import type { QuotaGuard } from "./quota-guard.ts";
 import { deletingTenant, Refusal, unknownTenant } from "./refusal.ts";
 import type { Shard } from "./shard.ts";
 
 type QuotaQuestion = Question & { type: "quota" | "putQuota" | "quotaDefaults" | "topCpu" };
-
-/** A tenant, and the CPU time of its turns since its thread began. */
-export type TenantCpu = { readonly tenant: string; readonly cpuMs: number };
 
 export function quotaAnswer(
   shard: Shard,

@@ -1,4 +1,4 @@
-// A shard on one thread with its log: the test is the I/O thread and decides when the writer writes.
+// A shard with its log on one thread: the test is the I/O thread, and says when the writer writes.
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -175,7 +175,7 @@ class Life {
   }
 }
 
-test("a disk that stands still: the shard goes on, refuses what finds no room, and loses nothing", async (t) => {
+test("a disk stands still: what finds no room is refused, all else goes on", async (t) => {
   const path = pathOf(t);
   const life = new Life(t, path);
   let taken = 0;

@@ -31,6 +31,7 @@ import {
 } from "#model/window.ts";
 import { type ModerationOutcome, type ReviewEnd, reviewedVerdict } from "#model/verdict.ts";
 import type { Question } from "#shard/protocol.ts";
+import { eventsOf } from "./fake-events.ts";
 import { FakeMerger } from "./fake-merger.ts";
 import { FakeModerator } from "./fake-moderation.ts";
 import { FakeQuotas } from "./fake-quotas.ts";
@@ -549,26 +550,4 @@ function measure(found: FakeTenant, { metrics = {} }: FakeEvent): boolean {
     } else found.metrics.set(name, [...samples, sample]);
   }
   return all;
-}
-
-/** The values of a body; undefined where one is not JSON. */
-function eventsOf({ body, format }: Offer): unknown[] {
-  const text = Buffer.from(body).toString("utf8");
-  if (format === "json") {
-    const value = parse(text);
-    if (value === undefined) throw new Problem("malformedJson", "The body is not valid JSON.");
-    return Array.isArray(value) ? value : [value];
-  }
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map(parse);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
