@@ -118,7 +118,7 @@ for (const { args, environment, code, stderr } of [
     stderr: /no NexusCore at http:\/\/127\.0\.0\.1:9; without --url the files are used/,
   },
   { args: ["backup", "verify", "/nonexistent"], code: 1, stderr: /manifest\.json is missing/ },
-  { args: ["restore", "/nonexistent"], code: 1, stderr: /with --data-dir :memory: nothing is kept/ },
+  { args: ["restore", "/nonexistent"], code: 1, stderr: /:memory: nothing is kept/ },
   { args: ["tap", "a b"], code: 2, stderr: /A-Z a-z 0-9/ },
   {
     args: ["tap", "acme", "--url", "http://127.0.0.1:9"],
