@@ -14,7 +14,7 @@ import type {
 } from "#engine/door.ts";
 import type { VerdictListener } from "#engine/door.ts";
 import { Merges } from "#engine/merges.ts";
-import { ERRORS_LISTED_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
+import { ERRORS_LISTED_MAX } from "#model/limits.ts";
 import type { InspectedTenant } from "#model/inspection.ts";
 import type { MergeOmission, MergeRequest, SummaryMerge } from "#model/merge.ts";
 import type { ConversationItem, ConversationReport, Span, SummaryReport } from "#model/summary.ts";
@@ -31,7 +31,7 @@ import {
 } from "#model/window.ts";
 import { type ModerationOutcome, type ReviewEnd, reviewedVerdict } from "#model/verdict.ts";
 import type { Question } from "#shard/protocol.ts";
-import { eventsOf } from "./fake-events.ts";
+import { eventsOf, type FakeEvent } from "./fake-events.ts";
 import { FakeMerger } from "./fake-merger.ts";
 import { FakeModerator } from "./fake-moderation.ts";
 import { FakeQuotas } from "./fake-quotas.ts";
@@ -42,6 +42,8 @@ import {
   fakeSketch,
   fakeSummary,
   type FakeSummaries,
+  takeMetrics,
+  takeTurn,
 } from "./fake-summaries.ts";
 import { EVENT_ERRORS, type EventErrorCode } from "#model/event-error.ts";
 import type { ModerationRequest, ModeratorUsage, Turn } from "#model/moderation.ts";
@@ -63,16 +65,6 @@ type FakeTenant = FakeSummaries & {
   users: Set<string>;
   lastText: string;
   lastMs: number;
-};
-
-type FakeEvent = {
-  id?: string;
-  tenant?: string;
-  user?: string;
-  conversation?: string;
-  text?: string;
-  metrics?: Record<string, number>;
-  tsMs?: number;
 };
 
 /** Small, so that a test with a few tenants needs several slices. */
@@ -519,35 +511,7 @@ export class FakeEngine implements EngineDoor {
     for (const word of text.toLowerCase().split(/\s+/).filter(Boolean)) {
       found.words.set(word, (found.words.get(word) ?? 0) + 1);
     }
-    converse(found, event, found.lastMs);
-    return measure(found, event) ? "counted" : "metricRefused";
+    takeTurn(found, event, found.lastMs);
+    return takeMetrics(found, event) ? "counted" : "metricRefused";
   }
-}
-
-function converse(
-  { conversations }: FakeTenant,
-  { conversation, user, id, text = "" }: FakeEvent,
-  tsMs: number,
-): void {
-  if (conversation === undefined) return;
-  const empty = { users: new Map<string, number>(), eventCount: 0, firstMs: tsMs, said: [] };
-  const found = conversations.get(conversation) ?? { id: conversation, lastMs: tsMs, ...empty };
-  conversations.set(conversation, found);
-  found.eventCount += 1;
-  found.lastMs = tsMs;
-  if (user !== undefined) found.users.set(user, (found.users.get(user) ?? 0) + 1);
-  found.said.push({ user, eventId: id, tsMs, text });
-}
-
-/** False: a metric found no room. */
-function measure(found: FakeTenant, { metrics = {} }: FakeEvent): boolean {
-  let all = true;
-  for (const [name, sample] of Object.entries(metrics)) {
-    const samples = found.metrics.get(name) ?? [];
-    if (samples.length === 0 && found.metrics.size >= METRIC_NAMES_MAX) {
-      found.metricsRefused += 1;
-      all = false;
-    } else found.metrics.set(name, [...samples, sample]);
-  }
-  return all;
 }

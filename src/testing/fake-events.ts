@@ -2,6 +2,16 @@
 import type { Offer } from "#engine/door.ts";
 import { Problem } from "#model/problem.ts";
 
+export type FakeEvent = {
+  id?: string;
+  tenant?: string;
+  user?: string;
+  conversation?: string;
+  text?: string;
+  metrics?: Record<string, number>;
+  tsMs?: number;
+};
+
 /** The values of a body; undefined where one is not JSON. */
 export function eventsOf({ body, format }: Offer): unknown[] {
   const text = Buffer.from(body).toString("utf8");

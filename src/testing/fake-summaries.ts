@@ -1,5 +1,7 @@
 /** What the fake engine says of a tenant's summaries: exact, of everything that came. */
+import { METRIC_NAMES_MAX } from "#model/limits.ts";
 import type { ConversationReport, RollingText, Span, SummaryReport } from "#model/summary.ts";
+import type { FakeEvent } from "./fake-events.ts";
 import { encodeFakeSketch, metricOf, termOf } from "./fake-merger.ts";
 
 export type FakeConversation = {
@@ -26,6 +28,34 @@ type Counts = {
 };
 
 const RATES_MS = [10_000, 60_000, 300_000];
+
+export function takeTurn(
+  { conversations }: FakeSummaries,
+  { conversation, user, id, text = "" }: FakeEvent,
+  tsMs: number,
+): void {
+  if (conversation === undefined) return;
+  const empty = { users: new Map<string, number>(), eventCount: 0, firstMs: tsMs, said: [] };
+  const found = conversations.get(conversation) ?? { id: conversation, lastMs: tsMs, ...empty };
+  conversations.set(conversation, found);
+  found.eventCount += 1;
+  found.lastMs = tsMs;
+  if (user !== undefined) found.users.set(user, (found.users.get(user) ?? 0) + 1);
+  found.said.push({ user, eventId: id, tsMs, text });
+}
+
+/** False: a metric found no room. */
+export function takeMetrics(found: FakeSummaries, { metrics = {} }: FakeEvent): boolean {
+  let all = true;
+  for (const [name, sample] of Object.entries(metrics)) {
+    const samples = found.metrics.get(name) ?? [];
+    if (samples.length === 0 && found.metrics.size >= METRIC_NAMES_MAX) {
+      found.metricsRefused += 1;
+      all = false;
+    } else found.metrics.set(name, [...samples, sample]);
+  }
+  return all;
+}
 
 export function fakeSummary(
   tenant: FakeSummaries & Counts,
