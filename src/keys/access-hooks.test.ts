@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
 import Fastify, { type FastifyInstance } from "fastify";
 import { type Access, ACCESSES, type Role, ROLES } from "#model/access.ts";
+import { KEY_TRIES_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import { registerAccess, setAccess, tenantFor } from "./access-hooks.ts";
 import { KeyRing } from "./key-ring.ts";
@@ -181,6 +182,11 @@ test("a token opens what its claims give, and is looked at where no key was mean
   assert.notEqual(await status("bad.token"), 200);
   assert.notEqual(await status(made[0]!.text), 200);
   assert.deepEqual(asked, ["good.token", "bad.token"]);
+  // A stranger behind the same proxy locks nobody out: neither who has a token nor who has a key.
+  for (let i = 0; i < KEY_TRIES_MAX; i++) await status("bad.token");
+  assert.equal(await status("bad.token"), 429);
+  assert.equal(await status("good.token"), 200);
+  assert.equal(await status(made[0]!.text), 403);
   await server.close();
 });
 

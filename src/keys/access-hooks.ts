@@ -24,7 +24,7 @@ import {
 import { Problem } from "#model/problem.ts";
 import { FailedTries } from "./failed-tries.ts";
 import type { KeyRefusal, KeyRing } from "./key-ring.ts";
-import type { TokenPrincipal, Tokens } from "./tokens.ts";
+import type { Tokens } from "./tokens.ts";
 
 export type Refusal = KeyRefusal | "missing" | "tooMany" | "host" | "access" | "tenant";
 
@@ -151,7 +151,8 @@ class Gate {
     }
     // What has not even the form of a key may be a token of somebody else's.
     if (found.refusal === "malformed" && tokens !== undefined) {
-      const token = tokens.known(text) ?? (await this.#verify(request, reply, text));
+      // Also for an address that tried too much: behind a proxy it is that of everybody.
+      const token = tokens.known(text) ?? (await tokens.verify(text));
       if (token !== undefined) {
         return { principal: token.principal, holds: (nowMs) => nowMs < token.endsMs };
       }
@@ -174,16 +175,6 @@ class Gate {
   refuse(request: FastifyRequest, refusal: Refusal, problem: Problem): never {
     this.#parts.onRefusal?.(refusal, request.ip);
     throw problem;
-  }
-
-  /** Verifying costs more than looking up: who tried too much has to wait. */
-  async #verify(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    text: string,
-  ): Promise<TokenPrincipal | undefined> {
-    this.#refuseTooMany(request, reply);
-    return this.#parts.tokens?.verify(text);
   }
 
   #refuseKey(request: FastifyRequest, reply: FastifyReply, refusal: KeyRefusal | "missing"): never {

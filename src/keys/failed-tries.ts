@@ -1,8 +1,8 @@
 /**
  * Keys that open nothing, counted by the address they came from: after KEY_TRIES_MAX within a
- * minute the address is told to wait for one. A key that does open goes on: others may be behind
- * the same address, and 256 bits are not guessed. So this keeps noise and verifications of tokens
- * down; it is not what keeps people out.
+ * minute the address is told to wait for one. A key or token that does open goes on: others may be
+ * behind the same address, and 256 bits are not guessed. So this tells of noise, and keeps it from
+ * hiding in a sum; it is not what keeps people out.
  *
  * At most KEY_TRY_ADDRESSES_MAX are remembered; the one that was counted first goes.
  */
@@ -16,14 +16,14 @@ export class FailedTries {
   /** Seconds to wait; 0: none. */
   waitSeconds(address: string, nowMs: number): number {
     const tries = this.#addresses.get(address);
-    if (tries === undefined || tries.count < KEY_TRIES_MAX || nowMs >= tries.endsMs) return 0;
+    if (tries === undefined || tries.count < KEY_TRIES_MAX || isOver(tries, nowMs)) return 0;
     return Math.ceil((tries.endsMs - nowMs) / 1_000);
   }
 
   /** True with the one that is too many: then it is time to say so. */
   add(address: string, nowMs: number): boolean {
     let tries = this.#addresses.get(address);
-    if (tries === undefined || nowMs >= tries.endsMs) {
+    if (tries === undefined || isOver(tries, nowMs)) {
       this.#addresses.delete(address);
       tries = { count: 0, endsMs: nowMs + KEY_TRIES_MS };
       this.#addresses.set(address, tries);
@@ -43,4 +43,9 @@ export class FailedTries {
     const first = this.#addresses.keys().next();
     if (first.done !== true) this.#addresses.delete(first.value);
   }
+}
+
+/** A clock that was set back must not make anybody wait for longer. */
+function isOver({ endsMs }: Tries, nowMs: number): boolean {
+  return nowMs >= endsMs || endsMs - nowMs > KEY_TRIES_MS;
 }

@@ -94,7 +94,10 @@ export class KeyDesk {
   revokeOnly(tenant: string, actor: string): number {
     const only = this.#file.table
       .all()
-      .filter(({ tenants, revokedMs }) => revokedMs === undefined && tenants.join() === tenant);
+      .filter(
+        ({ tenants, revokedMs }) =>
+          revokedMs === undefined && tenants.every((entry) => entry === tenant),
+      );
     for (const { id } of only) this.revoke(id, actor);
     return only.length;
   }

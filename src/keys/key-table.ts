@@ -79,12 +79,19 @@ export class KeyTable {
     return { text, record: this.#insert(id, text, request, nowMs) };
   }
 
-  /** One whose text was made elsewhere; undefined: there is one of that id, whatever its secret. */
+  /** One whose text was made elsewhere; undefined: there is or was one of that id. */
   adopt(text: string, request: KeyRequest, nowMs: number): KeyRecord | undefined {
     const id = idOf(text);
     if (id === undefined)
       throw new KeyError("That is no key: make one with nexuscore key generate.");
-    return this.get(id) === undefined ? this.#insert(id, text, request, nowMs) : undefined;
+    return this.#everHad(id) ? undefined : this.#insert(id, text, request, nowMs);
+  }
+
+  /** One that was revoked and forgotten must not open anything again: the audit has no end. */
+  #everHad(id: string): boolean {
+    if (this.get(id) !== undefined) return true;
+    const sql = "SELECT 1 FROM key_audit WHERE key_id = ? LIMIT 1";
+    return this.#database.prepare(sql).get(id) !== undefined;
   }
 
   #insert(id: string, text: string, request: KeyRequest, nowMs: number): KeyRecord {
