@@ -185,6 +185,7 @@ const BODY = {
 };
 
 const PUT_PROBLEMS: readonly ProblemCode[] = [
+  "tenantDeleting",
   "badRequest",
   "tenantIllegal",
   "malformedJson",

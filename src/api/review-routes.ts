@@ -49,6 +49,7 @@ const WRITES: readonly ProblemCode[] = [
   "bodyTooLarge",
   "mediaTypeUnsupported",
   "stopping",
+  "tenantDeleting",
 ];
 
 /** A 200 with the schema of that name, and the problems that there may be. */

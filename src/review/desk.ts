@@ -125,6 +125,7 @@ export class ReviewDesk {
     } else if (action === "allow") this.#store.takeNotReviewed(entry);
     else this.#takeWithContext(entry);
   }
+
   /** A FeedbackListener. */
   takeFeedback(feedback: Feedback): void {
     if (this.#deleting.has(feedback.tenant)) return;
@@ -135,8 +136,15 @@ export class ReviewDesk {
   /** A DeletionBook. */
   readonly deletions = {
     begin: async (tenant: string): Promise<DeletionRecord> => {
+      const isRunning = this.#deleting.has(tenant);
       this.#deleting.add(tenant);
-      return this.#store.call("beginDeletion", { tenant, nowMs: this.nowMs() });
+      try {
+        return await this.#store.call("beginDeletion", { tenant, nowMs: this.nowMs() });
+      } catch (error) {
+        // One that did not begin must not cost the tenant its verdicts from now on.
+        if (!isRunning) this.#deleting.delete(tenant);
+        throw error;
+      }
     },
     end: async (tenant: string): Promise<void> => {
       await this.#store.call("endDeletion", { tenant, nowMs: this.nowMs() });

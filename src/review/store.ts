@@ -20,6 +20,7 @@ import {
   type ReviewStats,
 } from "#model/review.ts";
 import { AuditLog } from "./audit-log.ts";
+import { withoutClosed } from "./closed-tenants.ts";
 import { Database, jsonOf, numberOf, type Row } from "./database.ts";
 import { Deletion, type ErasureScope } from "./deletion.ts";
 import {
@@ -302,6 +303,7 @@ export class ReviewStore {
     this.intake.recount();
     this.notReviewed.recount();
     this.verdicts.recount();
+    this.erasure.recount();
   }
 
   close(): void {
@@ -323,11 +325,13 @@ export class ReviewStore {
     else this.intake.takeFlagged({ verdict, text, context: [] });
   }
 
-  #runOne({ name, request }: Command): Reply {
+  #runOne(given: Command): Reply {
+    const { name } = given;
     this.#database.execute("SAVEPOINT command");
     try {
+      const command = withoutClosed(given, (tenant) => this.erasure.isDeleting(tenant));
       const run = COMMANDS[name] as (store: ReviewStore, request: unknown) => unknown;
-      const answer = run(this, request);
+      const answer = command === undefined ? undefined : run(this, command.request);
       this.#database.execute("RELEASE command");
       return { answer };
     } catch (error) {

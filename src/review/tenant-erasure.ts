@@ -40,10 +40,23 @@ const SMALL_TABLES = [
 export class TenantErasure {
   readonly #database: Database;
   readonly #audit: AuditLog;
+  /** Undefined: they are to be read anew. */
+  #deleting: Set<string> | undefined;
 
   constructor(database: Database, audit: AuditLog) {
     this.#database = database;
     this.#audit = audit;
+  }
+
+  /** Whether a deletion of it goes on. */
+  isDeleting(tenant: string): boolean {
+    this.#deleting ??= new Set(this.unfinished());
+    return this.#deleting.has(tenant);
+  }
+
+  /** Something was rolled back. */
+  recount(): void {
+    this.#deleting = undefined;
   }
 
   /** Of one that goes on already, as it stands. */
@@ -56,6 +69,7 @@ export class TenantErasure {
       tenant,
       nowMs,
     );
+    this.recount();
     this.#audit.add({ tenant, atMs: nowMs, action: "tenantDeletionBegun" });
     return { tenant, startedAtMs: nowMs, doneAtMs: undefined };
   }
@@ -83,6 +97,7 @@ export class TenantErasure {
 
   end(tenant: string, nowMs: number): void {
     this.#database.run("UPDATE deletions SET done_ms = ? WHERE tenant = ?", nowMs, tenant);
+    this.recount();
     this.#audit.add({ tenant, atMs: nowMs, action: "tenantDeleted" });
   }
 
