@@ -2,7 +2,7 @@
 // and with sketches that are damaged.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import type { MergeRequest } from "#model/merge.ts";
 import type { MergeAnswer } from "#model/merge-answer.ts";
 import { MergedSummarySchema } from "#model/summary-schemas.ts";

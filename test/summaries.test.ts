@@ -1,7 +1,7 @@
 // Summaries of the component that ships, asked through the engine and over HTTP.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { METRIC_NAMES_MAX } from "#model/limits.ts";
 import { Problem, type ProblemCode } from "#model/problem.ts";
 import { SPANS } from "#model/summary.ts";

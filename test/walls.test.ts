@@ -2,7 +2,7 @@
  * Every route of the server and of its reference, with every key that there may be. A route that is
  * not in the table fails the test: whoever adds one says here, too, what it asks for.
  */
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { Guard } from "#cli/guard.ts";
 import type { EngineDoor } from "#engine/door.ts";
 import { guardedRoutes } from "#keys/access-hooks.ts";
@@ -126,7 +126,7 @@ async function open(t: TestContext) {
   const desk = new KeyDesk(":memory:", () => nowMs);
   const log = openLog("silent");
   const guard = new Guard({ desk, log, nowMs: () => nowMs });
-  const { server } = await assembleServer(engine, log, "off", undefined, undefined, guard);
+  const { server } = await assembleServer(engine, log, { guard });
   await server.ready();
   t.after(async () => {
     await server.close();

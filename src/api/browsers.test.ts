@@ -1,4 +1,4 @@
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { Guard } from "#cli/guard.ts";
 import { loadConfig } from "#config/load.ts";
 import { KeyDesk } from "#keys/key-desk.ts";
@@ -16,7 +16,7 @@ async function open(t: TestContext, corsOrigins = "") {
   const { key } = desk.create({ roles: ["admin"], tenants: ["*"] }, "test");
   const guard = new Guard({ desk, log, config });
   const engine = new FakeEngine();
-  const { server } = await assembleServer(engine, log, "off", undefined, undefined, guard);
+  const { server } = await assembleServer(engine, log, { guard });
   t.after(async () => {
     await server.close();
     guard.close();

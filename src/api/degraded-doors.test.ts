@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Compile } from "typebox/compile";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { VerdictSchema } from "#model/moderation-schemas.ts";
 import { CATEGORIES } from "#model/moderation.ts";
 import type { ReviewEnd } from "#model/verdict.ts";

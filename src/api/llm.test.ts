@@ -1,5 +1,5 @@
 // What is told of language models, and what tenants may take of them, on a door that is played.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { TENANT_COUNT_MAX } from "#model/limits.ts";
 import { LlmSchema, TenantLlmSchema } from "#model/llm-schemas.ts";
 import { MemoryPolicyStore, MemoryVerdictHistory } from "#model/policy-store.ts";
@@ -22,9 +22,8 @@ async function open(llm: PlayedLlm | undefined = new PlayedLlm()) {
     onFeedback: () => undefined,
   };
   const keeper = new MemoryLlmLimits(engine);
-  const { server } = await assembleServer(engine, openLog("silent"), "off", undefined, {
-    ...parts,
-    llm: { defaults: LLM_DEFAULTS, keeper },
+  const { server } = await assembleServer(engine, openLog("silent"), {
+    moderation: { ...parts, llm: { defaults: LLM_DEFAULTS, keeper } },
   });
   const ask = async (method: "GET" | "PUT", url: string, payload?: string) => {
     const headers = { "content-type": "application/json" };

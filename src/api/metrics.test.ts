@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { CONSULTATION_FAILURES } from "#model/consultation.ts";
 import {
   type KernelTelemetry,
@@ -58,7 +58,9 @@ async function read(telemetry: KernelTelemetry): Promise<{ metrics: string; kern
   await engine.offer({ tenant: "a-tenant", body: Buffer.from('{"text":"x"}'), format: "json" });
   await engine.moderate("a-tenant", [{ text: "hello" }, { text: "idiot" }, { text: "vermin" }]);
   engine.llm = new PlayedLlm();
-  const { server } = await assembleServer(engine, openLog("silent"), "off", () => telemetry);
+  const { server } = await assembleServer(engine, openLog("silent"), {
+    telemetry: () => telemetry,
+  });
   const metrics = await server.inject({ method: "GET", url: "/metrics" });
   const kernel = await server.inject({ method: "GET", url: "/v1/system/kernel" });
   await server.close();

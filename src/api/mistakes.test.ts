@@ -1,5 +1,5 @@
 // A request with a million mistakes is answered as shortly as one with a few.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { MISTAKES_LISTED_MAX } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";

@@ -1,5 +1,5 @@
 // No body makes a door fail: whatever JSON comes, it is a verdict or an error in the door's form.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import { SEED } from "#testing/seed.ts";

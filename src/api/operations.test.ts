@@ -1,7 +1,7 @@
 // Backups and the state of a tenant over HTTP, before an engine that keeps nothing.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { TenantInspectionSchema } from "#model/inspection.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";

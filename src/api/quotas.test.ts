@@ -1,5 +1,5 @@
 // Quotas and deletions of tenants as the API has them, on an engine that is played.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { QUOTA_TOP_TENANTS } from "#model/limits.ts";
 import { QUOTA_SCHEMAS } from "#model/quota-schemas.ts";
 import { openLog } from "#observe/log.ts";

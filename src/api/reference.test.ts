@@ -1,4 +1,4 @@
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import {
   EventsAnswerSchema,
   TenantListSchema,

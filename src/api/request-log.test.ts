@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 
@@ -10,9 +10,8 @@ async function open(slowMs: number) {
   const lines: Line[] = [];
   const log = openLog("info", { write: (line) => void lines.push(JSON.parse(line) as Line) });
   const engine = new FakeEngine();
-  const none = undefined;
   const watch = { slowRequestMs: () => slowMs };
-  const { server } = await assembleServer(engine, log, none, none, none, none, none, watch);
+  const { server } = await assembleServer(engine, log, watch);
   return { server, engine, lines };
 }
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { readEventStream } from "#cli/event-stream.ts";
 import { TrendingSchema } from "#model/schemas.ts";
 import { ConversationSchema } from "#model/summary-schemas.ts";

@@ -1,4 +1,4 @@
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { BODY_BYTES_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
 import { ProblemSchema } from "#model/schemas.ts";

@@ -1,5 +1,5 @@
 // What is told of the disk, and what senders are promised.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { Problem } from "#model/problem.ts";
 import { ACK_MODES, NO_STORAGE, type RecoverySummary, type StorageStats } from "#model/storage.ts";
 import { openLog } from "#observe/log.ts";

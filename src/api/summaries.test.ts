@@ -1,4 +1,4 @@
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { CONVERSATION_BYTES_MAX, MERGE_TENANTS_MAX, METRIC_NAMES_MAX } from "#model/limits.ts";
 import {
   ConversationListSchema,

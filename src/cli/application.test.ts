@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect, type AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { test, type TestContext } from "node:test";
-import { assembleServer, closeServer } from "./application.ts";
+import { assembleServer, closeServer } from "./server.ts";
 
 async function open(t: TestContext) {
   const engine = new FakeEngine();

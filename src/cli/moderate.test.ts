@@ -5,7 +5,7 @@ import { FakeEngine } from "#testing/fake-engine.ts";
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { assembleServer } from "./application.ts";
+import { assembleServer } from "./server.ts";
 import {
   moderate,
   type ModerateOptions,

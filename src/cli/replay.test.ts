@@ -8,7 +8,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { assembleServer } from "./application.ts";
+import { assembleServer } from "./server.ts";
 import { renderCard } from "./card.ts";
 import { Client } from "./client.ts";
 import { Community } from "./community.ts";

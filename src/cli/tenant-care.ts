@@ -13,8 +13,8 @@ import { Problem } from "#model/problem.ts";
 import type { QuotaLimits } from "#model/quota.ts";
 import type { Log } from "#observe/log.ts";
 import type { ReviewDesk } from "#review/desk.ts";
-import type { ModerationParts } from "./application.ts";
 import type { Guard } from "./guard.ts";
+import { type ModerationParts, NO_QUEUE } from "./moderation-parts.ts";
 
 export function quotaOf(config: Config): QuotaLimits {
   return {
@@ -51,7 +51,7 @@ export type DeletionsParts = {
 
 export function deletionsOf(parts: DeletionsParts): Deletions {
   const { engine, moderation, retellings, guard, log } = parts;
-  const { reviews = "this process keeps none", policies, history } = moderation;
+  const { reviews = NO_QUEUE, policies, history } = moderation;
   const memory = new MemoryDeletionBook();
   const book = (): DeletionBook => {
     if (typeof reviews !== "string") return reviews.deletions;

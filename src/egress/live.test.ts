@@ -1,5 +1,5 @@
 // Over real sockets: inject() would end the answer that never ends.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { readEventStream, type StreamEvent } from "#cli/event-stream.ts";
 import { LIVE_CONNECTIONS_MAX } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";

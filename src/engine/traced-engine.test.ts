@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { Problem } from "#model/problem.ts";
 import { openLog } from "#observe/log.ts";
 import { Tracing } from "#observe/tracing.ts";
@@ -18,9 +18,8 @@ async function open() {
   const bare = new FakeEngine();
   bare.llm = new PlayedLlm();
   const engine = tracedEngine(bare, tracing);
-  const none = undefined;
   const log = openLog("silent");
-  const { server } = await assembleServer(engine, log, none, none, none, none, none, { tracing });
+  const { server } = await assembleServer(engine, log, { tracing });
   return { recorded, engine, bare, server };
 }
 

@@ -1,5 +1,5 @@
 // The envelopes are made by the CNCF's own SDK, so that we and it agree on the wire format.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { BODY_BYTES_MAX } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";

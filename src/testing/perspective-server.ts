@@ -1,5 +1,5 @@
 /** A listening server with the doors in Perspective's form, and what its clients see of it. */
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import type { Feedback } from "#model/feedback.ts";
 import type { LanguageSource, LanguageSupport, ModerationRequest } from "#model/moderation.ts";
 import { MemoryPolicyStore, MemoryVerdictHistory } from "#model/policy-store.ts";
@@ -55,10 +55,12 @@ export async function openPerspective(t: TestContext) {
   const logged: string[] = [];
   const labels: Feedback[] = [];
   const log = openLog("trace", { write: (line: string) => void logged.push(line) });
-  const { server } = await assembleServer(engine, log, undefined, undefined, {
-    policies: new MemoryPolicyStore(),
-    history: new MemoryVerdictHistory(),
-    onFeedback: (feedback) => void labels.push(feedback),
+  const { server } = await assembleServer(engine, log, {
+    moderation: {
+      policies: new MemoryPolicyStore(),
+      history: new MemoryVerdictHistory(),
+      onFeedback: (feedback) => void labels.push(feedback),
+    },
   });
   t.after(async () => server.close());
   const url = await server.listen({ host: "127.0.0.1", port: 0 });

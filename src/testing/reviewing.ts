@@ -1,5 +1,5 @@
 /** A review store for tests: verdicts to put into it, a clock to move, a desk behind a server. */
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { type Category, eachCategory, type Verdict } from "#model/moderation.ts";
 import { openLog } from "#observe/log.ts";
 import type { Outgoing } from "#review/courier.ts";
@@ -77,11 +77,13 @@ export async function openReviewing(
     seed: 7,
     ...(send === undefined ? {} : { send }),
   });
-  const { server } = await assembleServer(engine, log, undefined, undefined, {
-    policies: desk.policies,
-    history: desk.history,
-    onFeedback: (feedback) => desk.takeFeedback(feedback),
-    reviews: desk,
+  const { server } = await assembleServer(engine, log, {
+    moderation: {
+      policies: desk.policies,
+      history: desk.history,
+      onFeedback: (feedback) => desk.takeFeedback(feedback),
+      reviews: desk,
+    },
   });
   const close = async (): Promise<void> => {
     await server.close();

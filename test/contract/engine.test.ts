@@ -1,5 +1,5 @@
 // The doors on the real engine, moderator and weights: what a client of each gets, end to end.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { startEngine } from "#engine/engine.ts";
 import type { Verdict } from "#model/moderation.ts";
 import { openLog } from "#observe/log.ts";

@@ -1,5 +1,5 @@
 // The door in OpenAI's form, used by OpenAI's own client over a socket: only the base URL is ours.
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { TEXT_BYTES_MAX } from "#model/limits.ts";
 import { CATEGORIES, type ModerationRequest } from "#model/moderation.ts";
 import { OPENAI_CATEGORIES, type OpenAiCategory } from "#model/openai-moderation.ts";

@@ -3,7 +3,7 @@
  * as bytes. Whatever comes, the answer is of the door's form with a stable code and no failure of
  * ours, and a neighbour's question has the answer that it had before.
  */
-import { assembleServer } from "#cli/application.ts";
+import { assembleServer } from "#cli/server.ts";
 import { type Engine, startEngine } from "#engine/engine.ts";
 import { EVENT_ERRORS } from "#model/event-error.ts";
 import { ERRORS_LISTED_MAX } from "#model/limits.ts";
