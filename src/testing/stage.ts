@@ -169,4 +169,6 @@ function sendOne(libc: Libc, fd: number, datagram: Uint8Array): void {
   const places = { messages: 0, vectors: 64, buffers: 80, count: 1 };
   writeMessages(new DataView(memory), base, { ...places, bufferBytes: datagram.length });
   assert.equal(libc.send(fd, base, 1), 1);
+  // Named after the call: nothing else keeps it from being collected before the kernel has read it.
+  assert.equal(memory.byteLength, bytes);
 }
