@@ -235,6 +235,52 @@ test("a trim waits for what only the log can repair, and goes on once that is sn
   store.close();
 });
 
+test("a trim waits for one that is damaged, whoever comes after it", (t) => {
+  const path = join(folder(t), "a.db");
+  let store = new SqliteStore(path);
+  const stream = store.beginRun(1)[0]!;
+  const log = new TurnLog(stream);
+  const put = (tenant: string, number: number): void => {
+    const snapshots = [{ tenant, world: 1, bytes: snapshotOf(number, `${number}`) }];
+    store.commitNow({ ...NOTHING, snapshots });
+  };
+  store.commitNow({ ...NOTHING, blocks: [blockOf(log, "one"), blockOf(log, "two")] });
+  for (const tenant of ["acme", "other"]) for (const number of [1, 2]) put(tenant, number);
+  store.close();
+  const outside = new DatabaseSync(path);
+  const newestOfAcme = "SELECT min(at) FROM snapshots WHERE number = 2";
+  outside.exec(`UPDATE snapshots SET bytes = x'00' WHERE at = (${newestOfAcme})`);
+  outside.close();
+  store = new SqliteStore(path);
+  const trims = [{ stream, number: 2, taken: 2 }];
+  store.commitNow({ ...NOTHING, trims });
+  assert.equal([...store.blocks(stream, 1)].length, 2, "acme's older one needs them");
+  assert.deepEqual(store.takeDamaged(), ["acme"]);
+  put("acme", 2);
+  assert.equal(store.streams()[0]!.trimmed, 2);
+  store.close();
+});
+
+test("a trim makes the copies of its own shard, whatever others snapshotted meanwhile", (t) => {
+  const store = new SqliteStore(join(folder(t), "a.db"));
+  const [first = 0, second = 0] = store.beginRun(2);
+  const logs = [first, second].map((stream) => new TurnLog(stream));
+  const blocks = logs.flatMap((log) => ["one", "two", "three"].map((text) => blockOf(log, text)));
+  store.commitNow({ ...NOTHING, blocks });
+  const put = (tenant: string, stream: number, number: number): void => {
+    const bytes = snapshotOf(number, `${number}`, stream);
+    store.commitNow({ ...NOTHING, snapshots: [{ tenant, world: 1, bytes }] });
+  };
+  for (const number of [1, 2]) {
+    put("theirs", second, number);
+    put("ours", first, number);
+  }
+  store.commitNow({ ...NOTHING, trims: [{ stream: first, number: 2, taken: 2 }] });
+  const theirs = ["theirs 1 2 2", "theirs 1 1 1"];
+  assert.deepEqual(imagesOf(store), [...theirs, "ours 1 2 2", "ours 1 2 2"]);
+  store.close();
+});
+
 test("streams of a former run go once every shard of this one had a trim", (t) => {
   const path = join(folder(t), "a.db");
   const former = new SqliteStore(path);

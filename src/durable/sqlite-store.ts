@@ -24,6 +24,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { BehindSnapshots, type Reach } from "./behind-snapshots.ts";
 import { ComponentSweep } from "./component-sweep.ts";
 import {
   DamagedRecord,
@@ -42,6 +43,7 @@ import { makePrivate } from "./private-file.ts";
 import { openSnapshot, reachOf } from "./snapshot.ts";
 import { failureOf } from "./sqlite-failure.ts";
 import { checkStore, damageOf } from "./store-check.ts";
+import { STORE_MIGRATIONS } from "./store-migrations.ts";
 
 const WORLDS = 8;
 const PAGE_BYTES = 32 * 1024;
@@ -56,37 +58,6 @@ const PUT_SNAPSHOT =
   "ON CONFLICT DO UPDATE SET stream = excluded.stream, number = excluded.number, " +
   "bytes = excluded.bytes";
 
-/** As in review/migrations.ts: a published step is never changed. */
-const MIGRATIONS: readonly string[] = [
-  `
-CREATE TABLE log (
-  at INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
-);
-CREATE UNIQUE INDEX log_number ON log (stream, number);
-CREATE TABLE streams (
-  stream INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, shard INTEGER NOT NULL,
-  trimmed INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE snapshots (
-  at INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
-);
-CREATE INDEX snapshots_reach ON snapshots (stream, number);
-CREATE TABLE components (sha256 BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
-`,
-  `
-DROP TABLE components;
-CREATE TABLE components (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL
-);
-`,
-  `
-CREATE TABLE forgotten (
-  tenant TEXT PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL
-) WITHOUT ROWID;
-`,
-];
-
 export type StreamRow = {
   readonly stream: number;
   readonly run: number;
@@ -95,8 +66,6 @@ export type StreamRow = {
   /** Of its last block; as `trimmed` if there is none. */
   readonly last: number;
 };
-
-type Reach = ReturnType<typeof reachOf>;
 
 export class SqliteStore implements Log, SnapshotStore {
   readonly #database: DatabaseSync;
@@ -107,8 +76,10 @@ export class SqliteStore implements Log, SnapshotStore {
   readonly #ids = new Map<string, number>();
   /** id * WORLDS + world -> generation of the newest snapshot. */
   readonly #generations = new Map<number, number>();
-  /** The same of those whose older one is older -> how far the newer reaches; oldest first. */
-  readonly #behind = new Map<number, Reach>();
+  /** The same keys, of those whose older one is older. */
+  readonly #behind = new BehindSnapshots();
+  /** The first stream of this run. */
+  #firstStream = 0;
   /** By stream: the newest trim that waits for copies. */
   readonly #wanted = new Map<number, Trim>();
   /** Streams of this run that had no trim yet. */
@@ -139,7 +110,7 @@ export class SqliteStore implements Log, SnapshotStore {
     try {
       if (as === "writer") {
         this.#prepare();
-        checkStore(this.#database, MIGRATIONS);
+        checkStore(this.#database, STORE_MIGRATIONS);
       } else {
         // What it reads is of one moment, while another goes on to write.
         this.#database.exec("BEGIN");
@@ -176,6 +147,7 @@ export class SqliteStore implements Log, SnapshotStore {
       }
     });
     const begun = this.streams().filter((row) => row.run === run);
+    this.#firstStream = begun[0]?.stream ?? 0;
     this.#unsettled.clear();
     for (const { stream } of begun) {
       this.#lasts.set(stream, 0);
@@ -186,6 +158,7 @@ export class SqliteStore implements Log, SnapshotStore {
 
   /** The writer of this run died, and another goes on; returns the last block of each stream. */
   resumeRun(streams: readonly number[]): number[] {
+    this.#firstStream = Math.min(...streams);
     if (this.streams().length > streams.length)
       for (const each of streams) this.#unsettled.add(each);
     return streams.map((stream) => this.#lasts.get(stream) ?? 0);
@@ -239,7 +212,6 @@ export class SqliteStore implements Log, SnapshotStore {
     for (const [key, generation] of generations) this.#generations.set(key, generation);
     for (const { tenant, world, bytes } of kept) {
       const key = this.#ids.get(tenant)! * WORLDS + world;
-      this.#behind.delete(key);
       this.#behind.set(key, reachOf(bytes));
       this.#damaged.delete(key);
       this.#told.delete(key);
@@ -390,11 +362,16 @@ export class SqliteStore implements Log, SnapshotStore {
     this.#database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     this.#database.exec("BEGIN IMMEDIATE; COMMIT");
     const version = this.#number("PRAGMA user_version");
-    if (version > MIGRATIONS.length) {
-      throw new Error(`The store is of version ${version}; this one knows ${MIGRATIONS.length}.`);
+    if (version > STORE_MIGRATIONS.length) {
+      throw new Error(
+        `the store is of version ${version}, this server knows ${STORE_MIGRATIONS.length}: ` +
+          "run the newer server that wrote it, or bring an older backup back (nexuscore restore)",
+      );
     }
-    for (let step = version; step < MIGRATIONS.length; step++) {
-      this.#database.exec(`BEGIN; ${MIGRATIONS[step]!}; PRAGMA user_version = ${step + 1}; COMMIT`);
+    for (let step = version; step < STORE_MIGRATIONS.length; step++) {
+      this.#database.exec(
+        `BEGIN; ${STORE_MIGRATIONS[step]!}; PRAGMA user_version = ${step + 1}; COMMIT`,
+      );
     }
   }
 
@@ -473,26 +450,32 @@ export class SqliteStore implements Log, SnapshotStore {
 
   /** Some of the copies that the wanted trims wait for; and those that need to wait no more. */
   #tidy(): void {
-    const copied: number[] = [];
+    const copied = new Set<number>();
     const trimmed: number[] = [];
     this.#transact(() => {
       for (const trim of this.#wanted.values()) {
-        const reach = { stream: trim.stream, number: trim.taken };
-        let isWaiting = false;
-        for (const [key, reaches] of this.#behind) {
-          if (compare(reaches, reach) > 0) break;
-          isWaiting = copied.length >= COPIES_MAX;
-          if (isWaiting) break;
-          if (this.#copy(key)) copied.push(key);
-          else isWaiting = true;
-        }
-        if (isWaiting) continue;
+        if (this.#awaitsCopies(trim, copied)) continue;
         this.#trim(trim);
         trimmed.push(trim.stream);
       }
     });
     for (const key of copied) this.#behind.delete(key);
     for (const stream of trimmed) this.#settle(stream);
+  }
+
+  /**
+   * Makes copies that the trim waits for, and enters them; whether it has to wait all the same: for
+   * more of them, or for a snapshot in place of one that is damaged.
+   */
+  #awaitsCopies({ stream, taken }: Trim, copied: Set<number>): boolean {
+    let isDamaged = false;
+    for (const key of this.#behind.upTo({ stream, number: taken }, this.#firstStream)) {
+      if (copied.has(key)) continue;
+      if (copied.size >= COPIES_MAX) return true;
+      if (this.#copy(key)) copied.add(key);
+      else isDamaged = true;
+    }
+    return isDamaged;
   }
 
   #settle(stream: number): void {
@@ -561,9 +544,11 @@ export class SqliteStore implements Log, SnapshotStore {
     if (id === undefined) return;
     this.#ids.delete(tenant);
     for (let world = 0; world < WORLDS; world++) {
-      this.#damaged.delete(id * WORLDS + world);
-      this.#generations.delete(id * WORLDS + world);
-      this.#behind.delete(id * WORLDS + world);
+      const key = id * WORLDS + world;
+      this.#damaged.delete(key);
+      this.#told.delete(key);
+      this.#generations.delete(key);
+      this.#behind.delete(key);
     }
   }
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import test, { type TestContext } from "node:test";
 import { Batcher } from "#batcher/batcher.ts";
 import { Committer, durableBytes, STATES } from "#durable/committer.ts";
@@ -277,6 +278,48 @@ test("what is not logged comes back with the next snapshot, and not without", as
   assert.equal(third.eventCount("new"), 1);
   third.end();
 });
+
+test("what a start made again stays in the log for as long as an older snapshot needs it", async (t) => {
+  const path = pathOf(t);
+  const first = new Life(t, path);
+  first.send(RECORD_LINES, LINE, "acme");
+  first.step();
+  first.turns.finish(first.shard, Date.now() + 10_000);
+  first.send(RECORD_LINES, LINE, "acme");
+  first.step();
+  await first.commit();
+  first.end();
+  const second = new Life(t, path);
+  assert(second.recovery.replayedCount > 0);
+  // A pass begins, and goes on with the next step.
+  second.step();
+  second.turns.hurry();
+  second.send(RECORD_LINES, LINE, "acme");
+  for (let step = 0; step < 4; step++) {
+    second.step();
+    await second.commit();
+    assert.equal(countWithoutNewest(t, path, step), 3);
+  }
+  assert.deepEqual([...new Set(second.store.streams().map(({ run }) => run))], [2]);
+  second.end();
+});
+
+/** What a start makes of the store if the newest snapshot in it is damaged. */
+function countWithoutNewest(t: TestContext, path: string, step: number): number {
+  const copy = join(dirname(path), `copy-${step}.db`);
+  const source = new DatabaseSync(path, { readOnly: true });
+  source.exec(`VACUUM INTO '${copy}'`);
+  source.close();
+  const damaged = new DatabaseSync(copy);
+  const newest = "SELECT at FROM snapshots ORDER BY stream DESC, number DESC, at LIMIT 1";
+  damaged.exec(`UPDATE snapshots SET bytes = x'00' WHERE at = (${newest})`);
+  damaged.close();
+  const life = new Life(t, copy);
+  const count = life.eventCount("acme");
+  assert.deepEqual([life.recovery.gaps, life.recovery.lost], [[], []]);
+  life.end();
+  return count;
+}
 
 function pathOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "nexuscore-shard-log-"));

@@ -101,6 +101,11 @@ export class LoggedTurns {
   #passStart = -1;
   #passTaken = 0;
   #trimmed = -1;
+  /**
+   * Turns were made again that older snapshots need: they stay until a second pass, before whose
+   * trim those become as new as what the first one took.
+   */
+  #isReplayNeeded = false;
   /** Tenants that were deleted, and could not be told to the writer yet. */
   #forgets: { readonly name: string; readonly number: number }[] = [];
   /** Up to where the log is to be trimmed soon, for it has something of somebody who is deleted. */
@@ -122,7 +127,7 @@ export class LoggedTurns {
       nameOf,
       reachOf: (tenant: number) => this.#reaches.get(tenant) ?? NO_REACH,
       componentsOf: (tenant: number) => this.#componentsOf(tenant),
-      seal: () => this.seal(0),
+      seal: () => this.seal(Date.now()),
     };
     this.summarizer = new TurnSink({
       ...parts,
@@ -258,6 +263,7 @@ export class LoggedTurns {
     const { durable } = this.#shared;
     while (Date.now() < deadlineMs) {
       if (this.dirty.first === -1 || !this.#isWriting) break;
+      this.#writeSpilled();
       if (this.#snapshotFirst(shard)) continue;
       Atomics.wait(durable, 2 * this.#shard, Atomics.load(durable, 2 * this.#shard), WAIT_MS);
     }
@@ -289,12 +295,13 @@ export class LoggedTurns {
   /** The turns that were made again for these tenants are in no snapshot yet. */
   replayed(tenants: Iterable<number>, tookMs: number): void {
     for (const tenant of tenants) {
+      this.#isReplayNeeded = true;
       this.#reaches.set(tenant, [this.#log.stream, GOES_ON]);
-      if (!this.#log.hasRoom(NAME_BYTES)) this.seal(0);
+      if (!this.#log.hasRoom(NAME_BYTES)) this.seal(Date.now());
       this.summarizer.name(tenant);
     }
     this.dirty.costMs += tookMs;
-    this.seal(0);
+    this.seal(Date.now());
   }
 
   /** The disk takes what is written, as far as is known. */
@@ -326,7 +333,7 @@ export class LoggedTurns {
   }
 
   #tell(tenant: number, kind: number, first: number, world = HOST_WORLD): void {
-    if (!this.#log.hasRoom(NAME_BYTES)) this.seal(0);
+    if (!this.#log.hasRoom(NAME_BYTES)) this.seal(Date.now());
     this.summarizer.name(tenant);
     this.#log.append(world, kind, tenant, first, 0, NOTHING, 0, 0);
     this.#log.publish();
@@ -377,7 +384,9 @@ export class LoggedTurns {
     const { dirty } = this;
     if (this.#passTenants > 0 && dirty.count > 0) return;
     const number = this.#log.number - 1;
-    if (this.#passStart > this.#trimmed) {
+    if (this.#passStart > this.#trimmed && this.#isReplayNeeded) {
+      this.#isReplayNeeded = false;
+    } else if (this.#passStart > this.#trimmed) {
       if (!writeTrim(this.#ring, this.#passStart, this.#passTaken)) return;
       this.#trimmed = this.#passStart;
       this.#ringBell();
