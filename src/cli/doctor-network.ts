@@ -7,17 +7,18 @@ import { DatabaseSync } from "node:sqlite";
 import type { Check } from "./check.ts";
 import { Client } from "./client.ts";
 import { dataFilesOf } from "./data-files.ts";
+import { areAsked, firstKeyCommand } from "./guard.ts";
 import { urlHost } from "./url.ts";
 
 const PROVIDER_MS_MAX = 5_000;
 
 export async function checkNetwork(config: Config): Promise<Check[]> {
-  const keyCount = countKeys(config);
+  const keys = countKeys(config);
   return [
     await checkPort(config),
-    accessCheck(config, keyCount),
+    accessCheck(config, keys),
     ...(await checkProvider(config)),
-    await checkKernelStage(config, keyCount),
+    await checkKernelStage(config, keys),
   ];
 }
 
@@ -44,22 +45,31 @@ async function tryListen(host: string, port: number): Promise<string | undefined
   return promise;
 }
 
-type AccessFacts = Pick<Config, "httpHost" | "oidcIssuer" | "bootstrapKeyFile">;
+type AccessFacts = Pick<Config, "httpHost" | "oidcIssuer" | "bootstrapKeyFile" | "dataDir">;
 
-/** `keyCount` undefined: they cannot be read. */
-export function accessCheck(facts: AccessFacts, keyCount: number | undefined): Check {
-  const { httpHost, oidcIssuer, bootstrapKeyFile } = facts;
+/** All that are remembered close the server; those that are neither revoked nor expired open it. */
+export type KeyCounts = { readonly all: number; readonly open: number };
+
+/** `keys` undefined: they cannot be read. */
+export function accessCheck(facts: AccessFacts, keys: KeyCounts | undefined): Check {
+  const { httpHost, oidcIssuer, bootstrapKeyFile, dataDir } = facts;
   const name = "keys";
   const isLoopback = isLoopbackHost(httpHost);
-  if (keyCount === undefined) {
+  if (keys === undefined) {
     const fix = "nexuscore restore <newest backup> --replace, or make the file readable";
     const why = "without them a server does not start";
     return { name, status: "fail", detail: "the file of the keys cannot be read", why, fix };
   }
   const hasOther = oidcIssuer !== "" || bootstrapKeyFile !== "";
-  if (keyCount > 0 || hasOther) {
+  if (keys.all > 0 && keys.open === 0 && !hasOther) {
+    const detail = "all that there are were revoked or have expired";
+    const fix = `Stop the server; ${firstKeyCommand(dataDir)}; start it again.`;
+    return { name, status: "fail", detail, why: "nobody is let in", fix };
+  }
+  if (keys.all > 0 || hasOther) {
     const also = oidcIssuer === "" ? "" : `, and tokens of ${oidcIssuer}`;
-    return { name, status: "ok", detail: `${keyCount} keys${also}` };
+    const count = keys.open === 1 ? "1 key" : `${keys.open} keys`;
+    return { name, status: "ok", detail: `${count}${also}` };
   }
   if (isLoopback) {
     const detail = `none; ${httpHost} is open to everybody on this machine`;
@@ -67,17 +77,22 @@ export function accessCheck(facts: AccessFacts, keyCount: number | undefined): C
   }
   const detail = `none, and ${httpHost} is reached by others`;
   const why = "serve refuses to start so";
-  const fix = "nexuscore key create --role admin --tenants '*'";
-  return { name, status: "fail", detail, why, fix };
+  return { name, status: "fail", detail, why, fix: firstKeyCommand(dataDir) };
 }
 
-function countKeys(config: Config): number | undefined {
+const KEY_COUNTS = `
+SELECT count(*) AS every, coalesce(sum(
+  revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?)
+), 0) AS open FROM api_keys`;
+
+function countKeys(config: Config): KeyCounts | undefined {
   const path = dataFilesOf(config)?.keys;
-  if (path === undefined || !existsSync(path)) return 0;
+  if (path === undefined || !existsSync(path)) return { all: 0, open: 0 };
   try {
     const database = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
     try {
-      return Number(database.prepare("SELECT count(*) AS n FROM api_keys").get()?.["n"] ?? 0);
+      const row = database.prepare(KEY_COUNTS).get(Date.now());
+      return { all: Number(row?.["every"] ?? 0), open: Number(row?.["open"] ?? 0) };
     } finally {
       database.close();
     }
@@ -117,11 +132,12 @@ export function providerCheck(url: string, problem: string | undefined): Check {
 }
 
 /** Tries it, with logs of the least size: what a machine says it can do and what it does differ. */
-async function checkKernelStage(config: Config, keyCount: number | undefined): Promise<Check> {
+async function checkKernelStage(config: Config, keys: KeyCounts | undefined): Promise<Check> {
   const name = "datagrams";
   if (config.datagrams === "off") return { name, status: "ok", detail: "off, as configured" };
-  const hasWalls = keyCount !== 0 || config.oidcIssuer !== "";
-  if (config.datagrams === "auto" && (hasWalls || !isLoopbackHost(config.httpHost))) {
+  const { bootstrapKeyFile, oidcIssuer } = config;
+  const hasWalls = keys?.all !== 0 || oidcIssuer !== "" || bootstrapKeyFile !== "";
+  if (!areAsked(config) && (hasWalls || !isLoopbackHost(config.httpHost))) {
     const detail = "off: they carry no key; --datagrams on takes them";
     return { name, status: "ok", detail };
   }

@@ -49,7 +49,7 @@ export async function checkStorage(config: Config): Promise<Check[]> {
   return [
     ...folder,
     await checkSpace(files, existing, config.logBytesMax),
-    ...(isUsable ? [checkSyncs(syncTimes(existing), config.ack)] : []),
+    ...(isUsable ? [timedSyncs(existing, config.ack)] : []),
     checkHolder(files, holder),
     ...checkStores(files, holder !== undefined),
     await checkBackups(files, Date.now()),
@@ -62,11 +62,8 @@ export function checkFolder({ dataDir }: Pick<DataFiles, "dataDir">): Check[] {
   const existing = nearestExisting(dataDir);
   try {
     accessSync(existing, constants.W_OK | constants.X_OK);
-  } catch {
-    const user = process.getuid?.() ?? 0;
-    const detail = `${existing} cannot be written by this user (${user})`;
-    const why = "nothing could be kept";
-    return [{ name, status: "fail", detail, why, fix: `sudo chown ${user} ${existing}` }];
+  } catch (error) {
+    return [unwritableFolder(existing, error as NodeJS.ErrnoException)];
   }
   if (existing !== dataDir) {
     return [{ name, status: "ok", detail: `${dataDir} will be made at the first start` }];
@@ -85,6 +82,19 @@ export function checkFolder({ dataDir }: Pick<DataFiles, "dataDir">): Check[] {
     return [{ name, status: "warn", detail, why, fix: `chmod 0700 ${dataDir}` }];
   }
   return [{ name, status: "ok", detail: `${dataDir}, mode ${shown}` }];
+}
+
+export function unwritableFolder(folder: string, { code }: NodeJS.ErrnoException): Check {
+  const name = "data folder";
+  const why = "nothing could be kept";
+  if (code === "EROFS") {
+    const detail = `${folder} is on a file system that is mounted read-only`;
+    const fix = "dmesg | tail says why, if it became so; sudo mount -o remount,rw <mount point>";
+    return { name, status: "fail", detail, why, fix };
+  }
+  const user = process.getuid?.() ?? 0;
+  const detail = `${folder} cannot be written by this user (${user})`;
+  return { name, status: "fail", detail, why, fix: `sudo chown ${user} ${folder}` };
 }
 
 async function checkSpace(
@@ -126,6 +136,28 @@ export function spaceCheck(facts: SpaceFacts): Check {
   const bytes = Math.max(64, 2 ** Math.floor(Math.log2(freeBytes / 2 / 1024 ** 2)));
   const fix = `nexuscore serve --log-bytes-max ${bytes}MiB, or a disk with more room`;
   return { name, status: "warn", detail, why: "when it is full, events are refused", fix };
+}
+
+/** A disk that is full or fails is when this is asked: that is a finding, and ends nothing. */
+function timedSyncs(folder: string, ack: string): Check {
+  try {
+    return checkSyncs(syncTimes(folder), ack);
+  } catch (error) {
+    return syncFailure(folder, error as NodeJS.ErrnoException);
+  }
+}
+
+export function syncFailure(folder: string, error: NodeJS.ErrnoException): Check {
+  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
+  return {
+    name: "disk syncs",
+    status: "fail",
+    detail: `${folder} takes no write: ${error.code ?? error.message}`,
+    why: "events are refused until it does, and then by themselves taken again",
+    fix: isFull
+      ? `du -xsh ${folder}/*, and move away what can go, such as old backups.`
+      : "dmesg | tail, then another disk: nexuscore restore <newest backup>",
+  };
 }
 
 /** What a sync takes there, each after a small write: milliseconds, sorted. */

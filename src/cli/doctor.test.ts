@@ -18,6 +18,8 @@ import {
   checkSyncs,
   pidOfLock,
   spaceCheck,
+  syncFailure,
+  unwritableFolder,
 } from "./doctor-storage.ts";
 
 const GIB = 1024 ** 3;
@@ -130,6 +132,19 @@ test("disk syncs: slow ones are told where acknowledgements wait for them", () =
   assert.match(oneOf([checkSyncs([...quick.slice(1), 900], "disk")]).fix!, /another disk/);
 });
 
+test("a disk that is full, or read-only, is a finding of its own", () => {
+  const full = oneOf([syncFailure("/data", Object.assign(new Error("x"), { code: "ENOSPC" }))]);
+  assert.deepEqual([full.status, full.detail], ["fail", "/data takes no write: ENOSPC"]);
+  assert.match(full.fix!, /^du -xsh \/data/);
+  const broken = syncFailure("/data", Object.assign(new Error("x"), { code: "EIO" }));
+  assert.match(broken.fix!, /^dmesg/);
+  const readOnly = unwritableFolder("/data", Object.assign(new Error("x"), { code: "EROFS" }));
+  assert.match(readOnly.detail, /mounted read-only/);
+  assert.doesNotMatch(readOnly.fix!, /chown/);
+  const foreign = unwritableFolder("/data", Object.assign(new Error("x"), { code: "EACCES" }));
+  assert.match(foreign.fix!, /^sudo chown \d+ \/data$/);
+});
+
 test("data lock: who holds it is read from the kernel's table", () => {
   const locks = `1: POSIX  ADVISORY  READ 17 08:01:77 128 128
 2: POSIX  ADVISORY  WRITE 4711 08:01:77 0 EOF
@@ -170,15 +185,26 @@ test("backups: none, an old one, one that cannot be relied on", () => {
 });
 
 test("keys: an open address without one is what serve refuses", () => {
-  const open = { httpHost: "0.0.0.0", oidcIssuer: "", bootstrapKeyFile: "" };
-  const none = oneOf([accessCheck(open, 0)]);
+  const open = {
+    httpHost: "0.0.0.0",
+    oidcIssuer: "",
+    bootstrapKeyFile: "",
+    dataDir: config.dataDir,
+  };
+  const noKeys = { all: 0, open: 0 };
+  const none = oneOf([accessCheck(open, noKeys)]);
   assert.deepEqual(
     [none.status, none.fix],
     ["fail", "nexuscore key create --role admin --tenants '*'"],
   );
-  assert.equal(accessCheck({ ...open, httpHost: "127.0.0.1" }, 0).status, "ok");
-  assert.equal(accessCheck(open, 2).status, "ok");
-  assert.equal(accessCheck({ ...open, oidcIssuer: "https://id.example" }, 0).status, "ok");
+  // Run as it stands, it makes the key where the server looks for it.
+  const elsewhere = oneOf([accessCheck({ ...open, dataDir: "/data" }, noKeys)]);
+  assert.match(elsewhere.fix!, /--tenants '\*' --data-dir \/data$/);
+  assert.equal(accessCheck({ ...open, httpHost: "127.0.0.1" }, noKeys).status, "ok");
+  assert.equal(accessCheck(open, { all: 2, open: 1 }).detail, "1 key");
+  const shut = oneOf([accessCheck(open, { all: 2, open: 0 })]);
+  assert.deepEqual([shut.status, shut.why], ["fail", "nobody is let in"]);
+  assert.equal(accessCheck({ ...open, oidcIssuer: "https://id.example" }, noKeys).status, "ok");
   assert.equal(oneOf([accessCheck(open, undefined)]).status, "fail");
   assert.equal(oneOf([providerCheck("https://id.example", "ECONNREFUSED")]).status, "warn");
   assert.equal(providerCheck("https://id.example", undefined).status, "ok");

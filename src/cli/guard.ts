@@ -109,27 +109,33 @@ export function keysPath({ dataDir }: Pick<Config, "dataDir">): string {
  */
 export function datagramsOff(config: Config, guard: Guard): string | undefined {
   if (config.datagrams === "off") return "as configured";
-  const isAsked =
-    config.datagrams === "on" ||
-    config.udpHost !== defaultOf("udpHost") ||
-    config.udpPort !== defaultOf("udpPort");
-  if (isAsked || (guard.isOpen && guard.access.isLoopback)) return undefined;
+  if (areAsked(config) || (guard.isOpen && guard.access.isLoopback)) return undefined;
   const why = guard.isOpen ? "HTTP is open to the network" : "there are keys";
   return `event datagrams carry no key, and ${why}; --datagrams on takes them`;
 }
 
+/** By hand: whoever sets an address or a port of them wants them. */
+export function areAsked({ datagrams, udpHost, udpPort }: Config): boolean {
+  const isSet = udpHost !== defaultOf("udpHost") || udpPort !== defaultOf("udpPort");
+  return datagrams === "on" || (datagrams === "auto" && isSet);
+}
+
 /** What a server that would be open to others says, and what to do next. */
 function openToAll({ httpHost, dataDir }: Config): ConfigError {
-  const folder = dataDir === defaultOf("dataDir") ? "" : ` --data-dir ${quoted(dataDir)}`;
-  const command = `nexuscore key create --role admin --tenants '*'${folder}`;
   const way =
     dataDir === IN_MEMORY
       ? "name a file with a key, as nexuscore key generate prints it: --bootstrap-key-file"
-      : `make a key:\n  ${command}\nor use --http-host 127.0.0.1`;
+      : `make a key:\n  ${firstKeyCommand(dataDir)}\nor use --http-host 127.0.0.1`;
   return new ConfigError(
     "configContradictory",
     `${httpHost} is reached by others, and there is neither a key nor a provider of tokens; ${way}`,
   );
+}
+
+/** For the folder that it was asked about, wherever it is run. */
+export function firstKeyCommand(dataDir: string): string {
+  const folder = dataDir === defaultOf("dataDir") ? "" : ` --data-dir ${quoted(dataDir)}`;
+  return `nexuscore key create --role admin --tenants '*'${folder}`;
 }
 
 function quoted(text: string): string {
