@@ -12,6 +12,7 @@ import { type AccessParts, registerAccess } from "#keys/access-hooks.ts";
 import { Problem } from "#model/problem.ts";
 import { fastifySSE } from "@fastify/sse";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
+import { boundBodies } from "./body-bounds.ts";
 import { registerBrowsers } from "./browsers.ts";
 import { isOpenAiClient, sendOpenAiError } from "./openai-errors.ts";
 import { isPerspectivePath, sendGoogleError } from "./perspective-errors.ts";
@@ -79,6 +80,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     throw new Problem("stopping", "The server is stopping and takes nothing new.");
   });
   registerAccess(server, access);
+  boundBodies(server);
   refuseEndlessNumbers(server);
   const allowedOf = collectMethods(server);
   server.setNotFoundHandler((request, reply) => {

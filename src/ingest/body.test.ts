@@ -1,10 +1,11 @@
+import { BodyBudget } from "#model/body-budget.ts";
 import { BODIES_BYTES_MAX, BODY_BYTES_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import assert from "node:assert/strict";
 import { PassThrough, Readable } from "node:stream";
 import { test } from "node:test";
 import { createGzip, gzipSync } from "node:zlib";
-import { BodyBudget, readBody, type BodyHeaders } from "./body.ts";
+import { readBody, type BodyHeaders } from "./body.ts";
 
 const NONE: BodyHeaders = { encoding: undefined, contentLength: undefined };
 const GZIP: BodyHeaders = { encoding: "gzip", contentLength: undefined };

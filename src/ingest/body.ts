@@ -5,7 +5,8 @@
  * limit and not when memory is. The decoder is fed by hand and not through `pipeline`, because that
  * would destroy the socket on an error, and with it the answer that says what was wrong.
  */
-import { BODIES_BYTES_MAX, BODY_BYTES_MAX } from "#model/limits.ts";
+import type { BodyShare } from "#model/body-budget.ts";
+import { BODY_BYTES_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
 import type { Readable, Transform } from "node:stream";
 import {
@@ -23,25 +24,6 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   zstd: createZstdDecompress,
 };
 
-/** Bytes of all bodies held now. One for the process: memory is the process's. */
-export class BodyBudget {
-  #bytes = 0;
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  take(bytes: number): boolean {
-    if (this.#bytes + bytes > BODIES_BYTES_MAX) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#bytes -= bytes;
-  }
-}
-
 export type BodyHeaders = {
   readonly encoding: string | undefined;
   readonly contentLength: string | undefined;
@@ -51,7 +33,7 @@ export type BodyHeaders = {
 export async function readBody(
   source: Readable,
   headers: BodyHeaders,
-  budget: BodyBudget,
+  budget: BodyShare,
 ): Promise<Buffer> {
   const decoder = openDecoder(headers.encoding);
   if (Number(headers.contentLength ?? 0) > BODY_BYTES_MAX) {
@@ -83,7 +65,7 @@ class BodyReader {
   readonly done: Promise<Buffer>;
   #source: Readable;
   #decoder: Transform | undefined;
-  #budget: BodyBudget;
+  #budget: BodyShare;
   #chunks: Buffer[] = [];
   #receivedBytes = 0;
   #bytes = 0;
@@ -91,7 +73,7 @@ class BodyReader {
   #resolve: (body: Buffer) => void;
   #reject: (error: Error) => void;
 
-  constructor(source: Readable, decoder: Transform | undefined, budget: BodyBudget) {
+  constructor(source: Readable, decoder: Transform | undefined, budget: BodyShare) {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     this.done = promise;
     this.#resolve = resolve;
@@ -126,7 +108,7 @@ class BodyReader {
 
   #keep(chunk: Buffer): void {
     if (!this.#budget.take(chunk.length)) {
-      this.#fail(new Problem("busy", "The server holds too many bodies at once; try again."));
+      this.#fail(new Problem("busy", "Too many bodies are held at once; try again."));
       return;
     }
     this.#bytes += chunk.length;

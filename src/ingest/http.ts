@@ -3,14 +3,16 @@
  * received, decompressed and labelled; JSON is parsed where the tenants live.
  */
 import type { BodyFormat, EngineDoor, OfferAnswer } from "#engine/door.ts";
-import { tenantFor } from "#keys/access-hooks.ts";
+import { payerOf, tenantFor } from "#keys/access-hooks.ts";
+import { BodyBudget } from "#model/body-budget.ts";
 import { BODY_BYTES_MAX, ERRORS_LISTED_MAX, LINE_BYTES_MAX } from "#model/limits.ts";
 import { Problem, PROBLEMS, type ProblemCode } from "#model/problem.ts";
 import type { AckWish } from "#model/storage.ts";
 import { problemResponses, TENANT_PARAMS, type TenantParams } from "#model/schemas.ts";
 import { requireTenantId } from "#model/tenant.ts";
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
-import { BodyBudget, readBody } from "./body.ts";
+import type { Readable } from "node:stream";
+import { type BodyHeaders, readBody } from "./body.ts";
 import { isBinaryCloudEvent, structuredEnvelope } from "./cloud-events.ts";
 
 const OPEN_BRACKET = 0x5b;
@@ -36,7 +38,9 @@ const FORMATS: Readonly<Record<string, BodyFormat | "sniff">> = {
 
 export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
   return async (server) => {
-    const budget = new BodyBudget();
+    const held = new HeldBodies();
+    // Also of a request that got no further, or whose client is gone.
+    server.addHook("onResponse", async (request) => held.give(request));
     // The schema of the body is for the reference; the body itself is not looked into here.
     server.setValidatorCompiler(() => () => true);
     server.removeAllContentTypeParsers();
@@ -45,7 +49,7 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
       async (request: FastifyRequest, payload: typeof request.raw) => {
         checkMediaType(request);
         const { "content-encoding": encoding, "content-length": contentLength } = request.headers;
-        return readBody(payload, { encoding, contentLength }, budget);
+        return held.read(request, payload, { encoding, contentLength });
       },
     );
     const take = async (
@@ -58,13 +62,13 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
         const answer = await offerBody(engine, request, body, tenant);
         return await reply.code(202).send(answer);
       } finally {
-        budget.give(body.length);
+        held.give(request);
       }
     };
     server.post<TenantParams>(
       "/v1/tenants/:tenant/events",
       {
-        config: { access: "send" },
+        config: { access: "send", countsBody: true },
         schema: { ...SCHEMA, operationId: "postTenantEvents", params: TENANT_PARAMS },
         // The address is checked before the body is read: a wrong one costs nothing.
         onRequest: async (request) => {
@@ -78,18 +82,40 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
     server.post(
       "/v1/events",
       {
-        config: { access: "send" },
+        config: { access: "send", countsBody: true },
         schema: {
           ...SCHEMA,
           operationId: "postEvents",
           summary: "Send events of any tenants; each names its own in `tenant`",
         },
-        onRequest: async (request) => void ackOf(request),
+        onRequest: async (request) => {
+          ackOf(request);
+          // Who has to name the tenant is told before the body is read.
+          const tenant = tenantFor(request, undefined);
+          if (tenant !== undefined) engine.checkQuota(tenant);
+        },
       },
       // Of a key that is for one tenant it is that one's, whatever the events say.
       async (request, reply) => take(request, reply, tenantFor(request, undefined)),
     );
   };
+}
+
+/** Bodies in memory, and whose they are. */
+class HeldBodies {
+  readonly #budget = new BodyBudget();
+  readonly #bytes = new WeakMap<FastifyRequest, number>();
+
+  async read(request: FastifyRequest, payload: Readable, headers: BodyHeaders): Promise<Buffer> {
+    const body = await readBody(payload, headers, this.#budget.of(payerOf(request)));
+    this.#bytes.set(request, body.length);
+    return body;
+  }
+
+  give(request: FastifyRequest): void {
+    this.#budget.of(payerOf(request)).give(this.#bytes.get(request) ?? 0);
+    this.#bytes.delete(request);
+  }
 }
 
 async function offerBody(

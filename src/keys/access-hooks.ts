@@ -53,6 +53,8 @@ declare module "fastify" {
     tellsMoreTo?: Access;
     /** The answer goes on: it is cut off once the key opens nothing any more. */
     isStream?: boolean;
+    /** The route counts bytes of bodies itself; of others the server does. */
+    countsBody?: boolean;
   }
 }
 
@@ -248,6 +250,12 @@ export function principalOf(request: FastifyRequest): Principal {
   const principal = (request as Known)[PRINCIPAL];
   assert(principal !== undefined, "nobody was asked who this is");
   return principal;
+}
+
+/** Whose share of the memory for bodies a request takes; undefined: nobody was asked who it is. */
+export function payerOf(request: FastifyRequest): string | undefined {
+  const { tenant } = (request.params ?? {}) as { tenant?: string };
+  return tenant ?? (request as Known)[PRINCIPAL]?.name;
 }
 
 /** Says for all routes of a scope what they ask for, where they do not say it themselves. */

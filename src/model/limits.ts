@@ -14,6 +14,8 @@ export const BODY_BYTES_MAX = 8 * 1024 * 1024;
 export const LINE_BYTES_MAX = 64 * 1024;
 /** Bytes of all request bodies held at once, decompressed; beyond, `busy`. */
 export const BODIES_BYTES_MAX = 256 * 1024 * 1024;
+/** Of one tenant, or one key where the tenant is in the body: who sends slowly leaves others room. */
+export const BODIES_OF_OWNER_BYTES_MAX = BODIES_BYTES_MAX / 2;
 /** Bytes of a JSON body of the control plane, such as a tenant's settings. */
 export const SETTINGS_BYTES_MAX = 4 * 1024;
 /** Problems listed in one answer; the rest are only counted. */
@@ -211,6 +213,8 @@ export const REQUESTS_WAITING_MAX = 4_096;
 export const HTTP_BACKLOG_MAX = 4_096;
 /** Live (SSE) connections in all. */
 export const LIVE_CONNECTIONS_MAX = 1_024;
+/** Of one tenant: none can take them all. */
+export const LIVE_OF_TENANT_MAX = LIVE_CONNECTIONS_MAX / 2;
 /** How often a tenant with live listeners is asked for its window. */
 export const LIVE_POLL_MS = 1_000;
 /** Silence after which a comment keeps a live connection open through proxies. */

@@ -1,5 +1,6 @@
 /** Bodies of events: what is found in them, by the splitter and the batcher, and by JSON.parse. */
-import { BodyBudget, readBody } from "#ingest/body.ts";
+import { readBody } from "#ingest/body.ts";
+import { BodyBudget } from "#model/body-budget.ts";
 import { Batcher, type RecordKind } from "#batcher/batcher.ts";
 import { cutLines, Splitter } from "#batcher/splitter.ts";
 import { EVENT_ERRORS } from "#model/event-error.ts";
