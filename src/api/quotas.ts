@@ -83,7 +83,7 @@ Whoever waits may go on at once. Makes the tenant if there is none.`,
 }
 
 /** All mistakes at once. Problem: badRequest. */
-export function readQuota(body: unknown): JsonLimits {
+function readQuota(body: unknown): JsonLimits {
   if (!isObject(body)) throw new Problem("badRequest", "The body must be an object.");
   const errors = Object.entries(body).flatMap(([name, value]) => {
     const pointer = `/${name}`;

@@ -77,7 +77,7 @@ export type ConfigReport = {
   readonly warnings: readonly string[];
 };
 
-export function checkConfig(file: string | undefined, environment: Environment): ConfigReport {
+function checkConfig(file: string | undefined, environment: Environment): ConfigReport {
   const warnings = strangersOf(environment);
   try {
     const loaded = loadConfig({ file, environment, flags: {} });

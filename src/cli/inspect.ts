@@ -68,7 +68,7 @@ function statePath(config: Config): string {
   throw new CliError(`there is no ${files.state}; say with --data-dir or --url where to look`);
 }
 
-export function tenantWords(found: TenantInspection, url: string | undefined): string {
+function tenantWords(found: TenantInspection, url: string | undefined): string {
   const { tenant, status, components = [], stored, policyVersion, quota, reviews, windows } = found;
   const lines = [
     `${tenant}${url === undefined ? ", from the files: no server runs" : ` on ${url}`}`,

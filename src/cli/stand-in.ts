@@ -8,7 +8,6 @@ import { openLog } from "#observe/log.ts";
 import closeWithGrace from "close-with-grace";
 import { CliError, goOnWithoutReaders, print, style } from "./terminal.ts";
 
-export const STAND_IN_PORT = 7080;
 export const STAND_IN_MODEL = "stand-in";
 /** The only key that it takes; without one it takes any. */
 export const STAND_IN_KEY_VARIABLE = "NEXUSCORE_STAND_IN_API_KEY";

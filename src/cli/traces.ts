@@ -45,7 +45,7 @@ export class StorageTraces {
   #tellRecovery({ recovery }: StorageStats, nowMs: number): void {
     if (recovery === undefined || !("summary" in recovery)) return;
     const { readySeconds, tenants, snapshots, replayedTurns, lostCount } = recovery.summary;
-    this.#tracing.past("nexuscore.recovery", nowMs - readySeconds * LOOK_MS, nowMs, {
+    this.#tracing.past("nexuscore.recovery", nowMs - readySeconds * 1_000, nowMs, {
       "nexuscore.tenants": tenants,
       "nexuscore.snapshots": snapshots,
       "nexuscore.replayed_turns": replayedTurns,

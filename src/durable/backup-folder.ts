@@ -212,8 +212,3 @@ function checkTables(path: string): void {
   }
   if (verdict !== "ok") throw new BackupError(`${path} is damaged: ${String(verdict)}.`);
 }
-
-/** A folder that holds a backup, or could be meant as one. */
-export function isBackup(folder: string): boolean {
-  return existsSync(join(folder, MANIFEST_NAME));
-}

@@ -50,7 +50,7 @@ export const ENTRY_HEADER_BYTES = 24;
 assert(BLOCK_HEADER_BYTES + ENTRY_HEADER_BYTES + BATCH_BYTES_MAX <= LOG_BLOCK_BYTES_MAX);
 
 /** Where the entries that count end, where the appended one does; and how many they are. */
-export const CURSOR = { end: 0, pendingEnd: 1, count: 2, pendingCount: 3 } as const;
+const CURSOR = { end: 0, pendingEnd: 1, count: 2, pendingCount: 3 } as const;
 
 export class TurnLog {
   readonly stream: number;
