@@ -11,13 +11,7 @@ import {
   STATE_FILE,
   syncPath,
 } from "./backup-copy.ts";
-import {
-  BackupError,
-  hashOf,
-  type Manifest,
-  MANIFEST_NAME,
-  readManifest,
-} from "./backup-manifest.ts";
+import { BackupError, hashOf, type Manifest, readManifest } from "./backup-manifest.ts";
 import { isTaken, LOCK_SUFFIX, lockOf } from "./file-lock.ts";
 
 /** By its name a folder is one that we made, and may remove. */
