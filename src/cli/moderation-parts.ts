@@ -3,6 +3,7 @@ import { type LlmDefaults, type LlmLimitsKeeper, MemoryLlmLimits } from "#api/ll
 import type { QuotaKeeper } from "#api/quotas.ts";
 import type { Config } from "#config/options.ts";
 import type { EngineDoor } from "#engine/door.ts";
+import { StorageError } from "#engine/storage-error.ts";
 import type { LlmSettings } from "#llm/settings.ts";
 import type { FeedbackListener } from "#model/feedback.ts";
 import {
@@ -14,7 +15,7 @@ import {
 import { Problem } from "#model/problem.ts";
 import type { PendingReview } from "#model/verdict.ts";
 import type { Log } from "#observe/log.ts";
-import { IN_MEMORY, StoreError } from "#review/database.ts";
+import { IN_MEMORY, isNewer, StoreError } from "#review/database.ts";
 import { ReviewDesk } from "#review/desk.ts";
 import type { WebhookTargets } from "#review/webhook-target.ts";
 import { dataFilesOf } from "./data-files.ts";
@@ -52,6 +53,9 @@ export async function openReviews(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const { message: reason } = error;
+    // Policies, quotas and deletions that it has would not be in force: a step back is no fault of
+    // the disk, and is not served through.
+    if (isNewer(reviewPathOf(config))) throw new StorageError(reason);
     log.warn({ reason }, "no review queue, and policies are kept until the process ends only");
     return reason;
   }

@@ -1,5 +1,5 @@
 /** One SQLite file: opened, checked, brought to the tables of this version. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { isTaken, lockOf } from "#durable/file-lock.ts";
@@ -116,6 +116,22 @@ export class Database {
     for (let step = version; step < MIGRATIONS.length; step++) {
       this.execute(`BEGIN; ${MIGRATIONS[step]!}; PRAGMA user_version = ${step + 1}; COMMIT`);
     }
+  }
+}
+
+/** Whether a later version wrote it: nothing of it may be left out, and nothing written. */
+export function isNewer(path: string): boolean {
+  if (path === IN_MEMORY || !existsSync(path)) return false;
+  try {
+    const database = new DatabaseSync(path, { readOnly: true });
+    try {
+      const row = database.prepare("PRAGMA user_version").get();
+      return Number(row?.["user_version"] ?? 0) > MIGRATIONS.length;
+    } finally {
+      database.close();
+    }
+  } catch {
+    return false;
   }
 }
 

@@ -10,7 +10,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { IN_MEMORY, StoreError } from "./database.ts";
+import { IN_MEMORY, isNewer, StoreError } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { type AnswerOf, type CommandName, type RequestOf, ReviewStore } from "./store.ts";
 
@@ -336,6 +336,9 @@ test("store: a damaged file, a newer one and one in use are refused with a way o
   newer.exec(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
   newer.close();
   assert.match(refusal("newer.db"), /written by a newer NexusCore/);
+  const ofNewer = ["newer.db", "junk.db", "torn.db", "none.db"];
+  const found = ofNewer.filter((name) => isNewer(join(folder, name)));
+  assert.deepEqual(found, ["newer.db"]);
   const holder = new ReviewStore(join(folder, "held.db"));
   assert.match(refusal("held.db"), /in use by another process/);
   holder.close();
