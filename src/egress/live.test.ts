@@ -1,7 +1,7 @@
 // Over real sockets: inject() would end the answer that never ends.
 import { assembleServer } from "#cli/server.ts";
 import { readEventStream, type StreamEvent } from "#cli/event-stream.ts";
-import { LIVE_CONNECTIONS_MAX } from "#model/limits.ts";
+import { LIVE_CONNECTIONS_MAX, LIVE_OF_TENANT_MAX } from "#model/limits.ts";
 import { openLog } from "#observe/log.ts";
 import { FakeEngine } from "#testing/fake-engine.ts";
 import assert from "node:assert/strict";
@@ -17,9 +17,9 @@ async function open(t: TestContext) {
   await server.listen({ host: "127.0.0.1", port: 0 });
   t.after(async () => server.close());
   const { port } = server.server.address() as AddressInfo;
-  const say = async (text: string): Promise<void> => {
+  const say = async (text: string, tenant = "acme"): Promise<void> => {
     await engine.offer({
-      tenant: "acme",
+      tenant,
       body: Buffer.from(JSON.stringify({ text })),
       format: "json",
     });
@@ -136,16 +136,29 @@ test("live: a window that is not there is refused, one that goes ends the stream
 test("live: unknown tenants and too many listeners are told so", async (t) => {
   const { say, connect } = await open(t);
   assert.equal((await connect({}, "nobody")).response.status, 404);
-  await say("one");
+  for (const tenant of ["acme", "other", "third"]) await say("one", tenant);
   const taken: Awaited<ReturnType<typeof connect>>[] = [];
-  while (taken.length < LIVE_CONNECTIONS_MAX) {
-    const length = Math.min(GROUP_CONNECTIONS, LIVE_CONNECTIONS_MAX - taken.length);
-    taken.push(...(await Promise.all(Array.from({ length }, async () => connect()))));
-  }
+  const take = async (count: number, tenant: string): Promise<void> => {
+    for (let left = count; left > 0; left -= GROUP_CONNECTIONS) {
+      const length = Math.min(GROUP_CONNECTIONS, left);
+      const more = Array.from({ length }, async () => connect({}, tenant));
+      taken.push(...(await Promise.all(more)));
+    }
+  };
+  const refusal = async (tenant: string): Promise<string> => {
+    const { response } = await connect({}, tenant);
+    assert.equal(response.status, 503);
+    assert.ok(Number(response.headers.get("retry-after")) > 0);
+    const { code, detail } = (await response.json()) as { code: string; detail: string };
+    assert.equal(code, "liveLimit");
+    return detail;
+  };
+  await take(LIVE_OF_TENANT_MAX, "acme");
+  // One tenant's readers leave others room.
+  assert.match(await refusal("acme"), /of one tenant/);
+  await take(LIVE_CONNECTIONS_MAX - LIVE_OF_TENANT_MAX, "other");
   assert.ok(taken.every(({ response }) => response.status === 200));
-  const refused = await connect();
-  assert.equal(refused.response.status, 503);
-  assert.ok(Number(refused.response.headers.get("retry-after")) > 0);
+  assert.doesNotMatch(await refusal("third"), /of one tenant/);
   for (const { abort } of taken) abort.abort();
 });
 
@@ -153,7 +166,7 @@ test("live: of many that come at once, no more than the limit are taken", async 
   const { engine, say, connect } = await open(t);
   await say("one");
   const tooMany = 40;
-  const count = LIVE_CONNECTIONS_MAX + tooMany;
+  const count = LIVE_OF_TENANT_MAX + tooMany;
   // A shard answers many questions in one message: all are admitted before the first one joins.
   const status = await engine.tenant("acme");
   const together = Promise.withResolvers<typeof status>();

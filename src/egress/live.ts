@@ -6,6 +6,7 @@ import type { EngineDoor } from "#engine/door.ts";
 import type { Retellings } from "#engine/retellings.ts";
 import {
   LIVE_CONNECTIONS_MAX,
+  LIVE_OF_TENANT_MAX,
   LIVE_POLL_MS,
   SUMMARY_LIMIT_DEFAULT,
   TRENDING_LIMIT_DEFAULT,
@@ -60,7 +61,7 @@ export function liveRoutes(engine: EngineDoor, retellings?: Retellings): Fastify
         await hub.admit(tenant, window);
         if (reply.raw.destroyed) return;
         // Others were admitted meanwhile, and the server may have begun to stop.
-        hub.checkOpen();
+        hub.checkOpen(tenant);
         reply.header("cache-control", "no-store");
         hub.join(tenant, kindsOf(window), verdicts === "on", reply);
       },
@@ -98,7 +99,7 @@ class LiveHub {
    * Throws the problem of a listener that cannot be served, while there is still a status to send.
    */
   async admit(tenant: string, window: Window | undefined): Promise<void> {
-    this.checkOpen();
+    this.checkOpen(tenant);
     const { state, windows } = await this.#engine.tenant(tenant);
     if (state !== "live") {
       const detail = `${tenant} is in quarantine; PUT /v1/tenants/${tenant} releases it.`;
@@ -108,9 +109,14 @@ class LiveHub {
     throw new Problem("windowOff", windowOffDetail(tenant, window, spansOf(windows)));
   }
 
-  checkOpen(): void {
+  checkOpen(tenant: string): void {
     if (this.#stopped) throw new Problem("stopping", "The server is stopping.");
-    if (this.#connectionCount >= LIVE_CONNECTIONS_MAX) throw liveLimit();
+    if (this.#connectionCount >= LIVE_CONNECTIONS_MAX) {
+      throw liveLimit(`All ${LIVE_CONNECTIONS_MAX} live connections are taken.`);
+    }
+    // Others have the rest, whatever one tenant's readers do.
+    if ((this.#feeds.get(tenant)?.listenerCount ?? 0) < LIVE_OF_TENANT_MAX) return;
+    throw liveLimit(`All ${LIVE_OF_TENANT_MAX} live connections of one tenant are taken.`);
   }
 
   /** Follows `checkOpen` without a wait in between. */
@@ -218,10 +224,8 @@ function summaryKind(window: Window): string {
   return `summary ${window}`;
 }
 
-function liveLimit(): Problem {
-  return new Problem("liveLimit", `All ${LIVE_CONNECTIONS_MAX} live connections are taken.`, {
-    retryAfterSeconds: 10,
-  });
+function liveLimit(detail: string): Problem {
+  return new Problem("liveLimit", detail, { retryAfterSeconds: 10 });
 }
 
 function listenerOf(reply: FastifyReply): LiveListener {
