@@ -11,6 +11,7 @@ import { reload } from "./reload.ts";
 import { factsOf, startupCard, startupFields } from "./startup-card.ts";
 import { CliError, goOnWithoutReaders, print, say } from "./terminal.ts";
 import { urlHost } from "./url.ts";
+import { logWarnings } from "./warnings.ts";
 
 /** npm, the launcher and the terminal each pass one Ctrl-C on; that is one wish, not three. */
 const SAME_SIGNAL_MS = 500;
@@ -19,6 +20,7 @@ const SAME_SIGNAL_MS = 500;
 export async function serve(config: Config, read: () => LoadedConfig): Promise<void> {
   goOnWithoutReaders();
   const log = openLog(config.logLevel, process.stdout);
+  logWarnings(log);
   const { promise: started, resolve: tell } = Promise.withResolvers<Application>();
   // Of a terminal it says that the terminal is gone, and with it whoever watched.
   const reloads = !process.stdin.isTTY && !process.stdout.isTTY;

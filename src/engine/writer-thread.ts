@@ -214,7 +214,7 @@ export class WriterThread {
     else if (message.type === "erased") for (const tenant of message.tenants) this.onErased(tenant);
     else {
       this.#detail = message.detail;
-      if (message.state === "ok") return;
+      // Told when it begins, and when it is over.
       process.emitWarning(message.detail, { code: `NEXUSCORE_STORAGE_${message.state}` });
     }
   }
