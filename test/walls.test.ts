@@ -181,6 +181,15 @@ test("walls: the table has every route of the server and of its reference", asyn
   assert.ok(documented.length > 60);
 });
 
+test("walls: answers that go on are looked at again, exports too", async (t) => {
+  const { server } = await open(t);
+  const streams = guardedRoutes(server).filter(({ method, isStream }) => {
+    return isStream && method !== "HEAD";
+  });
+  const expected = ["labels::export", "live", "reviews::export"];
+  assert.deepEqual(streams.map(({ url }) => url.split("/").at(-1)).toSorted(), expected);
+});
+
 /** As the reference writes it. */
 function documentedForm(route: string): string {
   return route.replaceAll(/(?<!:):(\w+)(?:\([^)]*\))?/g, "{$1}").replaceAll("::", ":");

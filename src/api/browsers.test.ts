@@ -77,6 +77,25 @@ test("browsers: pages of a listed origin may ask with a key; others may not", as
   }
 });
 
+test("browsers: who does not say where a page is from is held to its origin", async (t) => {
+  const { server, headers } = await open(t);
+  const write = async (more: Record<string, string>): Promise<number> => {
+    const all = { ...headers, host: "localhost:7070", ...more };
+    const payload = { user: "ada", text: "hello" };
+    const url = "/v1/tenants/acme/events";
+    return (await server.inject({ method: "POST", url, headers: all, payload })).statusCode;
+  };
+  // No browser at all; a page of ours; a page of ours behind a proxy that has its own name for us.
+  assert.equal(await write({}), 202);
+  assert.equal(await write({ origin: "http://localhost:7070" }), 202);
+  const site = { "sec-fetch-site": "same-origin" };
+  assert.equal(await write({ origin: "https://nexus.example", ...site }), 202);
+  for (const origin of ["http://localhost:5173", "http://evil.example", "null", "x"]) {
+    assert.equal(await write({ origin }), 403, origin);
+    assert.equal(await write({ origin, "sec-fetch-site": "same-site" }), 403, origin);
+  }
+});
+
 test("browsers: a list of anything but origins is refused with what would be right", () => {
   const load = (corsOrigins: string) => () =>
     loadConfig({ file: undefined, environment: {}, flags: { corsOrigins } });

@@ -44,11 +44,15 @@ export function registerBrowsers(server: FastifyInstance, origins: () => readonl
 
 /**
  * Without keys there is no login on 127.0.0.1, and with them a browser may remember one: so a page
- * of another site must not be able to write here. Such requests need no consent of ours to be sent.
+ * of another origin must not be able to write here, also one of another port of this machine. Such
+ * requests need no consent of ours to be sent. Where a proxy writes a Host of its own, or speaks
+ * TLS, the browser's word for `same-origin` stands.
  */
 function refuseOtherSites(request: FastifyRequest): void {
   if (request.method === "GET" || request.method === "HEAD") return;
-  if (request.headers["sec-fetch-site"] !== "cross-site") return;
+  const { "sec-fetch-site": site, origin, host } = request.headers;
+  if (site === "same-origin") return;
+  if (site !== "cross-site" && (origin === undefined || URL.parse(origin)?.host === host)) return;
   throw new Problem("crossSite", "A page of another site may not write here.");
 }
 

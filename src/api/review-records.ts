@@ -57,7 +57,7 @@ function registerExports(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams & { Querystring: Format & FilterQuery }>(
     `${TENANT}/reviews::export`,
     {
-      config: { access: "review" },
+      config: { access: "review", isStream: true },
       schema: {
         tags,
         operationId: "exportReviews",
@@ -77,7 +77,7 @@ function registerExports(server: FastifyInstance, desk: DeskSource): void {
   server.get<TenantParams & { Querystring: Format }>(
     `${TENANT}/labels::export`,
     {
-      config: { access: "review" },
+      config: { access: "review", isStream: true },
       schema: {
         tags,
         operationId: "exportLabels",

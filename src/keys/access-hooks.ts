@@ -99,6 +99,8 @@ export type GuardedRoute = {
   readonly method: string;
   readonly url: string;
   readonly access: Access | undefined;
+  /** It is cut off once the key opens nothing any more. */
+  readonly isStream: boolean;
 };
 
 const ROUTES = new WeakMap<FastifyInstance, RouteOptions[]>();
@@ -106,7 +108,9 @@ const ROUTES = new WeakMap<FastifyInstance, RouteOptions[]>();
 /** All routes of a server that is ready, and what each asks for: for a test of every one. */
 export function guardedRoutes(server: FastifyInstance): GuardedRoute[] {
   return (ROUTES.get(server) ?? []).flatMap(({ method, url, config }) =>
-    [method].flat().map((each) => ({ method: each, url, access: config?.access })),
+    [method].flat().map((each) => {
+      return { method: each, url, access: config?.access, isStream: config?.isStream === true };
+    }),
   );
 }
 
