@@ -10,7 +10,8 @@ import type { VerdictAnswer, VerdictsAnswer } from "#model/verdict-answer.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CliError } from "./terminal.ts";
 
-const PROBE_MS_MAX = 1_500;
+/** A server that is busy is there, too; a port that nobody holds says so at once. */
+const PROBE_MS_MAX = 10_000;
 const RETRY_COUNT_MAX = 30;
 const RETRY_AFTER_SECONDS_DEFAULT = 1;
 
