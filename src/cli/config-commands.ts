@@ -53,7 +53,7 @@ function addPrint(config: Command): void {
 function addCheck(config: Command, setExitCode: (code: number) => void): void {
   config
     .command("check")
-    .argument("[file]", "by default that of NEXUSCORE_CONFIG, else nexuscore.yaml")
+    .argument("[file]", "by default that of NEXUSCORE_CONFIG, else nexuscore.yaml; - is stdin")
     .summary("say whether a server would take a file and the environment")
     .description("Checks a file of options together with the environment, and starts nothing.")
     .option("--json", "one JSON object")
@@ -80,9 +80,9 @@ export type ConfigReport = {
 function checkConfig(file: string | undefined, environment: Environment): ConfigReport {
   const warnings = strangersOf(environment);
   try {
-    const loaded = loadConfig({ file, environment, flags: {} });
+    const loaded = loadConfig({ file: file === "-" ? STDIN : file, environment, flags: {} });
     const isSet = (name: (typeof OPTION_NAMES)[number]): boolean =>
-      loaded.origins[name] !== "default" && !loaded.origins[name].startsWith("as ");
+      !loaded.origins[name].startsWith("as ") && loaded.config[name] !== defaultOf(name);
     const setCount = OPTION_NAMES.filter(isSet).length;
     return { ok: true, file: loaded.file, setCount, mistakes: [], warnings };
   } catch (error) {
@@ -91,6 +91,8 @@ function checkConfig(file: string | undefined, environment: Environment): Config
     return { ok: false, file, setCount: 0, mistakes, warnings };
   }
 }
+
+const STDIN = "/dev/stdin";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -113,10 +115,9 @@ const NO_OPTIONS = /(^|_)KEY$|^CONFIG$|^(SERVICE|PORT)(_|$)/;
 function reportText({ ok, file, setCount, mistakes, warnings }: ConfigReport): string {
   const noted = warnings.map((warning) => `warning: ${warning}`);
   if (!ok) return [...mistakes.map(({ message }) => message), ...noted].join("\n");
-  const place = file ?? "No file of options, and the environment";
-  const verb = file === undefined ? "are" : "is";
-  return [
-    `${place} ${verb} fine; options that are not at their default: ${setCount}.`,
-    ...noted,
-  ].join("\n");
+  const place =
+    file === undefined ? "There is no file of options; the environment is" : `${file} is`;
+  return [`${place} fine; options that are not at their default: ${setCount}.`, ...noted].join(
+    "\n",
+  );
 }

@@ -5,6 +5,7 @@ import type { StorageStats } from "#model/storage.ts";
 import type { Log } from "#observe/log.ts";
 import type { ReviewDesk } from "#review/desk.ts";
 import { putQuotas } from "./tenant-care.ts";
+import { formatCount, say } from "./terminal.ts";
 
 const POLICIES_AT_ONCE = 64;
 
@@ -20,7 +21,9 @@ export async function beReady(
 ): Promise<void> {
   const { recovery } = engine.storage();
   if (recovery !== undefined && "progress" in recovery) {
-    log.info({ snapshots: recovery.progress.snapshotsTotal }, "reading what was kept");
+    const { snapshotsTotal: snapshots } = recovery.progress;
+    if (!process.stdout.isTTY) log.info({ snapshots }, "reading what was kept");
+    else if (snapshots > 0) say(`Reading what was kept: ${formatCount(snapshots)} snapshots.`);
   }
   await engine.started;
   if (typeof reviews !== "string") {
@@ -36,8 +39,10 @@ function tellRecovery({ recovery, path }: StorageStats, log: Log): void {
   if (recovery === undefined || !("summary" in recovery)) return;
   const { summary } = recovery;
   const { lostCount, gaps } = summary;
-  if (lostCount + gaps === 0) log.info({ path, ...summary }, "what was kept is back");
-  else log.error({ path, ...summary }, "what was kept is back, but not all of it");
+  if (lostCount + gaps === 0) {
+    // The card that comes next says it to people.
+    if (!process.stdout.isTTY) log.info({ path, ...summary }, "what was kept is back");
+  } else log.error({ path, ...summary }, "what was kept is back, but not all of it");
 }
 
 /** Those that were set before the process began. */

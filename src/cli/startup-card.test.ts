@@ -74,6 +74,19 @@ function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ");
 }
 
+test("card: one of a thing is one", () => {
+  const { summary } = STORAGE.recovery as { summary: RecoverySummary };
+  const one = { ...summary, tenants: 1, snapshots: 1, replayedTurns: 1, tornBlocks: 1 };
+  const card = startupCard(
+    { ...FACTS, storage: { ...STORAGE, recovery: { summary: one } } },
+    config,
+  );
+  assert.match(
+    oneLine(card),
+    /Recovered 1 tenant in 2\.3 s: 1 snapshot, 1 turn again, 1 unfinished block dropped Reviews/,
+  );
+});
+
 test("card: a log has the same as fields", () => {
   const fields = startupFields(FACTS, config);
   assert.deepEqual(

@@ -20,7 +20,7 @@ export type CardFacts = Pick<Application, "url" | "udp" | "store" | "llm"> & {
 
 export function factsOf(application: Application): CardFacts {
   const { url, udp, store, llm, engine, guard } = application;
-  const keyCount = guard.access.keys.count;
+  const keyCount = guard.access.keys.countOpen(Date.now());
   return { url, udp, store, llm, storage: engine.storage(), keyCount, isOpen: guard.isOpen };
 }
 
@@ -126,12 +126,13 @@ function recoveryOf({ recovery }: StorageStats): RecoverySummary | undefined {
 
 function recoveredWords({ tenants, readySeconds, ...rest }: RecoverySummary): string {
   const { snapshots, replayedTurns, repaired, tornBlocks } = rest;
+  const count = (of: number, one: string): string =>
+    `${formatCount(of)} ${one}${of === 1 ? "" : "s"}`;
   const parts = [
-    `${formatCount(tenants)} ${tenants === 1 ? "tenant" : "tenants"} in ` +
-      `${readySeconds.toFixed(1)} s: ${formatCount(snapshots)} snapshots`,
-    ...(replayedTurns > 0 ? [`${formatCount(replayedTurns)} turns again`] : []),
+    `${count(tenants, "tenant")} in ${readySeconds.toFixed(1)} s: ${count(snapshots, "snapshot")}`,
+    ...(replayedTurns > 0 ? [`${count(replayedTurns, "turn")} again`] : []),
     ...(repaired > 0 ? [`${formatCount(repaired)} repaired from older copies`] : []),
-    ...(tornBlocks > 0 ? [`${formatCount(tornBlocks)} unfinished blocks dropped`] : []),
+    ...(tornBlocks > 0 ? [`${count(tornBlocks, "unfinished block")} dropped`] : []),
   ];
   return parts.join(", ");
 }

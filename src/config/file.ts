@@ -44,7 +44,8 @@ export function readConfigFile(
     if (error instanceof ConfigError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" && !isNamed) return undefined;
-    throw new ConfigError("configFileUnreadable", `${path}: cannot be read: ${message}`);
+    const why = code === "ENOENT" ? "there is no such file" : message;
+    throw new ConfigError("configFileUnreadable", `${path}: cannot be read: ${why}.`);
   }
   return entriesOf(path, text, mistakes);
 }

@@ -16,16 +16,19 @@ import { stringify } from "yaml";
 
 const HEAD = `# yaml-language-server: $schema=./${SCHEMA_FILE}
 # NexusCore options. Flags win over the environment, it wins over this file.
-# An editor explains them by the line above: nexuscore config schema > ${SCHEMA_FILE}
-# Whether the file is right: nexuscore config check FILE
-# Options that say "SIGHUP" are taken over by a running server; others need a restart.
+# An editor explains them by the line above:
+#   nexuscore config schema > ${SCHEMA_FILE}
+# Whether the file is right:
+#   nexuscore config check FILE
+# Options that say "SIGHUP" are taken over by a running server; others need a
+# restart.
 `;
 const COLUMNS = 80;
 
 export function printDefaults(): string {
   const groups = optionGroups().map(({ title, sentence, names }) => {
     const rule = "-".repeat(COLUMNS - title.length - 6);
-    return `\n# -- ${title} ${rule}\n# ${sentence}\n\n${names.map(block).join("\n")}`;
+    return `\n# -- ${title} ${rule}\n${comment(sentence)}\n${names.map(block).join("\n")}`;
   });
   return HEAD + groups.join("");
 }
@@ -38,9 +41,24 @@ function block(name: OptionName): string {
   const words = defaultWords === undefined ? "" : ` # default: ${defaultWords}`;
   const hangup = reload === true ? "; SIGHUP" : "";
   return (
-    `# ${sentence}\n# Use ${bounds}.\n# ${environment}, ${flag}${hangup}\n` +
+    `${comment(sentence)}${comment(`Use ${bounds}.`)}` +
+    `${comment(`${environment}, ${flag}${hangup}`)}` +
     `${mark}${line(name, defaultOf(name))}${words}\n`
   );
+}
+
+/** Lines of at most 80 columns, as terminals have them. */
+function comment(text: string): string {
+  const lines: string[] = [];
+  let line = "#";
+  for (const word of text.split(" ")) {
+    if (line.length + 1 + word.length > COLUMNS) {
+      lines.push(line);
+      line = "#";
+    }
+    line += ` ${word}`;
+  }
+  return `${[...lines, line].join("\n")}\n`;
 }
 
 export function printConfig({ config, origins, keysSet }: LoadedConfig): string {

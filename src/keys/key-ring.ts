@@ -50,6 +50,13 @@ export class KeyRing {
     return this.#keys.size;
   }
 
+  /** Those that are neither revoked nor expired. */
+  countOpen(nowMs: number): number {
+    return [...this.#keys.values()].filter(
+      ({ revokedMs, expiresMs = Infinity }) => revokedMs === undefined && nowMs < expiresMs,
+    ).length;
+  }
+
   put(record: KeyRecord): void {
     const { id, roles, tenants } = record;
     this.#keys.set(id, { ...record, principal: { name: maskOf(id), roles, tenants } });

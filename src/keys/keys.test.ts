@@ -60,11 +60,13 @@ test("a key opens until it expires or is revoked, and only the right secret does
   const { id } = record;
   assert.deepEqual(ring.authenticate(text, NOW + 999), { id, principal, isFormer: false });
   assert.deepEqual(ring.authenticate(text, NOW + 1_000), { refusal: "expired" });
+  assert.deepEqual([ring.countOpen(NOW + 999), ring.countOpen(NOW + 1_000)], [1, 0]);
   const other = newKey(record.id).text;
   assert.deepEqual(ring.authenticate(other, NOW), { refusal: "unknown" });
   assert.deepEqual(ring.authenticate("hunter2", NOW), { refusal: "malformed" });
   ring.put(table.revoke(record.id, NOW + 1));
   assert.deepEqual(ring.authenticate(text, NOW + 2), { refusal: "revoked" });
+  assert.deepEqual([ring.countOpen(NOW + 2), ring.count], [0, 1]);
   // Whoever has not the secret does not learn that there was such a key.
   assert.deepEqual(ring.authenticate(other, NOW + 2), { refusal: "unknown" });
 });

@@ -156,6 +156,13 @@ test("cli: config print --default can be read back", async (t) => {
   ]);
   assert.equal(code, 0);
   assert.match(printed, /^httpPort: 7070 # .*n\.yaml:\d+:\d+$/m);
+  const check = await run(["config", "check", join(folder, "n.yaml")]);
+  // What the environment of the tests sets counts, too.
+  const setCount = (text: string): number =>
+    Number(/ is fine; .* default: (\d+)\.$/m.exec(text)![1]);
+  writeFileSync(join(folder, "m.yaml"), "httpPort: 7070\nlogLevel: warn\n");
+  const other = await run(["config", "check", join(folder, "m.yaml")]);
+  assert.equal(setCount(other.stdout), setCount(check.stdout) + 1);
 });
 
 test("cli: doctor --json", async () => {
