@@ -47,13 +47,13 @@ for (const { name, yaml, code, message } of [
     name: "a list in itself, by an alias",
     yaml: "shardCount: &a [*a]\n",
     code: "configType",
-    message: /^f:1:13: shardCount is in itself; use /,
+    message: /^f:1:16: shardCount is in itself; use /,
   },
   {
     name: "an object in itself, by an alias",
     yaml: "llmExtra: &b {c: *b}\n",
     code: "configType",
-    message: /^f:1:11: llmExtra is in itself; use /,
+    message: /^f:1:14: llmExtra is in itself; use /,
   },
   {
     name: "out of range",

@@ -37,9 +37,22 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
 export function parseValue(name: OptionName, raw: unknown, origin: string): number | string {
   const reading = readingOf(name, raw);
   if ("value" in reading) return reading.value;
-  const shown = raw === undefined || raw === null ? "not set" : JSON.stringify(raw);
+  const shown = raw === undefined || raw === null ? "not set" : shownValue(raw);
   const words = reading.words ?? `is ${shown}`;
   throw new ConfigError(reading.code, `${origin}: ${name} ${words}; use ${allowedWords(name)}.`);
+}
+
+function shownValue(raw: unknown): string {
+  return writtenJson(raw) ?? "in itself";
+}
+
+/** Undefined: by an alias of YAML it is in itself, so it has no end, and no form in JSON. */
+function writtenJson(raw: unknown): string | undefined {
+  try {
+    return JSON.stringify(raw);
+  } catch {
+    return undefined;
+  }
 }
 
 function readingOf(name: OptionName, raw: unknown): Reading {
@@ -117,7 +130,8 @@ function parseObject(raw: unknown): Reading {
   if (ours.length > 0) {
     return { code: "configRange", words: `has ${ours.join(", ")}, which requests have already` };
   }
-  const text = JSON.stringify(value);
+  const text = writtenJson(value);
+  if (text === undefined) return { code: "configType", words: "is in itself" };
   if (text.length > OBJECT_CHARACTERS_MAX) {
     return { code: "configRange", words: `has more than ${OBJECT_CHARACTERS_MAX} characters` };
   }
