@@ -31,6 +31,7 @@ const RESTART_COUNT_MAX = 5;
 /** How long one step may take before the shard counts as stuck, and how often that is looked at. */
 const STEP_MS_MAX = 30_000;
 const WATCH_MS = 1_000;
+const WATCH_LATE_MS = STEP_MS_MAX / 2;
 const RETRY_AFTER_SECONDS = 1;
 
 export type ShardRecord = {
@@ -88,6 +89,8 @@ export class ShardThread {
   readonly #startedWith = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<void>();
   #stopping = false;
+  /** Its first thread got ready: one that cannot read what is kept will not the next time. */
+  #hasBegun = false;
   /** Its thread is gone and no other follows. */
   #ended = false;
   /** Where nothing is kept, each of them lost the tenants that were there before. */
@@ -101,6 +104,7 @@ export class ShardThread {
   #components: ComponentStats | undefined;
   #stepCount = 0;
   #steppedMs = 0;
+  #watchedMs = 0;
   readonly #watch: NodeJS.Timeout;
 
   constructor(settings: Settings, parts: ShardThreadParts) {
@@ -266,6 +270,7 @@ export class ShardThread {
     else if (message.type === "ready") {
       if (message.recovery !== undefined) this.#parts.recovered?.(message.recovery);
       this.ready = true;
+      this.#hasBegun = true;
       this.#startedWith.resolve();
     } else {
       this.#stopping = true;
@@ -284,7 +289,10 @@ export class ShardThread {
   #endIfStuck(nowMs: number): void {
     const stepCount = this.#counters.get("stepCount");
     const isIdle = this.#ring.bytesUsed === 0;
-    if (isIdle || stepCount !== this.#stepCount || this.#steppedMs === 0) {
+    // A look that comes late: the machine slept, or the process was stopped, and so was the shard.
+    const isLate = nowMs - this.#watchedMs > WATCH_LATE_MS;
+    this.#watchedMs = nowMs;
+    if (isIdle || isLate || stepCount !== this.#stepCount || this.#steppedMs === 0) {
       this.#stepCount = stepCount;
       this.#steppedMs = nowMs;
     } else if (nowMs - this.#steppedMs > STEP_MS_MAX) {
@@ -313,7 +321,7 @@ export class ShardThread {
     this.#waiting.fail(this.#requests);
     this.#requests.clear();
     this.#parts.loseReviews();
-    if (!this.#stopping && this.restartCount < RESTART_COUNT_MAX) {
+    if (!this.#stopping && this.#hasBegun && this.restartCount < RESTART_COUNT_MAX) {
       this.restartCount += 1;
       this.#start();
       return;
@@ -324,6 +332,7 @@ export class ShardThread {
   }
 
   #next(): string {
+    if (!this.#hasBegun) return "it did not begin";
     return this.#parts.log === undefined ? "its tenants start anew" : "its tenants are read back";
   }
 

@@ -12,6 +12,7 @@ import type { Snapshot } from "#durable/snapshot.ts";
 import { INGEST_ENTRY } from "#isolate/journal.ts";
 import { BEGIN_REVIEW_ENTRY, END_REVIEW_ENTRY } from "#isolate/moderator-instance.ts";
 import { CALL_NUMBER_MAX } from "#isolate/review-turn.ts";
+import type { Outcome } from "#model/outcome.ts";
 import type { Shard } from "./shard.ts";
 import { LEDGER_NUMBERS } from "./tenant-ledger.ts";
 
@@ -70,7 +71,7 @@ export class Replay {
     const number = this.#admitted(world, snapshot.component);
     assert(number !== undefined, `the component that ${name} runs was not kept`);
     const outcome = own.putImage(tenant, number, strikes, this.#packed, image.length);
-    assert.equal(outcome, "ok", `${name} finds no room`);
+    if (outcome !== "ok") throw noRoom();
     batcher.tenantFlagsSet(tenant, flags);
     if (isSummarizer) shard.tenants.read(tenant, ledger);
     else this.#restoreReviews(tenant, ledger);
@@ -98,7 +99,7 @@ export class Replay {
     if (world === SUMMARIZER_WORLD && kind === INGEST_ENTRY) {
       if (!host.isOpen(tenant)) return false;
       const outcome = host.ingest(tenant, bytes, bodyOffset, bodyBytes, this.#report, this.#fates);
-      if (outcome !== "ok") return this.#failed(host, tenant);
+      if (outcome !== "ok") return this.#failed(host, tenant, outcome);
       const joined = bytes.readUInt32LE(bodyOffset + 4);
       shard.tenants.count(tenant, this.#report, joined, entry.nowMs);
       return true;
@@ -116,7 +117,7 @@ export class Replay {
       bodyOffset,
       bodyBytes,
     );
-    if (outcome !== "ok") return this.#failed(own, tenant);
+    if (outcome !== "ok") return this.#failed(own, tenant, outcome);
     if (world === MODERATOR_WORLD) this.#enterReview(tenant, kind, first);
     return true;
   }
@@ -132,7 +133,8 @@ export class Replay {
   }
 
   /** A turn that went well once is not the tenant's fault now. */
-  #failed(host: { release: (tenant: number) => void }, tenant: number): boolean {
+  #failed(host: { release: (tenant: number) => void }, tenant: number, outcome: Outcome): boolean {
+    if (outcome === "refused") throw noRoom();
     host.release(tenant);
     return false;
   }
@@ -190,8 +192,18 @@ export class Replay {
   }
 
   #numberOf(name: string): number {
-    const tenant = this.#parts.shard.ensure(name);
-    assert(tenant !== -1, "more tenants are kept than are taken");
-    return tenant;
+    const { shard } = this.#parts;
+    const tenant = shard.ensure(name);
+    if (tenant !== -1) return tenant;
+    const { countMax } = shard.parts.cap;
+    throw new Error(`more tenants are kept than the ${countMax} of tenantCountMax; raise it`);
   }
+}
+
+/** Who begins without some of what was kept would keep less from then on. */
+function noRoom(): Error {
+  return new Error(
+    "what is kept of tenants finds no room in a shard's share of imageBytesMax; raise it, or " +
+      "start as many shards as before (shardCount)",
+  );
 }

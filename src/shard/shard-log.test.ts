@@ -41,7 +41,7 @@ const COMPONENT = readFileSync(
   new URL("../../guests/dist/summarize.component.wasm", import.meta.url),
 );
 const MODERATOR = moderatorComponent("hostile-moderator");
-const TENANTS_MAX = 64;
+const LIMITS = { slotCount: 4, imageBytesMax: 64 << 20, tenantCountMax: 64 };
 const NOW_MS = 1_700_000_000_000;
 const LINE = '{"user":"ada","text":"the boss fight is on, and it is a long one"}\n';
 /** About what the I/O thread puts into one record. */
@@ -61,7 +61,9 @@ class Life {
   #request = 0;
   nowMs = NOW_MS;
 
-  constructor(t: TestContext, path: string, datagramLog = false) {
+  constructor(t: TestContext, path: string, own: Partial<typeof LIMITS> = {}) {
+    const limits = { ...LIMITS, ...own };
+    const { tenantCountMax } = limits;
     this.store = new SqliteStore(path);
     this.stream = this.store.beginRun(1)[0]!;
     this.logRing = createRing(LOG_RING_BYTES);
@@ -75,7 +77,7 @@ class Life {
       ack: "disk",
       logBytesMax: 1 << 30,
       recoveryMsMax: 600_000,
-      datagramLog,
+      datagramLog: false,
       ring: this.logRing,
       bell: new Int32Array(new SharedArrayBuffer(4)),
       durable: this.durable,
@@ -85,16 +87,15 @@ class Life {
       components: { summarizer, moderator },
       shardCount: 1,
     };
-    const batcher = new Batcher({ tenantCountMax: TENANTS_MAX });
+    const batcher = new Batcher({ tenantCountMax });
     const kept = openKept(shared, 0);
     this.turns = new LoggedTurns({
       shared,
       shard: 0,
-      tenantCountMax: TENANTS_MAX,
+      tenantCountMax,
       nameOf: (tenant) => batcher.tenantName(tenant),
       lastNumber: lastNumberOf(kept, this.stream),
     });
-    const limits = { slotCount: 4, imageBytesMax: 64 << 20, tenantCountMax: TENANTS_MAX };
     const host = new IsolateHost({ ...limits, guarded: false, sink: this.turns.summarizer });
     const judges = new GlassModeratorHost({ ...limits, sink: this.turns.moderator });
     const ring = createRing(RING_BYTES);
@@ -106,7 +107,7 @@ class Life {
       host,
       component: host.admit(COMPONENT),
       counters: new ShardCounters(new SharedArrayBuffer(ShardCounters.BYTES)),
-      cap: new TenantCap(new SharedArrayBuffer(tenantsTakenBytes(1)), 0, TENANTS_MAX),
+      cap: new TenantCap(new SharedArrayBuffer(tenantsTakenBytes(1)), 0, tenantCountMax),
       moderation: {
         host: judges,
         component: judges.admit(MODERATOR),
@@ -319,6 +320,25 @@ function countWithoutNewest(t: TestContext, path: string, step: number): number 
   assert.deepEqual([life.recovery.gaps, life.recovery.lost], [[], []]);
   life.end();
   return count;
+}
+
+for (const { own, isSnapshotted, words } of [
+  { own: { tenantCountMax: 1 }, isSnapshotted: false, words: /the 1 of tenantCountMax/ },
+  { own: { tenantCountMax: 1 }, isSnapshotted: true, words: /the 1 of tenantCountMax/ },
+  { own: { imageBytesMax: 1 }, isSnapshotted: false, words: /share of imageBytesMax/ },
+] as const) {
+  const where = isSnapshotted ? "snapshots" : "the log";
+  test(`a start says that ${where} find no room with ${JSON.stringify(own)}`, async (t) => {
+    const path = pathOf(t);
+    const first = new Life(t, path);
+    first.send(RECORD_LINES, LINE, "acme");
+    first.send(RECORD_LINES, LINE, "other");
+    first.step();
+    if (isSnapshotted) first.turns.finish(first.shard, Date.now() + 10_000);
+    await first.commit();
+    first.end();
+    assert.throws(() => new Life(t, path, own), words);
+  });
 }
 
 function pathOf(t: TestContext): string {
