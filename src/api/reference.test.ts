@@ -280,3 +280,22 @@ test("api: the landing page is HTML for a browser and quotes no header unescaped
   assert.doesNotMatch(response.body, /<script>/);
   await server.close();
 });
+
+test("api: the reference is written once, however often it is asked for", async (t) => {
+  const { server } = await open();
+  t.after(async () => server.close());
+  await server.ready();
+  const written = t.mock.method(server, "swagger");
+  const bodies = new Map<string, Set<string>>();
+  for (let i = 0; i < 3; i++) {
+    for (const url of ["/openapi.json", "/docs/json", "/docs/yaml"]) {
+      const { statusCode, body } = await server.inject(get(url));
+      assert.equal(statusCode, 200, url);
+      bodies.set(url, (bodies.get(url) ?? new Set()).add(body));
+    }
+  }
+  assert.equal(written.mock.callCount(), 2, "once as JSON, once as YAML");
+  assert.ok([...bodies.values()].every(({ size }) => size === 1));
+  assert.deepEqual(bodies.get("/docs/json"), bodies.get("/openapi.json"));
+  assert.match([...bodies.get("/docs/yaml")!][0]!, /^openapi: 3\.1\.0\n/);
+});

@@ -4,7 +4,7 @@ import type { Access } from "#model/access.ts";
 import { problemResponses, SCHEMAS } from "#model/schemas.ts";
 import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
-import type { FastifyInstance, FastifySchema } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifySchema } from "fastify";
 
 const DESCRIPTION = `Live trends, summaries and moderation of many tenants from one process.
 
@@ -61,15 +61,46 @@ export async function registerReference(server: FastifyInstance, version: string
         typeof $id === "string" ? $id : `def-${index}`,
     },
   });
-  await server.register(async (scope) => registerPages(scope));
+  const documents = new Documents(server);
+  await server.register(async (scope) => registerPages(scope, documents));
   const open = { config: { access: "public" }, schema: { hide: true } } as const;
-  server.get("/openapi.json", open, async (_request, reply) =>
-    reply.header("cache-control", "no-cache").send(server.swagger()),
-  );
+  server.get("/openapi.json", open, async (_request, reply) => documents.send(reply, "json"));
 }
 
-async function registerPages(scope: FastifyInstance): Promise<void> {
+/**
+ * Half a megabyte each, which anybody may ask for without a key: written once, or a few requests a
+ * second for YAML would leave no time for anybody else's.
+ */
+class Documents {
+  readonly #server: FastifyInstance;
+  readonly #written: { json?: Buffer; yaml?: Buffer } = {};
+
+  constructor(server: FastifyInstance) {
+    this.#server = server;
+  }
+
+  async send(reply: FastifyReply, form: "json" | "yaml"): Promise<FastifyReply> {
+    const bytes = (this.#written[form] ??= this.#write(form));
+    const type = form === "json" ? "application/json; charset=utf-8" : "application/x-yaml";
+    return reply.header("cache-control", "no-cache").type(type).send(bytes);
+  }
+
+  #write(form: "json" | "yaml"): Buffer {
+    const server = this.#server;
+    if (form === "yaml") return Buffer.from(server.swagger({ yaml: true }));
+    return Buffer.from(JSON.stringify(server.swagger()));
+  }
+}
+
+async function registerPages(scope: FastifyInstance, documents: Documents): Promise<void> {
   setAccess(scope, "public");
+  // In the place of the plugin's own, which write them anew each time.
+  scope.addHook("preHandler", async (request, reply) => {
+    const { url } = request.routeOptions;
+    if (url === "/docs/json") return documents.send(reply, "json");
+    if (url === "/docs/yaml") return documents.send(reply, "yaml");
+    return undefined;
+  });
   await scope.register(fastifySwaggerUi, {
     routePrefix: "/docs",
     staticCSP: CONTENT_POLICY,
