@@ -47,12 +47,16 @@ export async function serverOf({ url, isNamed }: BackupTarget): Promise<Client |
 
 export async function createBackup(target: BackupTarget, to: string | undefined): Promise<void> {
   const client = await serverOf(target);
+  // Before one is made, for which the oldest that is kept would go.
+  if (to !== undefined && existsSync(to)) {
+    throw new CliError(`${resolve(to)} exists already; name a folder that is to be made`);
+  }
   const path = await explained(async () =>
     client === undefined ? createOnFiles(target.config, to) : createOverHttp(client, to),
   );
   const manifest = await explained(async () => verifyIfHere(path));
   if (target.json) printJson({ path, manifest });
-  else print(`Made ${path}${manifest === undefined ? "" : `: ${contentsWords(manifest)}`}`);
+  else print(`Made ${path}${manifest === undefined ? "" : `:\n  ${contentsWords(manifest)}`}`);
 }
 
 export async function listAll(target: BackupTarget): Promise<void> {
@@ -81,7 +85,7 @@ export async function verify(folder: string, json: boolean): Promise<void> {
     printJson({ ok: true, manifest });
     return;
   }
-  print(`${resolve(folder)} can be restored: ${contentsWords(manifest)}`);
+  print(`${resolve(folder)} can be restored:\n  ${contentsWords(manifest)}`);
   for (const name of manifest.contents?.damaged ?? []) {
     print(`  was damaged already when it was made: ${name}`);
   }
@@ -102,7 +106,7 @@ export async function restore(
     printJson({ dataDir, keptAside, manifest });
     return;
   }
-  print(`Restored to ${dataDir}: ${contentsWords(manifest)}`);
+  print(`Restored to ${dataDir}:\n  ${contentsWords(manifest)}`);
   if (keptAside !== undefined) {
     print(`What was there is in ${keptAside}; remove it once you are sure.`);
   }

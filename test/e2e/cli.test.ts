@@ -117,6 +117,7 @@ for (const { args, environment, code, stderr } of [
     code: 1,
     stderr: /no NexusCore at http:\/\/127\.0\.0\.1:9; without --url the files are used/,
   },
+  { args: ["backup", "create", "--to", "/"], code: 1, stderr: /^nexuscore: \/ exists already/ },
   { args: ["backup", "verify", "/nonexistent"], code: 1, stderr: /manifest\.json is missing/ },
   { args: ["restore", "/nonexistent"], code: 1, stderr: /:memory: nothing is kept/ },
   { args: ["tap", "a b"], code: 2, stderr: /A-Z a-z 0-9/ },
