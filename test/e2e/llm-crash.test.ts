@@ -2,27 +2,17 @@
 // messages wait for it: each message that was accepted is answered or listed after the next start,
 // and none twice.
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { NotReviewed, NotReviewedPage, ReviewItem, ReviewPage } from "#model/review.ts";
 import { StandInUpstream } from "#stand-in/stand-in-upstream.ts";
 import { Random } from "#std/random.ts";
 import { SEED } from "#testing/seed.ts";
+import { Served } from "../durability/served.ts";
 
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-/** The very process, so that it can be killed: the launcher would tell it to stop. */
-const FLAGS = [
-  "--disable-wasm-trap-handler",
-  "--external-memory-accounted-in-global-limit",
-  "--disable-warning=ExperimentalWarning",
-];
 const TENANTS = ["acme", "birch", "cedar"];
 /** On the tenants' list of what is flagged. */
 const FLAGGED = "zorblax";
@@ -30,39 +20,15 @@ const LIVES = 3;
 const CLIENTS = 6;
 const PAGE = 200;
 
-type Served = { readonly url: string; readonly child: ChildProcess };
-
 /** What the clients know of a message; undefined: nobody answered. */
 type Sent = { readonly tenant: string; readonly isFlagged: boolean; answer: Answer | undefined };
 type Answer = "taken" | "judged";
 
 async function serve(t: TestContext, folder: string, upstream: string): Promise<Served> {
-  const args = [...FLAGS, MAIN, "serve", "--http-port", "0", "--udp-port", "0"];
-  const child = spawn(process.execPath, [...args, "--data-dir", folder], {
-    env: {
-      ...process.env,
-      NEXUSCORE_SHARD_COUNT: "1",
-      NEXUSCORE_KERNEL_TELEMETRY: "off",
-      NEXUSCORE_LLM_BASE_URL: upstream,
-      NEXUSCORE_LLM_MODEL: "stand-in",
-    },
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  t.after(async () => end(child, "SIGKILL"));
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url =
-      /"url":"(http:[^"]+)"/.exec(line)?.[1] ?? /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0];
-    if (url === undefined) continue;
-    child.stdout.resume();
-    return { url, child };
-  }
-  return assert.fail("the server ended");
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill(signal);
-  await once(child, "exit");
+  const environment = { NEXUSCORE_LLM_BASE_URL: upstream, NEXUSCORE_LLM_MODEL: "stand-in" };
+  const served = await Served.start({ folder, shardCount: 1, environment });
+  t.after(async () => served.kill());
+  return served;
 }
 
 async function ask<Body>(url: string, method = "GET", body?: object): Promise<Body> {
@@ -199,8 +165,8 @@ test("a crash while a language model is asked forgets no message, lists none twi
     // At first it never answers; later some are answered while others wait.
     const stalled = life === 0 ? 1 : 0.7;
     upstream.plan = { latency: { medianMs: 20, spread: 0.5 }, faults: { stalled } };
-    const { url, child } = await serve(t, folder, upstream.baseUrl);
-    const api = `${url}/v1/tenants`;
+    const served = await serve(t, folder, upstream.baseUrl);
+    const api = `${served.url}/v1/tenants`;
     await check(t, { api, sent, surelyWaiting, upstream });
     if (life === LIVES) break;
     if (life === 0) {
@@ -217,7 +183,8 @@ test("a crash while a language model is asked forgets no message, lists none twi
     const takenCount = 20 + random.below(60);
     while (crowd.takenCount < takenCount) await sleep(1 + random.below(10));
     // The last of them is asked to stop, and forgets no more than those that are killed.
-    await end(child, life === LIVES - 1 ? "SIGTERM" : "SIGKILL");
+    if (life === LIVES - 1) await served.stop();
+    else await served.kill();
     crowd.end();
     await running;
     assert.deepEqual(crowd.mistakes, []);
