@@ -22,23 +22,25 @@ const HEADERS = {
 
 /** `origins`: asked each time, as they may change while the server runs. */
 export function registerBrowsers(server: FastifyInstance, origins: () => readonly string[]): void {
-  server.addHook("onRequest", async (request, reply) => {
+  server.addHook("onRequest", (request, reply, done) => {
     reply.headers(HEADERS);
     const { origin } = request.headers;
     if (origins().length > 0) reply.header("vary", "origin");
     if (origin === undefined || !origins().includes(origin)) {
       refuseOtherSites(request);
+      done();
       return;
     }
     reply.header("access-control-allow-origin", origin);
     if (request.method !== "OPTIONS" || !isPreflight(request)) {
       reply.header("access-control-expose-headers", ANSWER_HEADERS);
+      done();
       return;
     }
     reply.header("access-control-allow-methods", METHODS);
     reply.header("access-control-allow-headers", REQUEST_HEADERS);
     reply.header("access-control-max-age", PREFLIGHT_SECONDS);
-    return reply.code(204).send();
+    reply.code(204).send();
   });
 }
 

@@ -38,10 +38,13 @@ export type ConnectionStats = {
   readonly pipelineCount: number;
 };
 
-type Upload = {
+type Connection = {
   readonly socket: Socket;
-  readonly response: ServerResponse;
-  /** At the last look, and bytes that had come by then. */
+  /** Requests that are not answered yet. */
+  underWay: number;
+  /** The last of them, if it may bring a body: those before it have brought all of theirs. */
+  upload: ServerResponse | undefined;
+  /** At the last look at it, and bytes that had come by then. */
   seenAtMs: number;
   seenBytes: number;
 };
@@ -70,8 +73,9 @@ class ConnectionLimits {
   readonly #perAddressMax: number;
   readonly #groupOf: (address: string) => string | undefined;
   readonly #byGroup = new Map<string, number>();
-  readonly #underWay = new WeakMap<Socket, number>();
-  readonly #uploads = new Map<IncomingMessage, Upload>();
+  readonly #connections = new Map<Socket, Connection>();
+  /** Bound once: a request costs no function of its own. */
+  readonly #onAnswered: (this: ServerResponse) => void;
   readonly #rateMs: number;
   #lookedAtMs = performance.now();
   #openCount = 0;
@@ -89,6 +93,10 @@ class ConnectionLimits {
     this.#perAddressMax = bounds.connectionsPerAddressMax;
     this.#groupOf = groupOf;
     this.#rateMs = rateMs;
+    const answered = (response: ServerResponse): void => this.#end(response);
+    this.#onAnswered = function () {
+      answered(this);
+    };
     server.maxConnections = bounds.connectionsMax;
     server.on("drop", () => (this.#refusedCount += 1));
     server.on("connection", (socket) => this.#enter(socket));
@@ -116,6 +124,7 @@ class ConnectionLimits {
 
   #enter(socket: Socket): void {
     this.#openCount += 1;
+    socket.once("close", () => this.#connections.delete(socket));
     // A client that was gone before we saw it has no address.
     const group = this.#groupOf(socket.remoteAddress ?? "");
     if (group === undefined || this.#perAddressMax === 0) {
@@ -143,21 +152,40 @@ class ConnectionLimits {
   /** Whether it is to be answered. */
   #begin(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request;
-    const underWay = (this.#underWay.get(socket) ?? 0) + 1;
-    this.#underWay.set(socket, underWay);
-    response.once("close", () => this.#underWay.set(socket, this.#underWay.get(socket)! - 1));
-    if (underWay > PIPELINED_MAX) {
+    const connection = this.#connectionOf(socket);
+    connection.underWay += 1;
+    response.on("close", this.#onAnswered);
+    if (connection.underWay > PIPELINED_MAX) {
       if (!socket.destroyed) this.#pipelineCount += 1;
       // Its answers would have to wait behind all the others.
       socket.destroy();
       return false;
     }
     const { "content-length": length, "transfer-encoding": coding } = request.headers;
-    if (length === undefined && coding === undefined) return true;
-    const seenAtMs = performance.now();
-    this.#uploads.set(request, { socket, response, seenAtMs, seenBytes: socket.bytesRead });
-    request.once("close", () => this.#uploads.delete(request));
+    if (length === undefined && coding === undefined) {
+      connection.upload = undefined;
+      return true;
+    }
+    connection.upload = response;
+    connection.seenAtMs = performance.now();
+    connection.seenBytes = socket.bytesRead;
     return true;
+  }
+
+  #end(response: ServerResponse): void {
+    const connection = this.#connections.get(response.req.socket);
+    if (connection === undefined) return;
+    connection.underWay -= 1;
+    if (connection.upload === response) connection.upload = undefined;
+  }
+
+  #connectionOf(socket: Socket): Connection {
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      connection = { socket, underWay: 0, upload: undefined, seenAtMs: 0, seenBytes: 0 };
+      this.#connections.set(socket, connection);
+    }
+    return connection;
   }
 
   #lookAtBodies(): void {
@@ -165,26 +193,29 @@ class ConnectionLimits {
     // If we come late, it was we who did not read.
     const isLate = nowMs - this.#lookedAtMs > (2 * this.#rateMs) / LOOKS;
     this.#lookedAtMs = nowMs;
-    for (const [request, upload] of this.#uploads) {
+    for (const connection of this.#connections.values()) {
+      const { upload, socket } = connection;
+      if (upload === undefined) continue;
+      const request = upload.req;
       if (request.complete) {
-        this.#uploads.delete(request);
+        connection.upload = undefined;
         continue;
       }
-      const { bytesRead } = upload.socket;
+      const { bytesRead } = socket;
       const isHeldByUs = isLate || request.isPaused() || request.readableLength > 0;
-      if (!isHeldByUs && nowMs - upload.seenAtMs < this.#rateMs) continue;
+      if (!isHeldByUs && nowMs - connection.seenAtMs < this.#rateMs) continue;
       const wanted = (BODY_RATE_MIN * this.#rateMs) / 1_000;
-      if (isHeldByUs || bytesRead - upload.seenBytes >= wanted) {
-        upload.seenAtMs = nowMs;
-        upload.seenBytes = bytesRead;
+      if (isHeldByUs || bytesRead - connection.seenBytes >= wanted) {
+        connection.seenAtMs = nowMs;
+        connection.seenBytes = bytesRead;
         continue;
       }
-      this.#uploads.delete(request);
+      connection.upload = undefined;
       this.#slowBodyCount += 1;
       const rate = `${BODY_RATE_MIN} bytes a second`;
       const detail = `The body came more slowly than ${rate}; send it in smaller requests.`;
-      if (upload.response.headersSent) upload.socket.destroy();
-      else cut(upload.socket, new Problem("requestTooSlow", detail));
+      if (upload.headersSent) socket.destroy();
+      else cut(socket, new Problem("requestTooSlow", detail));
     }
   }
 }

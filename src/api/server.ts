@@ -75,9 +75,11 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   if (options.tracing !== undefined) traceRequests(server, options.tracing);
   logRequests(server, { log, slowRequestMs: options.slowRequestMs ?? (() => 0) });
   registerBrowsers(server, options.corsOrigins ?? (() => []));
-  server.addHook("onRequest", async (request) => {
-    if (!stopping() || request.method === "GET" || request.method === "HEAD") return;
-    throw new Problem("stopping", "The server is stopping and takes nothing new.");
+  server.addHook("onRequest", ({ method }, _reply, done) => {
+    if (stopping() && method !== "GET" && method !== "HEAD") {
+      throw new Problem("stopping", "The server is stopping and takes nothing new.");
+    }
+    done();
   });
   registerAccess(server, access);
   boundBodies(server);
@@ -101,11 +103,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 
 /** Coercion makes numbers of "Infinity" and "1e999", and no bound of a schema holds for them. */
 function refuseEndlessNumbers(server: FastifyInstance): void {
-  server.addHook("preHandler", async (request) => {
+  server.addHook("preHandler", (request, _reply, done) => {
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (typeof value !== "number" || Number.isFinite(value)) continue;
       throw new Problem("badRequest", `In the query: /${name} must be a finite number.`);
     }
+    done();
   });
 }
 

@@ -71,10 +71,11 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
         config: { access: "send", countsBody: true },
         schema: { ...SCHEMA, operationId: "postTenantEvents", params: TENANT_PARAMS },
         // The address is checked before the body is read: a wrong one costs nothing.
-        onRequest: async (request) => {
+        onRequest: (request, _reply, done) => {
           const tenant = requireTenantId(request.params.tenant);
           ackOf(request);
           engine.checkQuota(tenant);
+          done();
         },
       },
       async (request, reply) => take(request, reply, request.params.tenant),
@@ -88,11 +89,12 @@ export function eventRoutes(engine: EngineDoor): FastifyPluginAsync {
           operationId: "postEvents",
           summary: "Send events of any tenants; each names its own in `tenant`",
         },
-        onRequest: async (request) => {
+        onRequest: (request, _reply, done) => {
           ackOf(request);
           // Who has to name the tenant is told before the body is read.
           const tenant = tenantFor(request, undefined);
           if (tenant !== undefined) engine.checkQuota(tenant);
+          done();
         },
       },
       // Of a key that is for one tenant it is that one's, whatever the events say.

@@ -24,7 +24,7 @@ import {
 import { Problem } from "#model/problem.ts";
 import { FailedTries } from "./failed-tries.ts";
 import type { KeyRefusal, KeyRing } from "./key-ring.ts";
-import type { Tokens } from "./tokens.ts";
+import type { TokenPrincipal, Tokens } from "./tokens.ts";
 
 export type Refusal = KeyRefusal | "missing" | "tooMany" | "host" | "access" | "tenant";
 
@@ -74,14 +74,8 @@ export function registerAccess(server: FastifyInstance, parts: AccessParts): voi
   const gate = new Gate(parts);
   const streams = new Streams(nowMs);
   server.addHook("onClose", async () => streams.stop());
-  server.addHook("onRequest", async (request, reply) => {
-    // What has no route has nothing to guard: it is told that there is no such route.
-    const { access = "public", isStream = false, tellsMoreTo } = request.routeOptions.config;
-    if (access === "public") {
-      if (tellsMoreTo !== undefined) noteCaller(request, gate.whoeverAsks(request));
-      return;
-    }
-    const { principal, holds } = await gate.callerOf(request, reply);
+  const admit = (request: FastifyRequest, reply: FastifyReply, access: Access, caller: Caller) => {
+    const { principal, holds } = caller;
     if (!allows(principal, access)) {
       const detail = `${whose(principal)} is not for that: the route asks for ${access}.`;
       gate.refuse(request, "access", forbidden(detail));
@@ -91,7 +85,23 @@ export function registerAccess(server: FastifyInstance, parts: AccessParts): voi
       gate.refuse(request, "tenant", notForTenant(principal));
     }
     noteCaller(request, principal);
-    if (isStream) streams.add(reply, holds);
+    if (request.routeOptions.config.isStream === true) streams.add(reply, holds);
+  };
+  server.addHook("onRequest", (request, reply, done) => {
+    // What has no route has nothing to guard: it is told that there is no such route.
+    const { access = "public", tellsMoreTo } = request.routeOptions.config;
+    if (access === "public") {
+      if (tellsMoreTo !== undefined) noteCaller(request, gate.whoeverAsks(request));
+      done();
+      return;
+    }
+    const caller = gate.callerOf(request, reply);
+    if (caller instanceof Promise) {
+      caller.then((found) => admit(request, reply, access, found)).then(() => done(), done);
+      return;
+    }
+    admit(request, reply, access, caller);
+    done();
   });
 }
 
@@ -132,17 +142,21 @@ class Gate {
   readonly #parts: AccessParts;
   readonly #nowMs: () => number;
   readonly #tries = new FailedTries();
+  /** While there are no keys: the same for every request. */
+  readonly #everybody: Caller;
 
   constructor(parts: AccessParts) {
     this.#parts = parts;
     this.#nowMs = parts.nowMs ?? Date.now;
+    this.#everybody = { principal: EVERYBODY, holds: () => parts.keys.isEmpty };
   }
 
-  async callerOf(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+  /** Throws the problem of who is refused. A promise only where a token is to be verified. */
+  callerOf(request: FastifyRequest, reply: FastifyReply): Caller | Promise<Caller> {
     const { keys, tokens, isLoopback } = this.#parts;
     if (keys.isEmpty && tokens === undefined && isLoopback) {
       if (LOOPBACK_HOST.test(request.headers.host ?? "")) {
-        return { principal: EVERYBODY, holds: () => keys.isEmpty };
+        return this.#everybody;
       }
       const detail = "Without keys this server answers only to its own machine's names.";
       this.refuse(request, "host", forbidden(`${detail} ${MAKE_ONE}`));
@@ -157,11 +171,8 @@ class Gate {
     }
     // What has not even the form of a key may be a token of somebody else's.
     if (found.refusal === "malformed" && tokens !== undefined) {
-      // Also for an address that tried too much: behind a proxy it is that of everybody.
-      const token = tokens.known(text) ?? (await tokens.verify(text));
-      if (token !== undefined) {
-        return { principal: token.principal, holds: (nowMs) => nowMs < token.endsMs };
-      }
+      const token = tokens.known(text);
+      return token === undefined ? this.#verify(request, reply, text, tokens) : callerBy(token);
     }
     return this.#refuseKey(request, reply, found.refusal);
   }
@@ -181,6 +192,17 @@ class Gate {
   refuse(request: FastifyRequest, refusal: Refusal, problem: Problem): never {
     this.#parts.onRefusal?.(refusal, request.ip);
     throw problem;
+  }
+
+  /** Also for an address that tried too much: behind a proxy it is that of everybody. */
+  async #verify(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    text: string,
+    tokens: Pick<Tokens, "verify">,
+  ): Promise<Caller> {
+    const token = await tokens.verify(text);
+    return token === undefined ? this.#refuseKey(request, reply, "malformed") : callerBy(token);
   }
 
   #refuseKey(request: FastifyRequest, reply: FastifyReply, refusal: KeyRefusal | "missing"): never {
@@ -206,6 +228,10 @@ class Gate {
     reply.header("warning", '299 - "This secret was rotated, and ends soon; take the new one."');
     this.#parts.onFormer?.(name);
   }
+}
+
+function callerBy({ principal, endsMs }: TokenPrincipal): Caller {
+  return { principal, holds: (nowMs) => nowMs < endsMs };
 }
 
 /** Answers that go on are looked at again: a key that was revoked must not go on reading. */

@@ -41,6 +41,7 @@ export class BlockedTenants {
 
   /** Hot. Why the tenant's request is refused, which is counted; undefined: it is not. */
   refusal(tenant: string, nowMs: number): Block | undefined {
+    if (this.#blocks.size === 0) return undefined;
     const block = this.#blocks.get(tenant);
     if (block === undefined) return undefined;
     if (nowMs < block.untilMs) {

@@ -23,6 +23,7 @@ const OVER_QUOTA = eventErrorNumber("overQuota");
 const MEMORY_FULL = eventErrorNumber("tenantMemoryFull");
 /** Shorter slices say little of how much of the time the thread runs. */
 const SAMPLED_MS_MIN = 0.5;
+const SHORT_REST_MS = 2;
 /** Memory is given back as windows empty: nobody knows when. */
 const MEMORY_WAIT_MS = 10_000;
 
@@ -105,7 +106,11 @@ export class QuotaGuard {
     if (this.#startMs === 0) return;
     const nowMs = performance.now();
     const wallMs = nowMs - this.#startMs;
-    if (wallMs < SAMPLED_MS_MIN) return;
+    if (wallMs < SAMPLED_MS_MIN) {
+      // Not every one of many short ones is looked at.
+      this.#sampledMs = nowMs - QUOTA_SAMPLE_MS + SHORT_REST_MS;
+      return;
+    }
     this.#sampledMs = nowMs;
     this.quota.sliced(wallMs, threadCpuMs() - this.#startCpuMs);
   }
