@@ -3,6 +3,8 @@
  * file. What a key opens a server with is printed once, on stdout and nothing else with it.
  */
 import type { Config } from "#config/options.ts";
+import { ownLike } from "#durable/backup-folder.ts";
+import { LOCK_SUFFIX } from "#durable/file-lock.ts";
 import { KeyDesk, type ShownKey, type ToldKey } from "#keys/key-desk.ts";
 import { KeyFileError } from "#keys/key-file.ts";
 import { KeyError, type KeyRequest } from "#keys/key-table.ts";
@@ -10,6 +12,7 @@ import { newKey } from "#keys/key-text.ts";
 import { KEY_PAGE_MAX } from "#model/limits.ts";
 import { IN_MEMORY } from "#review/database.ts";
 import { userInfo } from "node:os";
+import { dirname } from "node:path";
 import { Client } from "./client.ts";
 import { keysPath } from "./guard.ts";
 import { CliError, print, printJson, say, style } from "./terminal.ts";
@@ -96,6 +99,8 @@ async function withKeys<Result>(
     throw error;
   } finally {
     desk.close();
+    // Else a first key that root makes is in a file that the server's user cannot open.
+    await ownLike(dirname(path), [path, `${path}${LOCK_SUFFIX}`]);
   }
 }
 
