@@ -68,7 +68,9 @@ function leave(all: readonly Client[]): void {
 
 async function askNeighbour(): Promise<void> {
   const signal = AbortSignal.timeout(NEIGHBOUR_MS_MAX);
-  const answer = await fetch(`${application.url}/v1/tenants/neighbour/summary`, { signal });
+  const answer = await fetch(`${application.url}/v1/tenants/neighbour/summary?window=all`, {
+    signal,
+  });
   assert.equal(answer.status, 200);
   const { eventCount } = (await answer.json()) as { eventCount: number };
   assert.equal(eventCount, 1);
