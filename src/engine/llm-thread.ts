@@ -136,9 +136,11 @@ export class LlmThread {
     this.#post({ type: "limits", tenant, limits });
   }
 
-  /** Limits, what was counted and cached: all of it. */
+  /** Limits, what was counted and cached; what was spent stays spent. */
   forget(tenant: string): void {
-    this.#limits.delete(tenant);
+    const spent = this.#limits.get(tenant)?.spent;
+    if (spent === undefined) this.#limits.delete(tenant);
+    else this.#limits.set(tenant, { spent });
     this.#post({ type: "forget", tenant });
   }
 

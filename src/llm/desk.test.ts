@@ -122,3 +122,20 @@ test("after a stop everything is interrupted", async () => {
   bench.ask("b");
   assert.deepEqual(bench.failures(), ["interrupted", "interrupted"]);
 });
+
+test("a tenant that is deleted loses its limits, and gets no money or calls back", () => {
+  const bench = new DeskBench();
+  for (let i = 0; i < 10; i++) bench.ask("acme", { waitMsMax: 10 });
+  bench.nowMs += 20;
+  bench.desk.tick();
+  bench.failures();
+  bench.desk.putLimits("acme", { budget: { ...OPEN, microsPerDay: 100 }, runningMax: 3 });
+  const spent = { spentMicros: 60, atMs: bench.nowMs };
+  bench.desk.putLimits("acme", { budget: { ...OPEN, microsPerDay: 100 }, spent });
+  bench.desk.forget("acme");
+  const { runningMax, left } = bench.desk.usage("acme");
+  assert.equal(runningMax, 8);
+  assert.deepEqual(bench.desk.usage("acme").jobs, []);
+  bench.desk.putLimits("acme", { budget: { ...OPEN, microsPerDay: 100 } });
+  assert.ok(bench.desk.usage("acme").left.micros! <= 40 + 1, JSON.stringify(left));
+});

@@ -164,11 +164,16 @@ export class Desk {
     this.#budgets.setSpent(tenant, spent.spentMicros, spent.atMs, this.#options.nowMs());
   }
 
-  /** The tenant is deleted: what is left is its number, and calls that end as they will. */
+  /**
+   * The tenant is deleted: what is left is its number, calls that end as they will, and what it has
+   * taken of its budgets: or whoever may delete a tenant could spend a day's money many times.
+   */
   forget(name: string): void {
     this.#limits.delete(name);
     const tenant = this.#tenants.find(name);
-    if (tenant !== undefined) this.#forget(tenant);
+    if (tenant === undefined) return;
+    this.#budgets.setLimits(tenant, undefined);
+    this.#forgetUse(tenant);
   }
 
   /** Of whom it changed since it was asked last. */
@@ -272,6 +277,10 @@ export class Desk {
   /** Its number is another tenant's from now on. */
   #forget(tenant: number): void {
     this.#budgets.forget(tenant);
+    this.#forgetUse(tenant);
+  }
+
+  #forgetUse(tenant: number): void {
     this.#usage.forget(tenant);
     this.#cache?.forget(this.#tenants.nameOf(tenant));
     for (const { gateway, breaker } of this.#sites) {

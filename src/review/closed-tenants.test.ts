@@ -39,7 +39,6 @@ function writesOf(tenant: string): Command[] {
     { name: "putPolicy", request: { tenant, record: { ...POLICY_RECORD_DEFAULT, version: 2 } } },
     { name: "putQuota", request: { tenant, ...NOW, limits: { eventsPerSecond: 1 } } },
     { name: "putLlmLimits", request: { tenant, ...NOW, limits: { budget, runningMax: 1 } } },
-    { name: "putLlmSpent", request: { spending: [{ tenant, atMs: 1, spentMicros: 5 }] } },
   ];
 }
 
@@ -65,6 +64,22 @@ test("deletion: what comes late of a tenant leaves nothing; its neighbour's is w
     assert.ok("answer" in run(write), `${write.name} after the deletion`);
     assert.equal(knows("acme"), true, `${write.name} after the deletion`);
   }
+});
+
+test("deletion: what a tenant spent of the day's money stays spent", (t) => {
+  const store = new ReviewStore(IN_MEMORY);
+  t.after(() => store.close());
+  const run = (command: Command) => store.runAll([command])[0]!;
+  const spending = [{ tenant: "acme", atMs: START_MS, spentMicros: 5 }];
+  run({ name: "putLlmSpent", request: { spending } });
+  run({ name: "beginDeletion", request: { tenant: "acme", ...NOW } });
+  run({ name: "eraseTenant", request: { tenant: "acme" } });
+  run({ name: "endDeletion", request: { tenant: "acme", ...NOW } });
+  assert.deepEqual(run({ name: "llmSpent", request: {} }), { answer: spending });
+  const knows = run({ name: "knowsTenant", request: { tenant: "acme" } });
+  assert.deepEqual(knows, { answer: false }, "a sum makes no tenant");
+  run({ name: "sweep", request: { nowMs: START_MS + 2 * 86_400_000 } });
+  assert.deepEqual(run({ name: "llmSpent", request: {} }), { answer: [] });
 });
 
 /** On this thread; fails the batches that `isFailing` says. */

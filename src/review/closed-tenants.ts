@@ -36,10 +36,6 @@ export function withoutClosed(
       const rows = command.request.rows.filter(({ tenant }) => !isDeleting(tenant));
       return { name: "keepPending", request: { rows } };
     }
-    case "putLlmSpent": {
-      const spending = command.request.spending.filter(({ tenant }) => !isDeleting(tenant));
-      return { name: "putLlmSpent", request: { spending } };
-    }
     default:
       if (!REFUSED.has(command.name)) return command;
       refuse((command.request as { readonly tenant: string }).tenant, isDeleting);

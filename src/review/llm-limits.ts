@@ -73,11 +73,9 @@ export class LlmLimits {
     this.#spender?.putLimits(tenant, NO_LIMITS);
   }
 
-  /** The tenant is being deleted, with its rows; what the gateway knows of it is another matter. */
+  /** The tenant is being deleted; what it spent of the day's money is not given back. */
   forget(tenant: string): void {
     this.#limits.delete(tenant);
-    this.#spent.delete(tenant);
-    this.#unwritten.delete(tenant);
   }
 
   /** Gives all of it to a gateway that has just begun, and keeps what is spent from now on. */

@@ -1,6 +1,7 @@
 /**
  * A tenant that is deleted: when that began and ended, which outlives a restart, and its rows. What
- * stays is the audit, which has no texts, and the retention that says for how long.
+ * stays is the audit, which has no texts, the retention that says for how long, and for a day what it
+ * spent of the day's money: a sum.
  */
 import type { AuditLog } from "./audit-log.ts";
 import { type Database, numberOf } from "./database.ts";
@@ -28,14 +29,7 @@ const TABLES = [
   "not_reviewed",
 ] as const;
 /** A few rows a tenant. */
-const SMALL_TABLES = [
-  "policies",
-  "policy_heads",
-  "webhooks",
-  "llm_limits",
-  "llm_spent",
-  "quotas",
-] as const;
+const SMALL_TABLES = ["policies", "policy_heads", "webhooks", "llm_limits", "quotas"] as const;
 
 export class TenantErasure {
   readonly #database: Database;
