@@ -347,6 +347,30 @@ test("copies that find no room take back nothing of what was committed with them
   store.close();
 });
 
+test("somebody's hand in the file holds up what is written, and ends nothing", (t) => {
+  const path = join(folder(t), "a.db");
+  const store = new SqliteStore(path);
+  const log = new TurnLog(store.beginRun(1)[0]!);
+  const blocks = [blockOf(log, "one")];
+  const outside = new DatabaseSync(path);
+  outside.exec("BEGIN IMMEDIATE");
+  assert.throws(() => store.commitNow({ ...NOTHING, blocks }), WriteFailure);
+  outside.exec("ROLLBACK");
+  store.commitNow({ ...NOTHING, blocks });
+  assert.equal([...store.blocks(log.stream, 1)].length, 1);
+  const [forgotten, trims] = [
+    [{ tenant: "acme", stream: log.stream, number: 1 }],
+    [{ stream: log.stream, number: 1, taken: 1 }],
+  ];
+  store.commitNow({ ...NOTHING, forgotten, trims });
+  outside.exec("BEGIN IMMEDIATE");
+  assert.deepEqual([store.takeErased(), store.isForgetting], [[], true]);
+  outside.exec("ROLLBACK");
+  outside.close();
+  assert.deepEqual([store.takeErased(), store.isForgetting], [["acme"], false]);
+  store.close();
+});
+
 test("a file of a newer version is refused", (t) => {
   const path = join(folder(t), "a.db");
   new SqliteStore(path).close();

@@ -295,8 +295,20 @@ export class SqliteStore implements Log, SnapshotStore {
     return this.#forgottenReaches;
   }
 
-  /** Of those, the ones of whom no file has anything any more, each of them told once. */
+  /**
+   * Of those, the ones of whom no file has anything any more, each of them told once. Where the
+   * disk fails nobody is yet: it is done at another look.
+   */
   takeErased(): readonly string[] {
+    try {
+      return this.#takeErased();
+    } catch (error) {
+      if (error instanceof WriteFailure) return [];
+      throw error;
+    }
+  }
+
+  #takeErased(): readonly string[] {
     if (this.#forgottenReaches.size === 0 && this.#unclean.length === 0) return [];
     const rows = new Map(this.streams().map((row) => [row.stream, row]));
     const runs = [...rows.values()].map(({ run }) => run);
@@ -336,8 +348,12 @@ export class SqliteStore implements Log, SnapshotStore {
    * Brings all to the file itself and empties the WAL, where deleted bytes would stay for a while.
    */
   checkpoint(): boolean {
-    const row = this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-    return Number(row?.["busy"] ?? 1) === 0;
+    try {
+      const row = this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+      return Number(row?.["busy"] ?? 1) === 0;
+    } catch (error) {
+      throw failureOf(error);
+    }
   }
 
   /** Some of what waits for trims, while nothing comes that would do it. */

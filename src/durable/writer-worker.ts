@@ -2,7 +2,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { LOG_RETRY_MS } from "#model/limits.ts";
 import { RingReader, wakeRing } from "#std/byte-ring.ts";
-import { Committer, type StoreState } from "./committer.ts";
+import { Committer, STATES, type StoreState } from "./committer.ts";
 import { WriteFailure } from "./durable-store.ts";
 import { isTaken } from "./file-lock.ts";
 import { SqliteStore } from "./sqlite-store.ts";
@@ -76,6 +76,8 @@ async function run(
   const streams = former ?? store.beginRun(logRings.length);
   const lasts = store.resumeRun(streams);
   for (const [shard, last] of lasts.entries()) Atomics.store(durable, 2 * shard, last | 0);
+  // What the one before it met is not known to be so still.
+  Atomics.store(durable, durable.length - 1, STATES.indexOf("ok"));
   const numbers = components.map(({ digest, bytes }) => store.keepComponent(digest, bytes));
   const board = new StorageBoard(buffer);
   const rings: (SharedArrayBuffer | undefined)[] = [];

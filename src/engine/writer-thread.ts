@@ -232,6 +232,8 @@ export class WriterThread {
       return;
     }
     this.#death = reason;
+    // Who waits for the disk in a shard is told after a while that nobody knows.
+    Atomics.store(this.#durable, this.#durable.length - 1, STATES.indexOf("failed"));
     this.#board.set("stateSinceMs", Date.now());
     this.#board.set("commitSinceMs", 0);
     process.emitWarning(reason, {
