@@ -74,6 +74,13 @@ function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ");
 }
 
+test("card: an address that others reach is said", () => {
+  assert.match(startupCard(FACTS, config), /API +http:\/\/127\.0\.0\.1:7070\n/);
+  const open = { ...config, httpHost: "0.0.0.0" };
+  assert.match(startupCard(FACTS, open), /:7070, listening on 0\.0\.0\.0\n/);
+  assert.equal(startupFields(FACTS, open)["httpHost"], "0.0.0.0");
+});
+
 test("card: one of a thing is one", () => {
   const { summary } = STORAGE.recovery as { summary: RecoverySummary };
   const one = { ...summary, tenants: 1, snapshots: 1, replayedTurns: 1, tornBlocks: 1 };

@@ -31,7 +31,7 @@ export function startupCard(facts: CardFacts, config: Config): string {
   const { url, storage, isOpen, keyCount } = facts;
   const recovery = recoveryOf(storage);
   const entries: [name: string, text: string][] = [
-    ["API", url],
+    ["API", isLoopbackHost(config.httpHost) ? url : `${url}, listening on ${config.httpHost}`],
     ["Reference", `${url}/docs`],
     ["Keys", keyWords(facts, config)],
     ["Engine", engineWords(config)],
@@ -66,6 +66,7 @@ export function startupFields(facts: CardFacts, config: Config): Record<string, 
   const { shardCount, tenantCountMax, imageBytesMax } = config;
   return {
     url,
+    httpHost: config.httpHost,
     version: VERSION,
     shardCount,
     tenantCountMax,
