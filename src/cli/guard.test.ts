@@ -4,7 +4,7 @@ import type { Config, OptionName } from "#config/options.ts";
 import { newKey } from "#keys/key-text.ts";
 import { openLog } from "#observe/log.ts";
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -76,4 +76,23 @@ test("guard: datagrams are taken where nobody needs a key, or somebody asked for
   for (const asked of [{ datagrams: "on" }, { udpHost: "0.0.0.0" }, { udpPort: "9" }]) {
     assert.equal(offOf({ ...keyed, ...asked }), undefined, JSON.stringify(asked));
   }
+});
+
+test("guard: of a first key that everybody may read it is said, once", (t) => {
+  const lines: string[] = [];
+  const log = openLog("warn", { write: (line: string) => void lines.push(line) });
+  const folder = folderOf(t);
+  const start = (name: string, mode: number): string => {
+    const file = join(folder, name);
+    writeFileSync(file, `${newKey().text}\n`);
+    chmodSync(file, mode);
+    const config = configOf({ bootstrapKeyFile: file, dataDir: join(folder, `${name}.data`) });
+    for (let i = 0; i < 2; i++) Guard.ofConfig(config, log).close();
+    return lines.splice(0).join("");
+  };
+  assert.equal(start("own", 0o600), "");
+  assert.equal(start("group", 0o640), "");
+  const told = start("all", 0o644);
+  assert.equal(told.split("everybody on this machine may read").length, 2);
+  assert.doesNotMatch(told, /nxc_/);
 });

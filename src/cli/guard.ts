@@ -10,12 +10,14 @@ import { KeyError } from "#keys/key-table.ts";
 import { Tokens } from "#keys/tokens.ts";
 import type { Log } from "#observe/log.ts";
 import { IN_MEMORY } from "#review/database.ts";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const KEYS_FILE = "keys.db";
 /** A key has 66 characters; a larger file is something else. */
 const KEY_FILE_CHARACTERS_MAX = 256;
+/** Of a file's mode. */
+const OTHERS_READ = 0o004;
 
 type GuardParts = {
   readonly desk: KeyDesk;
@@ -161,6 +163,9 @@ function adoptBootstrapKey(desk: KeyDesk, config: Config, log: Log): void {
     if (text.length > KEY_FILE_CHARACTERS_MAX) throw new KeyError("It is too long for a key.");
     const isNew = desk.adopt(text, `file ${path}`);
     if (isNew) log.info({ path }, "an admin's key was taken from a file");
+    if (isNew && (statSync(path).mode & OTHERS_READ) !== 0) {
+      log.warn({ path }, "everybody on this machine may read the file of the admin's key");
+    }
   } catch (error) {
     // What is in the file is in no message.
     if (error instanceof KeyError) throw badKey(`bootstrapKeyFile: ${path}: ${error.message}`);
