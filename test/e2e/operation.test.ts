@@ -119,8 +119,8 @@ test("SIGTERM: says that it drains, answers what runs, keeps it, ends with 0", a
 
   const second = serve(t, folder, yaml);
   const { url: again } = (await second.line("serving")) as { url: string };
-  const trending = await fetch(`${again}/v1/tenants/acme/trending`);
-  assert.equal(((await trending.json()) as { eventCount: number }).eventCount, 2);
+  const kept = await fetch(`${again}/v1/tenants/acme/summary?window=all`);
+  assert.equal(((await kept.json()) as { eventCount: number }).eventCount, 2);
 
   writeFileSync(second.file, `${yaml}ack: memory\n`);
   second.child.kill("SIGHUP");
