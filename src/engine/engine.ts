@@ -343,13 +343,14 @@ export class Engine implements EngineDoor {
   }
 
   async quota(tenant: string): Promise<QuotaStatus> {
-    return this.#askOf<QuotaStatus>(tenant, { type: "quota", tenant });
+    const status = await this.#askOf<QuotaStatus>(tenant, { type: "quota", tenant });
+    return this.#quotas.whole(tenant, status);
   }
 
   async putQuota(tenant: string, limits: JsonLimits): Promise<QuotaStatus> {
     const status = await this.#askOf<QuotaStatus>(tenant, { type: "putQuota", tenant, limits });
     this.#quotas.put(tenant, limits);
-    return status;
+    return this.#quotas.whole(tenant, status);
   }
 
   async setQuotaDefaults(defaults: QuotaLimits): Promise<void> {

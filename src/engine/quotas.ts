@@ -6,7 +6,7 @@
 import { BlockedTenants } from "#quota/blocked-tenants.ts";
 import { QUOTA_BLOCKED_MAX, QUOTA_WAIT_MS_MAX } from "#model/limits.ts";
 import { Problem } from "#model/problem.ts";
-import type { JsonLimits, QuotaLimits, QuotaName } from "#model/quota.ts";
+import type { JsonLimits, QuotaLimits, QuotaName, QuotaStatus } from "#model/quota.ts";
 
 /** Members of the problems `overQuota` and `tenantMemoryFull`. */
 type Over = { readonly quota: QuotaName; readonly limit: number | null; readonly waitMs: number };
@@ -15,6 +15,8 @@ export class Quotas {
   #defaults: QuotaLimits | undefined;
   readonly #own = new Map<string, JsonLimits>();
   readonly #blocked = new BlockedTenants(QUOTA_BLOCKED_MAX);
+  /** Requests that were refused here, of which the shard knows nothing; the newest tenants. */
+  readonly #refusedHere = new Map<string, number>();
 
   /** Undefined: nobody has a quota, and nothing is metered. */
   constructor(defaults: QuotaLimits | undefined) {
@@ -44,12 +46,20 @@ export class Quotas {
 
   forget(tenant: string): void {
     this.put(tenant, {});
+    this.#refusedHere.delete(tenant);
+  }
+
+  /** What the shard says of a tenant, with what it never saw. */
+  whole(tenant: string, status: QuotaStatus): QuotaStatus {
+    const here = this.#refusedHere.get(tenant) ?? 0;
+    return here === 0 ? status : { ...status, refusedCount: status.refusedCount + here };
   }
 
   /** Throws `overQuota` for a tenant of which a shard said so, while that holds. */
   check(tenant: string, nowMs: number): void {
     const block = this.#blocked.refusal(tenant, nowMs);
     if (block === undefined) return;
+    this.#count(tenant);
     const { quota, limit, untilMs } = block;
     throw overProblem({ quota, limit, waitMs: untilMs - nowMs });
   }
@@ -66,6 +76,17 @@ export class Quotas {
 
   refusedCount(quota: QuotaName): number {
     return this.#blocked.refusedCount(quota);
+  }
+
+  #count(tenant: string): void {
+    const count = this.#refusedHere.get(tenant) ?? 0;
+    if (count === 0 && this.#refusedHere.size >= QUOTA_BLOCKED_MAX) {
+      for (const [oldest] of this.#refusedHere) {
+        this.#refusedHere.delete(oldest);
+        break;
+      }
+    }
+    this.#refusedHere.set(tenant, count + 1);
   }
 }
 
