@@ -21,6 +21,7 @@ const PROBLEMS: readonly ProblemCode[] = [
   "busy",
   "guestFailed",
   "memoryFull",
+  "overQuota",
   "shardRestarting",
   "stopping",
 ];

@@ -60,6 +60,7 @@ export const TURN_PROBLEMS = [
   "busy",
   "guestFailed",
   "memoryFull",
+  "overQuota",
   "shardRestarting",
   "stopping",
 ] as const;

@@ -88,6 +88,7 @@ export function trendingRoutes(engine: EngineDoor, retellings?: Retellings): Fas
               "busy",
               "guestFailed",
               "memoryFull",
+              "overQuota",
               "shardRestarting",
               "stopping",
             ),

@@ -356,6 +356,8 @@ export const BACKUP_HOLD_MS_MAX = 1_000;
 export const INSPECTED_LOG_BYTES_MAX = 512 * 1024 * 1024;
 /** Of its rates, what a tenant may take at once after it took nothing. */
 export const QUOTA_BURST_MS = 2_000;
+/** Questions are answered while a tenant would have to wait for less: events alone owe no more. */
+export const QUOTA_QUESTIONS_WAIT_MS = 4_000;
 /** A tenant that took more than its quota in one request waits for the rest; so long at most. */
 export const QUOTA_WAIT_MS_MAX = 3_600_000;
 /** Tenants over their quota that are refused before their requests are read. */

@@ -8,7 +8,9 @@ import { inspectedComponents } from "./inspect-question.ts";
 import { mergeSlice } from "./merge-question.ts";
 import { forgetConversation, moderatorUsage, turns } from "./moderation-questions.ts";
 import type { Answer, Question } from "./protocol.ts";
+import type { QuotaRefusal } from "./quota-guard.ts";
 import { quotaAnswer } from "./quota-questions.ts";
+import { quotaProblem } from "./record-problems.ts";
 import { deletingTenant, failureOf, Refusal, unknownTenant } from "./refusal.ts";
 import type { Shard } from "./shard.ts";
 import { conversation, conversations, sketch, summary } from "./summary-questions.ts";
@@ -18,7 +20,11 @@ import { askTenant } from "./tenant-turn.ts";
 
 export function answerQuestion(shard: Shard, request: number, json: string, nowMs: number): Answer {
   const question = JSON.parse(json) as Question;
-  if ("tenant" in question) shard.bringUp(question.tenant);
+  if ("tenant" in question) {
+    const refusal = refusalOf(shard, question, nowMs);
+    if (refusal !== undefined) return quotaProblem(request, refusal);
+    shard.bringUp(question.tenant);
+  }
   const startMs = performance.now();
   const answer = answerOf(shard, question, nowMs);
   if (shard.quota !== undefined && "tenant" in question) {
@@ -28,6 +34,26 @@ export function answerQuestion(shard: Shard, request: number, json: string, nowM
   return answer instanceof Refusal
     ? { type: "problem", request, code: answer.code, detail: answer.detail }
     : { type: "value", request, value: answer, awaitsDisk: changes(question) };
+}
+
+/** Those that run a tenant's component; what else is asked costs next to nothing. */
+const RUNNING: ReadonlySet<Question["type"]> = new Set<Question["type"]>([
+  "trending",
+  "summary",
+  "conversations",
+  "conversation",
+  "sketch",
+  "turns",
+]);
+
+function refusalOf(
+  shard: Shard,
+  question: Question & { readonly tenant: string },
+  nowMs: number,
+): QuotaRefusal | undefined {
+  if (shard.quota === undefined || !RUNNING.has(question.type)) return undefined;
+  const number = shard.find(question.tenant);
+  return number === -1 ? undefined : shard.quota.questionRefusal(number, nowMs);
 }
 
 /** Whether what was asked for is to outlive the process. */

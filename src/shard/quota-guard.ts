@@ -6,7 +6,7 @@
 import type { IsolateHost } from "#isolate/host.ts";
 import type { ModeratorHost } from "#isolate/moderator-host.ts";
 import { eventErrorNumber } from "#model/event-error.ts";
-import { QUOTA_SAMPLE_MS } from "#model/limits.ts";
+import { QUOTA_QUESTIONS_WAIT_MS, QUOTA_SAMPLE_MS } from "#model/limits.ts";
 import {
   jsonLimits,
   limitOf,
@@ -71,6 +71,16 @@ export class QuotaGuard {
   judgeRefusal(tenant: number, nowMs: number): QuotaRefusal | undefined {
     const waitMs = this.quota.waitMs(tenant, nowMs);
     return waitMs === 0 ? undefined : this.#refuse(tenant, this.quota.over, waitMs);
+  }
+
+  /**
+   * Of a question. Who sends too many events may still be looked at; but questions without end would
+   * take from neighbours what the quota keeps events from taking.
+   */
+  questionRefusal(tenant: number, nowMs: number): QuotaRefusal | undefined {
+    const waitMs = this.quota.waitMs(tenant, nowMs);
+    if (waitMs <= QUOTA_QUESTIONS_WAIT_MS || this.quota.over !== "cpu") return undefined;
+    return this.#refuse(tenant, "cpu", waitMs);
   }
 
   /** Hot. Whether the tenant's next turn with events is refused. */
