@@ -14,7 +14,7 @@ export const BODY_BYTES_MAX = 8 * 1024 * 1024;
 export const LINE_BYTES_MAX = 64 * 1024;
 /** Bytes of all request bodies held at once, decompressed; beyond, `busy`. */
 export const BODIES_BYTES_MAX = 256 * 1024 * 1024;
-/** Of one tenant, or one key where the tenant is in the body: who sends slowly leaves others room. */
+/** Of one tenant, or one key where the tenant is in the body: a slow sender leaves others room. */
 export const BODIES_OF_OWNER_BYTES_MAX = BODIES_BYTES_MAX / 2;
 /** Bytes of a JSON body of the control plane, such as a tenant's settings. */
 export const SETTINGS_BYTES_MAX = 4 * 1024;

@@ -1,7 +1,7 @@
 /**
  * A tenant that is deleted: when that began and ended, which outlives a restart, and its rows. What
- * stays is the audit, which has no texts, the retention that says for how long, and for a day what it
- * spent of the day's money: a sum.
+ * stays is the audit, which has no texts, the retention that says for how long, and for a day what
+ * it spent of the day's money: a sum.
  */
 import type { AuditLog } from "./audit-log.ts";
 import { type Database, numberOf } from "./database.ts";

@@ -280,7 +280,7 @@ test("what is not logged comes back with the next snapshot, and not without", as
   third.end();
 });
 
-test("what a start made again stays in the log for as long as an older snapshot needs it", async (t) => {
+test("what a start made again stays in the log while an older snapshot needs it", async (t) => {
   const path = pathOf(t);
   const first = new Life(t, path);
   first.send(RECORD_LINES, LINE, "acme");
