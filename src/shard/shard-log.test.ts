@@ -305,6 +305,27 @@ test("what a start made again stays in the log while an older snapshot needs it"
   second.end();
 });
 
+test("whose turns do not go on is told by name", async (t) => {
+  const path = pathOf(t);
+  const first = new Life(t, path);
+  for (const tenant of ["acme", "other"]) first.send(RECORD_LINES, LINE, tenant);
+  first.step();
+  first.turns.finish(first.shard, Date.now() + 10_000);
+  for (const tenant of ["acme", "other"]) first.send(RECORD_LINES, LINE, tenant);
+  first.step();
+  await first.commit();
+  first.end();
+  const outside = new DatabaseSync(path);
+  const own = "SELECT id FROM tenants WHERE name = 'acme'";
+  outside.exec(`DELETE FROM snapshots WHERE at / 16 = (${own})`);
+  outside.exec("DELETE FROM log WHERE number = 1; UPDATE streams SET trimmed = 1");
+  outside.close();
+  const second = new Life(t, path);
+  assert.deepEqual([second.recovery.gaps, second.recovery.lost], [["acme"], ["acme"]]);
+  assert.equal(second.eventCount("other"), 2);
+  second.end();
+});
+
 /** What a start makes of the store if the newest snapshot in it is damaged. */
 function countWithoutNewest(t: TestContext, path: string, step: number): number {
   const copy = join(dirname(path), `copy-${step}.db`);

@@ -123,7 +123,8 @@ function summaryOf(report: RecoveryReport, tenantCount: number): Omit<ShardRecov
     replayedCount: report.replayedCount,
     skippedCount: report.skippedCount,
     repairedCount: report.damaged.length - lost.length,
-    lost: [...new Set(lost.map(({ tenant }) => tenant))],
+    // Where turns do not go on, some are missing, too.
+    lost: [...new Set([...lost.map(({ tenant }) => tenant), ...report.gaps])],
     gaps: report.gaps.slice(0, LOST_LISTED_MAX),
     tornCount: report.torn.length,
   };
