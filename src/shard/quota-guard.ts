@@ -74,8 +74,8 @@ export class QuotaGuard {
   }
 
   /**
-   * Of a question. Who sends too many events may still be looked at; but questions without end would
-   * take from neighbours what the quota keeps events from taking.
+   * Of a question. Who sends too many events may still be looked at; but questions without end
+   * would take from neighbours what the quota keeps events from taking.
    */
   questionRefusal(tenant: number, nowMs: number): QuotaRefusal | undefined {
     const waitMs = this.quota.waitMs(tenant, nowMs);
