@@ -165,6 +165,21 @@ test("it rests in proportion to its last commit, unless much waits", async () =>
   assert.equal(committer.restMs, 0);
 });
 
+test("it rests no more once somebody has been alone for some groups", async () => {
+  const { disk, committer, shards } = lab(1);
+  disk.tookMs = 1;
+  for (const restMs of [LOG_REST, LOG_REST, 0, 0]) {
+    put(shards[0]!, "a");
+    await committer.step();
+    assert.equal(committer.restMs, restMs);
+  }
+  put(shards[0]!, "came meanwhile");
+  assert.equal(committer.restMs, LOG_REST);
+  put(shards[0]!, "and another one");
+  await committer.step();
+  assert.equal(committer.restMs, LOG_REST);
+});
+
 test("a flood of one shard leaves room for another's in the same group", async () => {
   const { disk, committer, shards } = lab(2);
   const text = "x".repeat(600_000);

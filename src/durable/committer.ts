@@ -3,7 +3,8 @@
  * far the disk has got. A group is all that waits when the one before is done and the writer has
  * rested in proportion to what it took: a quiet server syncs for one request at once, a loaded one
  * for thousands. Without the rest a writer that always finds something makes hundreds of little
- * commits a second, and takes from the shards the time in which more would have gathered.
+ * commits a second, and takes from the shards the time in which more would have gathered. One
+ * sender alone, who waits for each answer, would only wait longer for it: for that one is no rest.
  *
  * Records stay in their rings until they are committed: if this thread dies, the next one finds
  * them.
@@ -81,12 +82,17 @@ type Taken = {
   byteCount: number;
 };
 
+/** After so many it is taken that one sender waits for each answer: a rest would gather nothing. */
+const LONE_GROUPS = 3;
+
 export class Committer {
   readonly #parts: CommitterParts;
   readonly #clock: () => number;
   #taken: Taken | undefined;
   #lastFailure = "";
   #restUntilMs = 0;
+  /** Groups in succession of one block each, after which nothing waited. */
+  #loneCount = 0;
   groupCount = 0;
   blockCount = 0;
   byteCount = 0;
@@ -110,8 +116,9 @@ export class Committer {
 
   /** How long to rest before the next step, ms; 0: not at all. */
   get restMs(): number {
-    const waiting = this.#parts.streams.reduce((sum, { ring }) => sum + ring.bytesUsed, 0);
+    const waiting = this.#waitingBytes;
     if (waiting >= LOG_REST_BYTES_MAX) return 0;
+    if (waiting === 0 && this.#loneCount >= LONE_GROUPS) return 0;
     return Math.max(0, this.#restUntilMs - this.#clock());
   }
 
@@ -143,6 +150,8 @@ export class Committer {
     this.#taken = undefined;
     for (const { ring } of this.#parts.streams) ring.releasePassed();
     this.#restUntilMs = startMs + tookMs + Math.min(LOG_REST * tookMs, LOG_REST_MS_MAX);
+    const isLone = taken.blocks.length <= 1 && this.#waitingBytes === 0;
+    this.#loneCount = isLone ? this.#loneCount + 1 : 0;
     this.groupCount += 1;
     this.blockCount += taken.blocks.length;
     this.byteCount += taken.byteCount;
@@ -153,6 +162,10 @@ export class Committer {
     this.#setState(isSlow ? "slow" : "ok");
     this.#tell(taken.blocks);
     return "done";
+  }
+
+  get #waitingBytes(): number {
+    return this.#parts.streams.reduce((sum, { ring }) => sum + ring.bytesUsed, 0);
   }
 
   #take(): Taken | undefined {
