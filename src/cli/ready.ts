@@ -27,6 +27,8 @@ export async function beReady(
   }
   await engine.started;
   if (typeof reviews !== "string") {
+    const missing = missingTenants(engine.storage(), reviews.policies.records.size);
+    if (missing !== undefined) log.warn({ path: engine.storage().path }, missing);
     await putPolicies(engine, reviews, log);
     await putQuotas(engine, reviews, log);
   }
@@ -43,6 +45,21 @@ function tellRecovery({ recovery, path }: StorageStats, log: Log): void {
     // The card that comes next says it to people.
     if (!process.stdout.isTTY) log.info({ path, ...summary }, "what was kept is back");
   } else log.error({ path, ...summary }, "what was kept is back, but not all of it");
+}
+
+/**
+ * Each policy that is set makes its tenant known to the store of tenants, too: if that has none, it
+ * is another, or new. In words; undefined: nothing is amiss.
+ */
+export function missingTenants(
+  { recovery }: Pick<StorageStats, "recovery">,
+  policyCount: number,
+): string | undefined {
+  if (recovery === undefined || !("summary" in recovery)) return undefined;
+  const { tenants, lostCount } = recovery.summary;
+  if (policyCount === 0 || tenants + lostCount > 0) return undefined;
+  const found = `policies of ${formatCount(policyCount)} are there, and nothing else of any tenant`;
+  return `${found}: if the file was lost, stop now and bring a backup back (nexuscore restore)`;
 }
 
 /** Those that were set before the process began. */
