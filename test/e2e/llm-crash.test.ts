@@ -168,7 +168,10 @@ test("a crash while a language model is asked forgets no message, lists none twi
     const served = await serve(t, folder, upstream.baseUrl);
     const api = `${served.url}/v1/tenants`;
     await check(t, { api, sent, surelyWaiting, upstream });
-    if (life === LIVES) break;
+    if (life === LIVES) {
+      await served.kill();
+      break;
+    }
     if (life === 0) {
       for (const tenant of TENANTS) {
         await ask(`${api}/${tenant}/policy`, "PUT", {

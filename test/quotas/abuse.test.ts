@@ -122,12 +122,14 @@ test(
   { timeout: 180_000 },
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "nexuscore-abuse-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
     const first = await Served.start({ folder, shardCount: 1 });
     await put(first, "/v1/tenants/closed/quota", { eventsPerSecond: 0 });
     await first.kill();
     const second = await Served.start({ folder, shardCount: 2 });
-    t.after(async () => second.kill());
+    t.after(async () => {
+      await second.kill();
+      rmSync(folder, { recursive: true, force: true });
+    });
     const { status, body } = await post(second, "closed", bodyOf(1));
     assert.deepEqual([status, body["quota"], body["limit"]], [429, "events", 0]);
     assert.deepEqual((await get(second, "/v1/tenants/closed/quota"))["own"], ["eventsPerSecond"]);

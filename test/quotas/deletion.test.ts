@@ -25,10 +25,12 @@ test(
   },
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "nexuscore-deletion-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
     const random = new Random(SEED);
     let served = await Served.start({ folder, shardCount: 2 });
-    t.after(async () => served.kill());
+    t.after(async () => {
+      await served.kill();
+      rmSync(folder, { recursive: true, force: true });
+    });
     await fill(served);
     await settled(folder);
     for (const canary of CANARIES)
