@@ -23,7 +23,7 @@ export async function beReady(
   if (recovery !== undefined && "progress" in recovery) {
     const { snapshotsTotal: snapshots } = recovery.progress;
     if (!process.stdout.isTTY) log.info({ snapshots }, "reading what was kept");
-    else if (snapshots > 0) say(`Reading what was kept: ${formatCount(snapshots)} snapshots.`);
+    else if (snapshots > 0) say(`Reading what was kept; snapshots: ${formatCount(snapshots)}.`);
   }
   await engine.started;
   if (typeof reviews !== "string") {
