@@ -16,7 +16,7 @@ import type { TrendingAnswer } from "#model/trending-answer.ts";
 import { Child } from "./child.ts";
 
 const MAIN = new URL("../src/main.ts", import.meta.url);
-const START_MS_MAX = 30_000;
+const START_MS_MAX = 120_000;
 const POLL_MS = 50;
 
 /** What is left out is as in the product: nothing said, nothing changed. */
