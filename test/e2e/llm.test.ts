@@ -236,10 +236,14 @@ test("llm: doctor asks the upstream, and says what is wrong with it", async (t) 
   const doctor = async (variables: Variables): Promise<{ code: number; stdout: string }> => {
     const options = { env: { ...process.env, ...variables }, cwd: tmpdir(), timeout: HANG_MS };
     const args = [BIN, "doctor", "--http-port", "0", "--data-dir", ":memory:"];
+    // Whatever it has folded is one line again.
+    const unfolded = (stdout: string): string => stdout.replaceAll(/\n {10,}/g, " ");
     try {
-      return { code: 0, ...(await promisify(execFile)(process.execPath, args, options)) };
+      const { stdout } = await promisify(execFile)(process.execPath, args, options);
+      return { code: 0, stdout: unfolded(stdout) };
     } catch (error) {
-      return error as unknown as { code: number; stdout: string };
+      const { code, stdout } = error as unknown as { code: number; stdout: string };
+      return { code, stdout: unfolded(stdout) };
     }
   };
   const well = await doctor(settingsOf(model.url, KEY));
