@@ -11,7 +11,8 @@ import type { Reply, Served } from "./served.ts";
 const TENANTS = 40;
 const SENDERS = 5;
 const EVENTS_MAX = 40;
-const SERIAL_MAX = 2 ** 30;
+/** A summary tells sums to 14 digits: those of a long run must have no more. */
+const SERIAL_MAX = 2 ** 24;
 /** Those that a tenant may do without. */
 const WINDOWS = ["10m", "1h", "24h"];
 /** After a refusal, before the next try. */

@@ -3,7 +3,7 @@
  *
  * Every event brings the metric `serial`, a number drawn for it. A tenant's summary says how many
  * serials it counted and their exact sum, so one look tells which requests are there, up to chance:
- * two different sets agree in both about once in 2^30.
+ * two different sets agree in both about once in 2^24.
  *
  * What was acknowledged from disk is there, and so is every request of that tenant that was
  * answered before it was sent, however it was acknowledged: the log is in the order of the turns.
