@@ -66,6 +66,11 @@ const COMMON: Scenario["parameters"] = {
     quick: "all",
     sentence: "off, basic, or all: only it has system calls",
   },
+  state: {
+    full: "disk",
+    quick: "disk",
+    sentence: "disk: tenants are snapshotted while it runs; memory: nothing is kept",
+  },
   seed: { full: 1, quick: 1, sentence: "of everything drawn" },
 };
 
@@ -220,6 +225,7 @@ function start(bench: Bench): Promise<Server> {
     environment: {
       ...Object.fromEntries(environment),
       NEXUSCORE_KERNEL_STAGE: bench.text("stage"),
+      ...(bench.text("state") === "memory" && { NEXUSCORE_DATA_DIR: ":memory:" }),
     },
   });
 }
